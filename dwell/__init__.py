@@ -1,0 +1,1 @@
+"""What runs on your machine: the command ``dwell``, the robots, and AWS on a laptop."""

@@ -1,0 +1,50 @@
+"""The feature schema: what a sample is, shared by every function, the robots and the notebooks.
+
+``schema`` names the features and the target, once. ``sample`` holds the contracts on the wire, ``line`` reads lines
+and writes rows, ``refusal`` says why something is not accepted, ``description`` tells the schema as plain data.
+"""
+
+from feature_schema.description import FEATURES, PROVENANCE, ROW, TARGET, describe, schema_hash
+from feature_schema.line import csv_sample_id, parse_features, parse_line, parse_lines, parse_request, row
+from feature_schema.refusal import Refusal
+from feature_schema.sample import (
+    MAX_INSTANCES,
+    Features,
+    Prediction,
+    PredictionRequest,
+    Sample,
+    Target,
+    baseline,
+    feature_row,
+    predicted,
+    prediction,
+)
+from feature_schema.schema import BASELINE, VERSION
+
+__all__ = [
+    "BASELINE",
+    "FEATURES",
+    "MAX_INSTANCES",
+    "PROVENANCE",
+    "ROW",
+    "TARGET",
+    "VERSION",
+    "Features",
+    "Prediction",
+    "PredictionRequest",
+    "Refusal",
+    "Sample",
+    "Target",
+    "baseline",
+    "csv_sample_id",
+    "describe",
+    "feature_row",
+    "parse_features",
+    "parse_line",
+    "parse_lines",
+    "parse_request",
+    "predicted",
+    "prediction",
+    "row",
+    "schema_hash",
+]

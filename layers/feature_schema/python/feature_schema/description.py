@@ -1,0 +1,105 @@
+"""The schema as plain data, for those who cannot import it: the training job, tables, notebooks, pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from feature_schema import schema
+from feature_schema.schema import Features, Target, Unit
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+PROVENANCE = (
+    "sample_id",
+    "robot_id",
+    "fc_id",
+    "recorded_at",
+    "predicted",
+    "expected_error",
+    "model",
+)
+"""The columns of a stored row that follow target and features: who, when, and the prediction that was echoed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A feature or the target. ``type`` is ``integer`` or ``number``; bounds are inclusive and in ``unit``."""
+
+    name: str
+    type: str
+    unit: str
+    minimum: float
+    maximum: float
+    meaning: str
+
+
+def _bound(field: FieldInfo, name: str, attribute: str) -> float:
+    for constraint in field.metadata:
+        if hasattr(constraint, attribute):
+            return float(getattr(constraint, attribute))
+    raise TypeError(f"the schema gives no bound '{attribute}' for {name}")
+
+
+def _fields(model: type[BaseModel]) -> tuple[Field, ...]:
+    described = []
+    for name, field in model.model_fields.items():
+        units = [unit.symbol for unit in field.metadata if isinstance(unit, Unit)]
+        if len(units) != 1 or not field.description:
+            raise TypeError(f"the schema must give {name} one unit and a meaning")
+        described.append(
+            Field(
+                name=name,
+                type="integer" if field.annotation is int else "number",
+                unit=units[0],
+                minimum=_bound(field, name, "ge"),
+                maximum=_bound(field, name, "le"),
+                meaning=field.description,
+            )
+        )
+    return tuple(described)
+
+
+FEATURES: tuple[Field, ...] = _fields(Features)
+"""The features, in the order of a row."""
+
+(TARGET,) = _fields(Target)
+"""The target. A schema has exactly one."""
+
+ROW: tuple[str, ...] = (TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE)
+"""The columns of a stored row: target first, features in order (the workshop's file format), then provenance."""
+
+if isinstance(schema.BASELINE, str) and schema.BASELINE not in Features.model_fields:
+    raise TypeError(f"the schema's BASELINE names no feature: {schema.BASELINE}")
+
+
+@cache
+def describe() -> dict[str, Any]:
+    """The whole schema as JSON-ready data.
+
+    Keys: ``version``, ``hash``, ``target``, ``features`` (in the order of a row), ``baseline`` (a feature's name or a
+    number in the target's unit), ``row`` (the columns of a stored row).
+    """
+    meaning = {
+        "version": schema.VERSION,
+        "target": asdict(TARGET),
+        "features": [asdict(feature) for feature in FEATURES],
+        "baseline": schema.BASELINE,
+        "row": list(ROW),
+    }
+    return {**meaning, "hash": _hash(meaning)}
+
+
+def _hash(meaning: dict[str, Any]) -> str:
+    canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def schema_hash() -> str:
+    """16 hexadecimal digits over everything that gives a row its meaning; stamped on datasets and models."""
+    return str(describe()["hash"])

@@ -1,0 +1,75 @@
+"""Why something was refused: a short code that a metric can count and a person can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):
+    """A refused line or request.
+
+    ``reason`` is a code from a bounded set, safe as a metric dimension: ``malformed``, ``empty``, ``too_long``,
+    ``duplicate_key``, ``unexpected_field``, ``unknown_schema_version``, ``in_the_future``, or ``missing:<field>``,
+    ``out_of_range:<field>``, ``wrong_type:<field>`` with a field of the contract. ``detail`` is for a person; it may
+    hold a name that the sender chose, never a value.
+    """
+
+    reason: str
+    field: str | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+_OUT_OF_RANGE = {
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+    "finite_number",
+    "int_parsing_size",
+    "too_long",
+    "too_short",
+}
+
+
+def _field_name(error: ErrorDetails) -> str:
+    """The last name on the error's path, qualified only where a feature or the sample itself does not own it."""
+    names = [part for part in error["loc"] if isinstance(part, str)]
+    if len(names) >= 2 and names[-2] == "prediction":
+        return f"prediction.{names[-1]}"
+    return names[-1] if names else "body"
+
+
+def _refusal(error: ErrorDetails) -> Refusal:
+    kind, field = error["type"], _field_name(error)
+    if kind == "json_invalid":
+        return Refusal("malformed", detail="not valid JSON")
+    if kind in {"model_type", "model_attributes_type", "dict_type"} and not error["loc"]:
+        return Refusal("malformed", detail="not a JSON object")
+    if kind == "extra_forbidden":
+        return Refusal("unexpected_field", detail=f"no such field in the contract: {field[:64]!r}")
+    if kind == "missing":
+        return Refusal(f"missing:{field}", field, "required, and not given")
+    if field == "schema_version":
+        return Refusal("unknown_schema_version", field, error["msg"])
+    if kind in _OUT_OF_RANGE:
+        return Refusal(f"out_of_range:{field}", field, error["msg"])
+    return Refusal(f"wrong_type:{field}", field, error["msg"])
+
+
+def refusal(error: ValidationError) -> Refusal:
+    """The one reason for a pydantic error: another schema version explains every other fault; else the first fault."""
+    refusals = [_refusal(details) for details in error.errors(include_url=False, include_input=False, include_context=False)]
+    for candidate in refusals:
+        if candidate.reason == "unknown_schema_version":
+            return candidate
+    return refusals[0]
+

@@ -1,0 +1,99 @@
+"""The contracts on the wire: a sample, the prediction that it may echo, a request for predictions and its answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+
+from feature_schema import schema
+from feature_schema.description import TARGET
+from feature_schema.schema import Features, Target
+
+MAX_INSTANCES = 500
+"""How many predictions one request may ask for: well inside the payload limits of Lambda and SageMaker (6 MB)."""
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+"""A name that is safe in a CSV cell, a metric dimension and an S3 key. At most 128 characters."""
+
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+"""A float or a whole number; no NaN, no infinity, no digits in quotes."""
+
+_CONTRACT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PredictionProvenance(BaseModel):
+    """Where an answer comes from. ``model`` and ``expected_error`` are null when the source is the fallback."""
+
+    model_config = _CONTRACT
+
+    expected_error: Annotated[float, Field(allow_inf_nan=False, gt=0)] | None = None
+    """The model's error on its test set: a root mean square, in the target's unit."""
+    model: Identifier | None = None
+    source: Literal["model", "fallback"] = "model"
+
+
+Prediction: type[PredictionProvenance] = create_model(
+    "Prediction",
+    __base__=PredictionProvenance,
+    __doc__="The answer to a planner, and what a robot echoes inside the sample of the same interaction.",
+    **{TARGET.name: (FiniteNumber, Field(description=f"predicted, in {TARGET.unit}"))},  # type: ignore[call-overload]
+)
+
+
+class Sample(Target):
+    """One interaction that happened: target, features, provenance and, if one was asked for, the prediction.
+
+    The target stands at the top level under its own name.
+    """
+
+    sample_id: Identifier
+    robot_id: Identifier
+    fc_id: Identifier
+    recorded_at: AwareDatetime
+    schema_version: Literal[schema.VERSION]  # type: ignore[valid-type]
+    features: Features
+    prediction: Prediction | None = None  # type: ignore[valid-type]
+
+    @property
+    def target(self) -> float:
+        """The target's value, in its unit."""
+        return float(getattr(self, TARGET.name))
+
+
+class PredictionRequest(BaseModel):
+    """``POST /predictions``: exactly one of ``features`` (one answer) and ``instances`` (an answer each, in order)."""
+
+    model_config = _CONTRACT
+
+    features: Features | None = None
+    instances: Annotated[tuple[Features, ...], Field(min_length=1, max_length=MAX_INSTANCES, strict=False)] | None = None
+
+
+def prediction(value: float, *, model: str | None, expected_error: float | None) -> dict[str, Any]:
+    """An answer, JSON-ready. ``value`` and ``expected_error`` are in the target's unit; no ``model``: the fallback."""
+    return {
+        TARGET.name: value,
+        "expected_error": expected_error,
+        "model": model,
+        "source": "fallback" if model is None else "model",
+    }
+
+
+def predicted(answer: PredictionProvenance) -> float:
+    """The predicted value inside an answer, in the target's unit."""
+    return float(getattr(answer, TARGET.name))
+
+
+def baseline(features: Features) -> float:
+    """The answer without a model, in the target's unit."""
+    if isinstance(schema.BASELINE, str):
+        return float(getattr(features, schema.BASELINE))
+    return schema.BASELINE
+
+
+def feature_row(features: Features) -> str:
+    """The features as one CSV line without newline, in the order of a row: what the endpoint is asked with."""
+    return ",".join(str(value) for value in features.__dict__.values())
+
+
