@@ -7,7 +7,7 @@ import sys
 
 from dwell.local.emulator import hooks
 
-EXTENSIONS: tuple[str, ...] = ()
+EXTENSIONS: tuple[str, ...] = ("guardian",)
 """Modules of this package, installed in this order."""
 
 
