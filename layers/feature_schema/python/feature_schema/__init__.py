@@ -9,17 +9,15 @@ from feature_schema.line import csv_sample_id, parse_features, parse_line, parse
 from feature_schema.refusal import Refusal
 from feature_schema.sample import (
     MAX_INSTANCES,
-    Features,
     Prediction,
     PredictionRequest,
     Sample,
-    Target,
     baseline,
     feature_row,
     predicted,
     prediction,
 )
-from feature_schema.schema import BASELINE, VERSION
+from feature_schema.schema import BASELINE, VERSION, Features, Target
 
 __all__ = [
     "BASELINE",

@@ -17,7 +17,8 @@ from pydantic_core import from_json
 from feature_schema import schema
 from feature_schema.description import FEATURES, TARGET
 from feature_schema.refusal import Refusal, refusal
-from feature_schema.sample import Features, PredictionRequest, Sample, Target, predicted
+from feature_schema.sample import PredictionRequest, Sample, predicted
+from feature_schema.schema import Features, Target
 
 MAX_LINE_BYTES = 16_384
 """A sample is about 400 bytes; what is far longer is no sample."""
@@ -49,7 +50,7 @@ def parse_line(line: bytes, *, message_id: str, position: int, received_at: date
     if not text:
         raise Refusal("empty")
     try:
-        if text[:1] in b"{[\"":
+        if text[:1] in b'{["':
             sample = Sample.model_validate_json(text)
             if text.count(b'"') != _quotes(sample):
                 _refuse_duplicate_keys(text)
@@ -62,9 +63,7 @@ def parse_line(line: bytes, *, message_id: str, position: int, received_at: date
     return sample
 
 
-def parse_lines(
-    data: bytes, *, message_id: str, received_at: datetime
-) -> list[tuple[bytes, Sample | Refusal]]:
+def parse_lines(data: bytes, *, message_id: str, received_at: datetime) -> list[tuple[bytes, Sample | Refusal]]:
     """Read a message of one or many lines; a final newline ends the last line and starts no new one."""
     lines = data.split(b"\n")
     if len(lines) > 1 and not lines[-1]:
@@ -72,9 +71,7 @@ def parse_lines(
     answers: list[tuple[bytes, Sample | Refusal]] = []
     for position, line in enumerate(lines):
         try:
-            answers.append(
-                (line, parse_line(line, message_id=message_id, position=position, received_at=received_at))
-            )
+            answers.append((line, parse_line(line, message_id=message_id, position=position, received_at=received_at)))
         except Refusal as refused:
             answers.append((line, refused))
     return answers
@@ -139,12 +136,18 @@ def parse_features(text: str) -> Features:
 
 def parse_request(body: bytes | str) -> PredictionRequest:
     """The body of ``POST /predictions``. Raises ``Refusal``."""
+    text = body.encode(errors="surrogatepass") if isinstance(body, str) else body
     try:
-        request = PredictionRequest.model_validate_json(body)
+        request = PredictionRequest.model_validate_json(text)
     except ValidationError as error:
         raise refusal(error) from None
-    if (request.features is None) == (request.instances is None):
+    asked = len(request.instances or ()) + (request.features is not None)
+    if text.count(b'"') != 2 * (len(request.model_fields_set) + asked * len(FEATURES)):
+        _refuse_duplicate_keys(text)
+    if request.features is None and request.instances is None:
         raise Refusal("missing:features", "features", "give either 'features' or 'instances'")
+    if request.features is not None and request.instances is not None:
+        raise Refusal("unexpected_field", "instances", "give either 'features' or 'instances', not both")
     return request
 
 

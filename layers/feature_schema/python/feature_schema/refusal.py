@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal(Exception):
+@dataclass(eq=False)  # neither frozen nor slotted: `with` and `raise` write to an exception's own attributes
+class Refusal(Exception):  # noqa: N818 - the domain's word; nothing went wrong in the program
     """A refused line or request.
 
     ``reason`` is a code from a bounded set, safe as a metric dimension: ``malformed``, ``empty``, ``too_long``,
@@ -28,6 +28,8 @@ class Refusal(Exception):
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
+_NOT_AN_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
+_MALFORMED = {"json_invalid", "string_unicode", *_NOT_AN_OBJECT}
 _OUT_OF_RANGE = {
     "greater_than",
     "greater_than_equal",
@@ -50,26 +52,24 @@ def _field_name(error: ErrorDetails) -> str:
 
 def _refusal(error: ErrorDetails) -> Refusal:
     kind, field = error["type"], _field_name(error)
-    if kind == "json_invalid":
-        return Refusal("malformed", detail="not valid JSON")
-    if kind in {"model_type", "model_attributes_type", "dict_type"} and not error["loc"]:
-        return Refusal("malformed", detail="not a JSON object")
+    if kind in _MALFORMED and not (error["loc"] and kind in _NOT_AN_OBJECT):
+        return Refusal("malformed", detail="not a JSON object" if kind in _NOT_AN_OBJECT else "not valid JSON")
     if kind == "extra_forbidden":
         return Refusal("unexpected_field", detail=f"no such field in the contract: {field[:64]!r}")
     if kind == "missing":
         return Refusal(f"missing:{field}", field, "required, and not given")
     if field == "schema_version":
         return Refusal("unknown_schema_version", field, error["msg"])
-    if kind in _OUT_OF_RANGE:
-        return Refusal(f"out_of_range:{field}", field, error["msg"])
-    return Refusal(f"wrong_type:{field}", field, error["msg"])
+    fault = "out_of_range" if kind in _OUT_OF_RANGE else "wrong_type"
+    return Refusal(f"{fault}:{field}", field, error["msg"])
 
 
 def refusal(error: ValidationError) -> Refusal:
     """The one reason for a pydantic error: another schema version explains every other fault; else the first fault."""
-    refusals = [_refusal(details) for details in error.errors(include_url=False, include_input=False, include_context=False)]
+    refusals = [
+        _refusal(details) for details in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
     for candidate in refusals:
         if candidate.reason == "unknown_schema_version":
             return candidate
     return refusals[0]
-

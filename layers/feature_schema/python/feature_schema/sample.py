@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
@@ -19,6 +20,9 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 """A float or a whole number; no NaN, no infinity, no digits in quotes."""
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No robot recorded anything before; an older time is a clock that was never set."""
+
 _CONTRACT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -27,17 +31,24 @@ class PredictionProvenance(BaseModel):
 
     model_config = _CONTRACT
 
-    expected_error: Annotated[float, Field(allow_inf_nan=False, gt=0)] | None = None
+    expected_error: Annotated[float, Field(allow_inf_nan=False, gt=0, le=TARGET.maximum - TARGET.minimum)] | None = None
     """The model's error on its test set: a root mean square, in the target's unit."""
     model: Identifier | None = None
     source: Literal["model", "fallback"] = "model"
 
 
-Prediction: type[PredictionProvenance] = create_model(
+_PREDICTED: dict[str, Any] = {  # inside the target's bounds: one absurd echo must not overflow the sums of errors
+    TARGET.name: (
+        FiniteNumber,
+        Field(ge=TARGET.minimum, le=TARGET.maximum, description=f"predicted, in {TARGET.unit}"),
+    )
+}
+
+Prediction = create_model(
     "Prediction",
     __base__=PredictionProvenance,
     __doc__="The answer to a planner, and what a robot echoes inside the sample of the same interaction.",
-    **{TARGET.name: (FiniteNumber, Field(description=f"predicted, in {TARGET.unit}"))},  # type: ignore[call-overload]
+    **_PREDICTED,
 )
 
 
@@ -50,10 +61,10 @@ class Sample(Target):
     sample_id: Identifier
     robot_id: Identifier
     fc_id: Identifier
-    recorded_at: AwareDatetime
-    schema_version: Literal[schema.VERSION]  # type: ignore[valid-type]
+    recorded_at: Annotated[AwareDatetime, Field(ge=EARLIEST)]
+    schema_version: Annotated[int, Field(ge=schema.VERSION, le=schema.VERSION)]  # a Literal would take `true` for 1
     features: Features
-    prediction: Prediction | None = None  # type: ignore[valid-type]
+    prediction: Prediction | None = None
 
     @property
     def target(self) -> float:
@@ -67,7 +78,9 @@ class PredictionRequest(BaseModel):
     model_config = _CONTRACT
 
     features: Features | None = None
-    instances: Annotated[tuple[Features, ...], Field(min_length=1, max_length=MAX_INSTANCES, strict=False)] | None = None
+    instances: Annotated[tuple[Features, ...], Field(min_length=1, max_length=MAX_INSTANCES, strict=False)] | None = (
+        None
+    )
 
 
 def prediction(value: float, *, model: str | None, expected_error: float | None) -> dict[str, Any]:
@@ -95,5 +108,3 @@ def baseline(features: Features) -> float:
 def feature_row(features: Features) -> str:
     """The features as one CSV line without newline, in the order of a row: what the endpoint is asked with."""
     return ",".join(str(value) for value in features.__dict__.values())
-
-

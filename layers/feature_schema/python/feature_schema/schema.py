@@ -29,7 +29,9 @@ class Features(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    fc_avg: Annotated[int, Unit("ms"), Field(ge=1_000, le=120_000, description="average duration in this fulfilment centre")]
+    fc_avg: Annotated[
+        int, Unit("ms"), Field(ge=1_000, le=120_000, description="average duration in this fulfilment centre")
+    ]
     item_length: Annotated[int, Unit("mm"), Field(ge=0, le=2_000, description="length of the item")]
     item_width: Annotated[int, Unit("mm"), Field(ge=0, le=2_000, description="width of the item")]
     item_height: Annotated[int, Unit("mm"), Field(ge=0, le=2_000, description="height of the item")]
