@@ -41,7 +41,7 @@ format: setup ## Format the code.
 
 # --- environments: one each where botocore pins differ -------------------------------------------------------
 
-setup: .venv/.ready $(VENVS)/sam/.ready $(VENVS)/emulator/.ready $(VENVS)/image/.ready ## Make the environments.
+setup: .venv/.dwell $(VENVS)/sam/.ready $(VENVS)/emulator/.ready $(VENVS)/image/.ready ## Make the environments.
 
 $(UV): requirements/uv.txt
 	python3 -m venv --clear $(VENVS)/uv
@@ -57,6 +57,10 @@ endef
 
 .venv/.ready: requirements/dev.txt $(UV)
 	$(call environment,.venv,dev)
+
+.venv/.dwell: pyproject.toml .venv/.ready
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
 
 $(VENVS)/%/.ready: requirements/%.txt $(UV)
 	$(call environment,$(VENVS)/$*,$*)

@@ -1,0 +1,27 @@
+"""The command ``dwell``."""
+
+from __future__ import annotations
+
+import typer
+
+from dwell.fleet.cli import app as fleet
+from dwell.lifecycle.cli import run
+from dwell.local.cli import app as local
+
+app = typer.Typer(
+    help="Predicts how long a warehouse robot will stand at a pick station, and keeps that prediction right by itself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run)
+app.add_typer(fleet, name="fleet")
+app.add_typer(local, name="local")
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
