@@ -23,6 +23,10 @@ from feature_schema.schema import Features, Target
 MAX_LINE_BYTES = 16_384
 """A sample is about 400 bytes; what is far longer is no sample."""
 
+MAX_LINES = 40_000
+"""Lines in one message. The shortest sample, a workshop row, takes 28 bytes, so a record of the stream (1 MiB) holds
+fewer; a message of a million newlines is no reason to run out of memory."""
+
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a robot's clock may be ahead of the stream's."""
 
@@ -64,7 +68,13 @@ def parse_line(line: bytes, *, message_id: str, position: int, received_at: date
 
 
 def parse_lines(data: bytes, *, message_id: str, received_at: datetime) -> list[tuple[bytes, Sample | Refusal]]:
-    """Read a message of one or many lines; a final newline ends the last line and starts no new one."""
+    """Read a message of one or many lines; a final newline ends the last line and starts no new one.
+
+    A message of more than ``MAX_LINES`` lines is refused as a whole, as if it were one line.
+    """
+    newlines = data.count(b"\n")
+    if newlines > MAX_LINES:
+        return [(data, Refusal("too_many_lines", detail=f"{newlines} lines, at most {MAX_LINES} in a message"))]
     lines = data.split(b"\n")
     if len(lines) > 1 and not lines[-1]:
         lines.pop()

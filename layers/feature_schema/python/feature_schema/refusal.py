@@ -15,9 +15,9 @@ class Refusal(Exception):  # noqa: N818 - the domain's word; nothing went wrong 
     """A refused line or request.
 
     ``reason`` is a code from a bounded set, safe as a metric dimension: ``malformed``, ``empty``, ``too_long``,
-    ``duplicate_key``, ``unexpected_field``, ``unknown_schema_version``, ``in_the_future``, or ``missing:<field>``,
-    ``out_of_range:<field>``, ``wrong_type:<field>`` with a field of the contract. ``detail`` is for a person; it may
-    hold a name that the sender chose, never a value.
+    ``too_many_lines``, ``duplicate_key``, ``unexpected_field``, ``unknown_schema_version``, ``in_the_future``, or
+    ``missing:<field>``, ``out_of_range:<field>``, ``wrong_type:<field>`` with a field of the contract. ``detail`` is
+    for a person; it may hold a name that the sender chose, never a value.
     """
 
     reason: str

@@ -20,6 +20,9 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 """A float or a whole number; no NaN, no infinity, no digits in quotes."""
 
+ExpectedError = Annotated[FiniteNumber, Field(gt=0, le=TARGET.maximum - TARGET.minimum)]
+"""How far off a model expects to be: a root mean square, in the target's unit."""
+
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No robot recorded anything before; an older time is a clock that was never set."""
 
@@ -31,7 +34,7 @@ class PredictionProvenance(BaseModel):
 
     model_config = _CONTRACT
 
-    expected_error: Annotated[float, Field(allow_inf_nan=False, gt=0, le=TARGET.maximum - TARGET.minimum)] | None = None
+    expected_error: ExpectedError | None = None
     """The model's error on its test set: a root mean square, in the target's unit."""
     model: Identifier | None = None
     source: Literal["model", "fallback"] = "model"

@@ -1,0 +1,53 @@
+"""SNS event in, Kinesis records out.
+
+Imports are few on purpose: this function starts cold in front of every burst of messages.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
+from botocore.config import Config
+
+from forwarder.delivery import deliver
+from forwarder.messages import entries
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+STREAM_NAME = os.environ["STREAM_NAME"]
+
+logger = Logger()
+kinesis = boto3.client(
+    "kinesis",
+    config=Config(
+        connect_timeout=1,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        parameter_validation=False,  # the entries are made a few lines away, and checking each costs more than sending
+    ),
+)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Forward every message of the event. Raises when the stream refuses some for good."""
+    delivery = deliver(
+        kinesis,
+        STREAM_NAME,
+        entries(event),
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        sleep=time.sleep,
+    )
+    metrics = EphemeralMetrics()
+    metrics.add_metric("ForwardedMessages", MetricUnit.Count, delivery.forwarded, MetricResolution.High)
+    metrics.add_metric("RetriedRecords", MetricUnit.Count, delivery.retried, MetricResolution.High)
+    metrics.flush_metrics()
+    # Counts only: what robots send stays out of the log.
+    logger.info("forwarded", extra={"forwarded": delivery.forwarded, "retried": delivery.retried})
+    delivery.raise_for_refused()
+    return {"forwarded": delivery.forwarded, "retried": delivery.retried}

@@ -1,0 +1,64 @@
+"""SNS messages as entries of Kinesis ``PutRecords``, grouped into requests that Kinesis takes.
+
+A message stays whole, however many samples it carries: unpacking it here would cost a record for each of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef as Entry
+
+MAX_ENTRIES = 500
+"""Entries that one ``PutRecords`` request may have."""
+
+MAX_REQUEST_BYTES = 5 * 1024 * 1024
+"""Bytes of one request, partition keys included. AWS takes 10 MiB since 2025; half of it is taken everywhere."""
+
+MAX_RECORD_BYTES = 1024 * 1024
+"""Bytes of one record, partition key included. SNS stops at 256 KB."""
+
+
+class MessageTooLargeError(ValueError):
+    """A message that the stream would never take, so that trying again is useless."""
+
+
+def size(entry: Entry) -> int:
+    """The bytes that Kinesis counts: data and partition key."""
+    return len(cast("bytes", entry["Data"])) + len(entry["PartitionKey"].encode())
+
+
+def entries(event: Mapping[str, Any]) -> list[Entry]:
+    """One entry for each message of an SNS event. Raises ``MessageTooLargeError``.
+
+    The message's id is the partition key: it spreads messages over the shards, and the validator, which sees it as
+    the record's key, derives the ids of samples from it that carry none.
+    """
+    made: list[Entry] = []
+    for record in event["Records"]:
+        message = record["Sns"]
+        entry: Entry = {"Data": message["Message"].encode(), "PartitionKey": message["MessageId"]}
+        if size(entry) > MAX_RECORD_BYTES:
+            raise MessageTooLargeError(
+                f"message {message['MessageId']} has {size(entry)} bytes, and a record at most {MAX_RECORD_BYTES}"
+            )
+        made.append(entry)
+    return made
+
+
+def requests(of: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The entries in their order, in as few requests as the limits allow."""
+    request: list[Entry] = []
+    request_bytes = 0
+    for entry in of:
+        entry_bytes = size(entry)
+        if request and (len(request) == MAX_ENTRIES or request_bytes + entry_bytes > MAX_REQUEST_BYTES):
+            yield request
+            request, request_bytes = [], 0
+        request.append(entry)
+        request_bytes += entry_bytes
+    if request:
+        yield request

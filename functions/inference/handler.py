@@ -1,0 +1,92 @@
+"""``POST /predictions`` and the workshop's ``GET /liveinference``: request in, predictions out."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
+from botocore.config import Config
+
+from feature_schema import TARGET, Refusal
+from inference import request
+from inference.endpoint import ask
+from inference.prediction import Answers, predict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from feature_schema import Features
+
+ENDPOINT_NAME = os.environ["ENDPOINT_NAME"]
+ENDPOINT_TIMEOUT = float(os.environ["ENDPOINT_TIMEOUT"])
+"""Seconds. The planner waits no longer for a model: a fallback in time is worth more than a better answer too late."""
+
+logger = Logger()
+app = APIGatewayHttpResolver()
+runtime = boto3.client(
+    "sagemaker-runtime",
+    config=Config(
+        connect_timeout=ENDPOINT_TIMEOUT,
+        read_timeout=ENDPOINT_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": 1},
+    ),
+)
+
+
+@app.post("/predictions")
+def predictions() -> dict[str, Any]:
+    """One answer for ``features``; for ``instances``, an answer each."""
+    event = app.current_event
+    asked = request.asked_for(event.body, is_base64=event.is_base64_encoded or False)
+    if asked.features is not None:
+        return _answers([asked.features]).answers[0]
+    return {"predictions": _answers(asked.instances or ()).answers}
+
+
+@app.get("/liveinference")
+def live_inference() -> Response[str]:
+    """The workshop's interface: the number alone, as plain text."""
+    (answer,) = _answers([request.asked_in_query(app.current_event.query_string_parameters)]).answers
+    return Response(HTTPStatus.OK, content_types.TEXT_PLAIN, str(answer[TARGET.name]))
+
+
+@app.exception_handler(Refusal)  # type: ignore[untyped-decorator]  # powertools gives this one no types
+def bad_request(refused: Refusal) -> Response[str]:
+    """Say what is wrong with the request."""
+    logger.info("bad request", extra={"reason": refused.reason})
+    return Response(HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, json.dumps(request.problem(refused)))
+
+
+def _answers(instances: Sequence[Features]) -> Answers:
+    answers = predict(instances, partial(ask, runtime, ENDPOINT_NAME))
+    if answers.failure is not None:
+        logger.warning("fallback", extra={"instances": len(instances), "failure": str(answers.failure)})
+    _publish(answers)
+    return answers
+
+
+def _publish(answers: Answers) -> None:
+    fallbacks = len(answers.answers) if answers.fallback_reason else 0
+    sums = EphemeralMetrics()
+    sums.add_metric("Predictions", MetricUnit.Count, len(answers.answers) - fallbacks, MetricResolution.High)
+    sums.add_metric("Fallbacks", MetricUnit.Count, fallbacks, MetricResolution.High)
+    sums.flush_metrics()
+    if answers.fallback_reason:
+        of_reason = EphemeralMetrics()
+        of_reason.add_dimension("reason", answers.fallback_reason)
+        of_reason.add_metric("Fallbacks", MetricUnit.Count, fallbacks, MetricResolution.High)
+        of_reason.flush_metrics()
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an event of API Gateway's HTTP API (payload format 2.0)."""
+    return app.resolve(event, context)

@@ -1,0 +1,59 @@
+"""Answers to a planner: the model's, or the fallback's when there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from feature_schema import TARGET, baseline, prediction
+from inference.endpoint import EndpointFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from feature_schema import Features
+    from inference.endpoint import EndpointAnswer, FailureReason
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One answer for each instance, in order, JSON-ready: all from one model, or all from the fallback."""
+
+    answers: list[dict[str, Any]]
+    failure: EndpointFailedError | None = None
+    """Why the fallback answered; none when the model did."""
+
+    @property
+    def fallback_reason(self) -> FailureReason | None:
+        """The failure's reason, if there was one."""
+        return None if self.failure is None else self.failure.reason
+
+
+def within_bounds(value: float) -> float:
+    """The value, or the bound of the target next to it.
+
+    What happens is always inside the bounds, so this can only bring an answer nearer to it. A linear model that
+    extrapolates may answer less than no time, which no planner can use.
+    """
+    return min(max(value, TARGET.minimum), TARGET.maximum)
+
+
+def predict(instances: Sequence[Features], ask: Callable[[Sequence[Features]], EndpointAnswer]) -> Answers:
+    """An answer for each of at least one instance, whatever the endpoint does.
+
+    ``ask`` raises ``EndpointFailedError`` when it has no answer; then every answer is the baseline's.
+    """
+    try:
+        answer = ask(instances)
+    except EndpointFailedError as failure:
+        return Answers([_fallback(features) for features in instances], failure)
+    return Answers(
+        [
+            prediction(within_bounds(value), model=answer.model, expected_error=answer.expected_error)
+            for value in answer.predictions
+        ]
+    )
+
+
+def _fallback(features: Features) -> dict[str, Any]:
+    return prediction(within_bounds(baseline(features)), model=None, expected_error=None)

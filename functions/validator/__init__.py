@@ -1,0 +1,1 @@
+"""Firehose's transform, and the meter: lines become rows or refusals, and both are counted."""

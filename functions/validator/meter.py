@@ -1,0 +1,125 @@
+"""Counts and live error of a batch, published as embedded metrics: log lines that CloudWatch turns into metrics.
+
+Published: sums over the service; live error for each model; refusals for each reason. That is one log line, and one
+more for each model and each reason of the batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
+
+from feature_schema import predicted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from feature_schema import Sample
+
+MODELS_PER_BATCH = 5
+"""A batch holds samples of the live model, the one before, and the one in a canary. More names than this are noise."""
+
+MODELS_PER_ENVIRONMENT = 20
+"""Names that one Lambda environment publishes in its life, which is hours."""
+
+
+@dataclass(slots=True)
+class LiveError:
+    """Squared error of predictions against what happened, and the squared error that their models promised."""
+
+    predicted: int = 0
+    squared: float = 0.0
+    expected_squared: float = 0.0
+
+    def add(self, squared: float, expected_squared: float, predicted: int = 1) -> None:
+        """Add one prediction, or the sums of several."""
+        self.predicted += predicted
+        self.squared += squared
+        self.expected_squared += expected_squared
+
+
+@dataclass(slots=True)
+class Readings:
+    """What a batch amounts to."""
+
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Refused lines by reason."""
+    models: dict[str, LiveError] = field(default_factory=dict)
+
+    def total(self) -> LiveError:
+        """The sum over all models."""
+        total = LiveError()
+        for error in self.models.values():
+            total.add(error.squared, error.expected_squared, error.predicted)
+        return total
+
+
+def read(samples: Iterable[Sample], reasons: Iterable[str]) -> Readings:
+    """Count the samples and the reasons of refused lines.
+
+    An echo counts as predicted only if a model gave it and said which one it is and how far off it expects to be:
+    fallbacks say nothing about a model.
+    """
+    readings = Readings(refused=Counter(reasons))
+    for sample in samples:
+        readings.accepted += 1
+        echo = sample.prediction
+        if echo is None or echo.source != "model" or echo.model is None or echo.expected_error is None:
+            continue
+        squared = (predicted(echo) - sample.target) ** 2
+        readings.models.setdefault(echo.model, LiveError()).add(squared, echo.expected_error**2)
+    return readings
+
+
+def named(readings: Readings, published: set[str]) -> list[str]:
+    """The models that get metrics of their own: those with most predictions in the batch, within both limits.
+
+    A name is whatever a robot echoes, and every new name is a new metric that costs money. ``published`` are the
+    names of this environment so far. Whoever is left out still counts in the sums over the service, which are what
+    the alarm looks at.
+    """
+    by_count = sorted(readings.models, key=lambda model: (-readings.models[model].predicted, model))
+    room = MODELS_PER_ENVIRONMENT - len(published)
+    chosen: list[str] = []
+    for model in by_count:
+        if len(chosen) == MODELS_PER_BATCH:
+            break
+        if model not in published:
+            if room <= 0:
+                continue
+            room -= 1
+        chosen.append(model)
+    return chosen
+
+
+def publish(readings: Readings, models: Iterable[str]) -> None:
+    """Write the metrics to standard output, with dimensions of their own for each of ``models`` and each reason."""
+    sums = EphemeralMetrics()
+    _count(sums, "AcceptedSamples", readings.accepted)
+    _count(sums, "RefusedSamples", readings.refused.total())
+    _live_error(sums, readings.total())
+    sums.flush_metrics()
+    for model in models:
+        of_model = EphemeralMetrics()
+        of_model.add_dimension("model", model)
+        _live_error(of_model, readings.models[model])
+        of_model.flush_metrics()
+    for reason, count in sorted(readings.refused.items()):
+        of_reason = EphemeralMetrics()
+        of_reason.add_dimension("reason", reason)
+        _count(of_reason, "RefusedSamples", count)
+        of_reason.flush_metrics()
+
+
+def _count(metrics: EphemeralMetrics, name: str, value: int) -> None:
+    metrics.add_metric(name, MetricUnit.Count, value, MetricResolution.High)
+
+
+def _live_error(metrics: EphemeralMetrics, error: LiveError) -> None:
+    _count(metrics, "PredictedSamples", error.predicted)
+    metrics.add_metric("SquaredError", MetricUnit.NoUnit, error.squared, MetricResolution.High)
+    metrics.add_metric("ExpectedSquaredError", MetricUnit.NoUnit, error.expected_squared, MetricResolution.High)
