@@ -7,7 +7,15 @@ import sys
 
 from dwell.local.emulator import hooks
 
-EXTENSIONS: tuple[str, ...] = ("guardian",)
+EXTENSIONS: tuple[str, ...] = (
+    "guardian",
+    "transport",
+    "functions",
+    "deliveries",
+    "events",
+    "http_api",
+    "firehose",
+)
 """Modules of this package, installed in this order."""
 
 

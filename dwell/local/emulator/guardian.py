@@ -25,7 +25,7 @@ GRACE_SECONDS = 5.0
 
 
 def install() -> None:
-    """Start the guardian of this process; ``DWELL_LIFELINE`` is the descriptor of the starter's pipe, if there is one."""
+    """Start this process's guardian; ``DWELL_LIFELINE`` is the descriptor of the starter's pipe, if there is one."""
     reading, _writing = os.pipe()  # the writing end stays open, in this process only, until we are gone
     watched = [reading]
     lifeline = os.environ.pop("DWELL_LIFELINE", "")
