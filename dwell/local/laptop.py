@@ -87,6 +87,8 @@ class Laptop:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.pid, signal.SIGKILL)
                 _wait_until(lambda: not _is_emulator(self.pid), STOP_SECONDS)
+        if child := _children.pop(self.pid, None):
+            child.wait()
         # Its guardian removes the folder last, when no process is left.
         if not _wait_until(lambda: not Path(self.folder).exists(), STOP_SECONDS):
             shutil.rmtree(self.folder, ignore_errors=True)

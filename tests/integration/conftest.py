@@ -63,7 +63,9 @@ class FunctionMaker:
             Timeout=timeout,
             Environment={"Variables": dict(variables or {})},
         )
-        self.laptop.client("lambda").get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
+        self.laptop.client("lambda").get_waiter("function_active_v2").wait(
+            FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400}
+        )
         return str(made["FunctionArn"])
 
     def layer(self, files: Mapping[str, str]) -> str:
