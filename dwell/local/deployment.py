@@ -1,0 +1,111 @@
+"""Build template.yaml and deploy it onto the emulator with sam, as one would onto AWS."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tomllib
+from typing import TYPE_CHECKING
+
+from dwell.local import tether
+from dwell.local.laptop import ROOT, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dwell.local.laptop import Laptop
+
+SAM = ROOT / ".venvs" / "sam" / "bin"
+LOGS = ROOT / "build" / "local"
+CONFIG = "local"
+"""Which part of samconfig.toml is the laptop's."""
+STACK = "dwell"
+_LINES = 25
+
+
+class DeploymentError(RuntimeError):
+    """sam failed; the message has its last lines."""
+
+
+def build(parameters: Mapping[str, str] | None = None) -> None:
+    """``sam build``: functions and layers, for this machine's processor. Raises ``DeploymentError``."""
+    _sam("build", "--config-env", CONFIG, "--parameter-overrides", *overrides(parameters))
+
+
+def deploy(laptop: Laptop, *, stack: str = STACK, parameters: Mapping[str, str] | None = None) -> dict[str, str]:
+    """``sam deploy`` what was built, as ``stack``; its outputs.
+
+    ``parameters`` go over those of samconfig.toml. Raises ``DeploymentError``.
+    """
+    arguments = ("--config-env", CONFIG, "--stack-name", stack, "--parameter-overrides", *overrides(parameters))
+    try:
+        _sam("deploy", *arguments, environment=laptop.environment())
+    except DeploymentError as error:
+        reasons = "\n".join(failures(laptop, stack))
+        raise DeploymentError(f"{error}\n\n{reasons}" if reasons else str(error)) from None
+    return outputs(laptop, stack)
+
+
+def failures(laptop: Laptop, stack: str = STACK) -> list[str]:
+    """What went wrong in a stack's history, oldest first: sam's own last lines tell of the roll-back only."""
+    cloudformation = laptop.client("cloudformation")
+    try:
+        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    except cloudformation.exceptions.ClientError:
+        return []  # it failed before there was a stack
+    return [
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ResourceStatusReason']}"
+        for event in reversed(events)
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
+    ]
+
+
+def outputs(laptop: Laptop, stack: str = STACK) -> dict[str, str]:
+    """The outputs of a stack by name. Raises ``DeploymentError`` if there is none."""
+    cloudformation = laptop.client("cloudformation")
+    try:
+        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except cloudformation.exceptions.ClientError as error:
+        raise DeploymentError(f"there is no stack {stack!r} on {laptop.endpoint_url}: {error}") from error
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def overrides(parameters: Mapping[str, str] | None = None, config: Path = ROOT / "samconfig.toml") -> list[str]:
+    """What follows ``--parameter-overrides``: there it replaces samconfig.toml's list, which is therefore in it."""
+    settings = tomllib.loads(config.read_text(encoding="utf-8"))
+    merged = dict(
+        entry.split("=", maxsplit=1) for entry in settings[CONFIG]["deploy"]["parameters"]["parameter_overrides"]
+    )
+    merged["Architecture"] = architecture(platform.machine())
+    merged |= {name: f"'{value}'" for name, value in (parameters or {}).items()}
+    return [f"{name}={value}" for name, value in merged.items()]
+
+
+def architecture(machine: str) -> str:
+    """Lambda's name of a processor. Raises ``DeploymentError`` for one that Lambda has not."""
+    names = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+    if machine.lower() not in names:
+        raise DeploymentError(f"Lambda knows no processor {machine!r}")
+    return names[machine.lower()]
+
+
+def _sam(command: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    if not (SAM / "sam").exists():
+        raise DeploymentError("the environment .venvs/sam is missing: run `make setup`")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"sam-{command}-{os.getpid()}.log"
+    variables = clean_environment()
+    variables |= {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.5",
+        # `sam build` looks there for the runtime's python and pip
+        "PATH": f"{SAM}{os.pathsep}{variables.get('PATH', os.defpath)}",
+        **(environment or {}),
+    }
+    status = tether.run([SAM / "sam", command, *arguments], cwd=ROOT, environment=variables, output=log)
+    if status:
+        last = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-_LINES:]
+        raise DeploymentError("\n".join([f"`sam {command}` ended with status {status}; {log} ends with", *last]))
+    log.unlink()
