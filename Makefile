@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-export UV_PYTHON_PREFERENCE ?= managed
 export SAM_CLI_TELEMETRY := 0
 VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv

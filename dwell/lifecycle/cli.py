@@ -1,0 +1,102 @@
+"""``dwell run``: play the lifecycle, show it, and write the report."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dwell.fleet.drift import DEFAULT, UnknownDriftError, drift_named
+from dwell.lifecycle import page
+from dwell.lifecycle.screen import Screen
+from dwell.lifecycle.story import Script, StoryError, play
+from dwell.local.deployment import DeploymentError
+from dwell.local.laptop import LaptopError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from dwell.lifecycle.report import Report
+
+FOLDER = Path("build/run")
+
+
+def run(
+    folder: Annotated[Path, typer.Option(help="Where report.json and report.html go.")] = FOLDER,
+    drift: Annotated[str, typer.Option(help="What happens to the world; `dwell fleet drifts` lists them.")] = DEFAULT,
+    rate: Annotated[float, typer.Option(min=50, help="Samples a second.")] = 700,
+    steady: Annotated[float, typer.Option(min=5, help="Seconds to watch the first model, and the recovery.")] = 15,
+    seed: Annotated[int, typer.Option(min=0, help="The robots' seed.")] = 0,
+) -> None:
+    """Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery."""
+    console = Console()
+    # A stopped run closes what it has opened, like an interrupted one.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        drift_named(drift)
+    except UnknownDriftError as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(2) from error
+    script = Script(steady=steady, recovered=steady, drift=drift)
+    script = replace(script, fleet=replace(script.fleet, rate=rate, seed=seed))
+    screen = Screen(console)
+    try:
+        with screen.shown():
+            report = play(script, screen)
+    except (StoryError, LaptopError, DeploymentError) as error:
+        console.print(f"[red]The loop did not close:[/red] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    report.write(folder / "report.json")
+    (folder / "report.html").write_text(page.render(report), encoding="utf-8")
+    tell(report, console, folder)
+    if report.samples.lost or report.samples.unexpected:
+        console.print("[red]Samples were lost or came out of nowhere.[/red]")
+        raise typer.Exit(1)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(143)
+
+
+def tell(report: Report, console: Console, folder: Path) -> None:
+    """The story's end in the terminal: rounds, leaderboard, and the figures that matter."""
+    unit = report.target["unit"]
+    rounds = Table(title="Rounds", title_justify="left")
+    for heading in ("round", "cause", "trained on", "tested on", "baseline", "old champion", "promoted", "took"):
+        rounds.add_column(heading, justify="left" if heading in {"round", "cause", "promoted"} else "right")
+    for entry in report.rounds:
+        rounds.add_row(
+            entry["round"], entry["cause"], page.number(entry["dataset"]["train"]),
+            page.number(entry["dataset"]["test"]), page.number(entry["baseline_rmse"], unit),
+            page.number(entry["champion_rmse"], unit), entry["promoted"] or "none", page.number(entry["seconds"], "s"),
+        )  # fmt: skip
+    board = Table(title="Leaderboard", title_justify="left")
+    for heading in ("#", "model", "trained on", "round", "test error", "live error"):
+        board.add_column(heading, justify="right" if heading in {"#", "test error", "live error"} else "left")
+    for entry in report.leaderboard:
+        board.add_row(
+            str(entry["rank"]), entry["model"] + (" (live)" if entry["live"] else ""), entry["trained_on"],
+            entry["round"], page.number(entry["test_rmse"], unit), page.number(entry["live_error"], unit),
+            style="bold green" if entry["live"] else "",
+        )  # fmt: skip
+    error, samples = report.live_error, report.samples
+    console.print(rounds, board, sep="\n")
+    console.print(
+        f"Live error {page.number(error.before_drift, unit)} before the drift (noise floor "
+        f"{page.number(error.noise_floor_before, unit)}), {page.number(error.under_drift, unit)} under it, "
+        f"{page.number(error.recovered, unit)} after recovery "
+        f"(noise floor {page.number(error.noise_floor_after, unit)}).",
+        highlight=False,
+    )
+    console.print(
+        f"Samples: {samples.published:,} published = {samples.stored:,} stored + {samples.quarantined:,} in quarantine "
+        f"+ {samples.lost:,} lost; {samples.duplicates:,} rows are repeats, which a dataset takes once.",
+        highlight=False,
+    )
+    console.print(f"Charts: {folder / 'report.html'}   Figures: {folder / 'report.json'}", highlight=False)
