@@ -13,8 +13,13 @@ EXTENSIONS: tuple[str, ...] = (
     "functions",
     "deliveries",
     "events",
+    "metrics",
+    "embedded_metrics",
+    "alarms",
+    "aws_metrics",
     "http_api",
     "firehose",
+    "sagemaker.api",
 )
 """Modules of this package, installed in this order."""
 
