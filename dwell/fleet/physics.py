@@ -1,0 +1,213 @@
+"""The robots' world: which interactions there are, and how long each takes.
+
+The one place beside the schema that names features. An interaction's duration is a routine part that takes the same
+time whenever the features are the same, plus a skilled part (search and take) that is log-normal: skewed to the right,
+and more variable where it takes longer or where a bin is disordered. Mean and variance of that law are known in closed
+form for every sample, and so is the error of the best possible predictor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr
+
+from feature_schema import FEATURES, TARGET
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    type Floats = NDArray[np.float64]
+    type Integers = NDArray[np.int64]
+
+BIN_LOCATIONS = (250, 650, 1_050, 1_450, 1_850)
+"""mm above ground, by the level of the pod."""
+BIN_HEIGHTS = (280, 240, 200, 170, 140)
+"""mm, by the level of the pod: the tall bins are at the bottom."""
+BIN_WIDTHS = (200, 260, 320, 400, 480)
+"""mm, by the kind of pod."""
+BIN_DEPTHS = (300, 350, 400, 450, 550)
+"""mm, by the kind of pod."""
+PLOTTED_LIMITS = {"item_length": 450, "item_width": 400, "item_height": 250, "item_quantity": 9, "item_weight": 2_500}
+"""The largest items that the workshop's notebook plots, in each feature's unit."""
+TIGHTEST_FIT = 0.98
+"""No side of an item takes more than this share of the side of its bin."""
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilmentCentre:
+    """A building. ``average`` (ms) is what its books say; ``pace`` is a factor on its people's time."""
+
+    fc_id: str
+    average: int
+    pace: float
+    share: float
+    """of the fleet's robots"""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a drift may change. Times in ms, weights in g."""
+
+    centres: tuple[FulfilmentCentre, ...] = (
+        FulfilmentCentre("fc-1", 12_000, 0.80, 0.28),
+        FulfilmentCentre("fc-2", 13_000, 0.90, 0.24),
+        FulfilmentCentre("fc-3", 14_000, 1.00, 0.20),
+        FulfilmentCentre("fc-4", 15_500, 1.12, 0.16),
+        FulfilmentCentre("fc-5", 17_500, 1.30, 0.12),
+    )
+    item_volume: float = 0.9
+    """median, in litres"""
+    item_density: float = 480.0
+    """median, in g per litre"""
+    fullness: tuple[float, float] = (2.4, 1.8)
+    """shape of the beta distribution of bins from empty to full"""
+    clutter: tuple[float, float] = (1.8, 2.2)
+    """shape of the beta distribution of bins from tidy to disordered"""
+    search: float = 22_000.0
+    """the search in a full bin in full disorder"""
+    tidying: float = 0.0
+    """what every unit of clutter x fullness (each 0 to 1) above 0.2 costs before the search may begin"""
+    gripper_limit: float = 1_500.0
+    """up to this weight the gripper is at full speed"""
+    gripper_slowness: float = 1_500.0
+    """what each kilogram above the limit costs"""
+    patience: float = min(180_000.0, TARGET.maximum)
+    """the robot leaves after that long"""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The law of each sample's duration, in arrays of one length.
+
+    ``routine`` (ms) plus a log-normal of mean ``skilled`` (ms) and logarithmic deviation ``spread``, rounded to whole
+    milliseconds and cut off at ``patience`` (ms).
+    """
+
+    routine: Floats
+    skilled: Floats
+    spread: Floats
+    patience: float
+
+    def durations(self, rng: Generator) -> Integers:
+        """Let it happen: one duration (ms) for each sample."""
+        deviations = rng.standard_normal(self.skilled.shape)
+        skilled = self.skilled * np.exp(self.spread * deviations - self.spread**2 / 2)
+        durations: Floats = np.clip(np.rint(self.routine + skilled), TARGET.minimum, self.patience)
+        return durations.astype(np.int64)
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Mean (ms) and variance (ms^2) of each sample's duration as it is published.
+
+        The cut-off is exact: partial moments of the log-normal (the routine part keeps the lower bound far away).
+        Rounding adds 1/12 ms^2 (Sheppard's correction), as the law is smooth on the scale of a millisecond.
+        """
+        limit = self.patience - self.routine
+        score = np.log(limit / self.skilled) / self.spread + self.spread / 2
+        beyond = ndtr(-score)
+        mean = self.skilled * ndtr(score - self.spread) + limit * beyond
+        square = self.skilled**2 * np.exp(self.spread**2) * ndtr(score - 2 * self.spread) + limit**2 * beyond
+        return self.routine + mean, square - mean**2 + 1 / 12
+
+
+def draw(world: World, rng: Generator, centres: Integers) -> Integers:
+    """One interaction for each entry of ``centres``, which are indexes into ``world.centres``.
+
+    Answers the features, (n, 12), columns in the schema's order.
+    """
+    count = len(centres)
+    level = rng.choice(5, size=count, p=(0.14, 0.22, 0.28, 0.22, 0.14))
+    pod = rng.choice(5, size=count, p=(0.25, 0.25, 0.2, 0.15, 0.15))
+    bins = np.stack([np.take(BIN_WIDTHS, pod), np.take(BIN_HEIGHTS, level), np.take(BIN_DEPTHS, pod)], axis=1)
+
+    sides = _items_that_fit(world, rng, bins)
+    volume = sides.prod(axis=1) / 1e6
+    weight = volume * world.item_density * np.exp(0.6 * rng.standard_normal(count))
+    room = bins.prod(axis=1) / 1e6
+    quantity = np.minimum(rng.geometric(0.55, size=count), np.maximum(1, np.floor(0.6 * room / volume)))
+    fullness = np.maximum(100 * rng.beta(*world.fullness, size=count), 100 * quantity * volume / room)
+    clutter = 100 * rng.beta(*world.clutter, size=count)
+
+    columns = {
+        "fc_avg": np.array([centre.average for centre in world.centres])[centres],
+        "item_length": sides[:, 0],
+        "item_width": sides[:, 1],
+        "item_height": sides[:, 2],
+        "item_quantity": quantity,
+        "item_weight": weight,
+        "bin_location": np.take(BIN_LOCATIONS, level),
+        "bin_width": bins[:, 0],
+        "bin_height": bins[:, 1],
+        "bin_depth": bins[:, 2],
+        "bin_fullness": np.minimum(fullness, 100),
+        "bin_clutter": clutter,
+    }
+    whole = {name: np.rint(column).astype(np.int64) for name, column in columns.items()}
+    for name, limit in PLOTTED_LIMITS.items():
+        whole[name] = np.clip(whole[name], 1, limit)
+    return np.stack([whole[feature.name] for feature in FEATURES], axis=1)
+
+
+def _items_that_fit(world: World, rng: Generator, bins: Integers) -> Floats:
+    """Length >= width >= height of an item (mm, (n, 3)), shrunk where it would not go into its bin."""
+    count = len(bins)
+    volume = world.item_volume * np.exp(0.9 * rng.standard_normal(count))
+    shape = np.exp(0.35 * rng.standard_normal((count, 3)))
+    sides = 100 * np.cbrt(volume / shape.prod(axis=1))[:, None] * shape
+    sides = -np.sort(-sides, axis=1)
+    fit = (sides / -np.sort(-bins, axis=1)).max(axis=1)
+    fitting: Floats = sides * np.minimum(1, TIGHTEST_FIT / fit)[:, None]
+    return fitting
+
+
+def law(world: World, features: Integers) -> Law:
+    """How long each interaction takes in this world; ``features`` as ``draw`` gives them, (n, 12).
+
+    Raises ``ValueError`` for a fulfilment centre that is not in this world.
+    """
+    column = {feature.name: features[:, index].astype(np.float64) for index, feature in enumerate(FEATURES)}
+    pace = _pace(world, column["fc_avg"])
+    kilograms = column["item_weight"] / 1_000
+
+    above = np.maximum(0, column["bin_location"] - 1_100) / 750
+    below = np.maximum(0, 900 - column["bin_location"]) / 650
+    reach = 2_200 * below**1.5 + 3_600 * above**1.5 * (1 + kilograms)
+    tight = 7_000 * np.clip((_fit(column) - 0.7) / 0.3, 0, 1) ** 2
+    slow_gripper = world.gripper_slowness * np.maximum(0, kilograms - world.gripper_limit / 1_000)
+
+    disorder = column["bin_clutter"] / 100 * column["bin_fullness"] / 100
+    search = world.search * disorder**1.3 * (0.5 + column["bin_depth"] / 700)
+    thin = 800 * np.exp(-column["item_height"] / 15)
+    take = column["item_quantity"] ** 0.85 * (1_900 + 900 * kilograms + thin)
+    return Law(
+        routine=4_000 + world.tidying * np.maximum(0, disorder - 0.2) + slow_gripper + pace * (reach + tight),
+        skilled=pace * (search + take),
+        spread=0.18 + 0.08 * column["bin_clutter"] / 100,
+        patience=world.patience,
+    )
+
+
+def _pace(world: World, averages: Floats) -> Floats:
+    """The pace of the fulfilment centre behind each average. It is its only trace in the features."""
+    known = averages[:, None] == np.array([centre.average for centre in world.centres])
+    if not known.any(axis=1).all():
+        raise ValueError("an interaction took place in a fulfilment centre that is not in this world")
+    pace: Floats = np.array([centre.pace for centre in world.centres])[known.argmax(axis=1)]
+    return pace
+
+
+def _fit(column: dict[str, Floats]) -> Floats:
+    """The largest share of a bin's side that the item takes when it is laid in as well as it goes, 0 to about 1."""
+    item = np.sort(np.stack([column["item_length"], column["item_width"], column["item_height"]]), axis=0)
+    room = np.sort(np.stack([column["bin_width"], column["bin_height"], column["bin_depth"]]), axis=0)
+    fit: Floats = (item / room).max(axis=0)
+    return fit
+
+
+def noise_floor(world: World, features: Integers) -> float:
+    """The error (RMSE, ms) of the best possible predictor, the conditional mean, on these interactions."""
+    _, variance = law(world, features).moments()
+    return float(np.sqrt(variance.mean()))
