@@ -136,6 +136,8 @@ def start(port: int = 0, *, detached: bool = False, log: Path | None = None) -> 
     try:
         _wait_ready(laptop, process)
     except BaseException:
+        if process.poll() is not None:
+            shutil.rmtree(folder, ignore_errors=True)  # it may have ended before it had a guardian
         laptop.stop()
         raise
     return laptop
