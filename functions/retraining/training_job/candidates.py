@@ -1,0 +1,158 @@
+"""What enters a tournament: one registry, in which an algorithm is one entry.
+
+Nothing but the standard library is imported here: the retraining function, which has no numpy, reads the names of the
+candidates too. An algorithm's module is imported when it is trained or loaded, so a served model brings only its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Number = int | float
+Hyperparameters = dict[str, "Number | tuple[Number, ...]"]
+"""A tuple holds choices: the algorithm takes the one that does best on the newest part of its training rows."""
+
+SEPARATOR = "."
+"""Between algorithm and hyperparameter in the name of a job's hyperparameter: ``xgboost.eta``."""
+
+
+class HyperparameterError(ValueError):
+    """A hyperparameter of the job that no algorithm has, or that is no number."""
+
+
+class Model(Protocol):
+    """What was learnt."""
+
+    def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predictions of shape (rows,) in the target's unit, for features of shape (rows, features)."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model's files into an existing folder, without pickle."""
+
+
+class AlgorithmModule(Protocol):
+    """What the module of an algorithm offers."""
+
+    def fit(
+        self, features: NDArray[np.float64], target: NDArray[np.float64], **hyperparameters: Any
+    ) -> tuple[Model, Hyperparameters]:
+        """Learn from rows in order of time, oldest first; the hyperparameters that were chosen come with the model."""
+
+    def load(self, folder: Path) -> Model:
+        """Read back what ``Model.save`` wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """An entry of the registry. ``enters_on`` says on which part of the training rows it is tried."""
+
+    name: str
+    module: str
+    hyperparameters: Hyperparameters
+    enters_on: tuple[Literal["all", "recent"], ...] = ("all", "recent")
+
+    def load_module(self) -> AlgorithmModule:
+        """Import the module. Raises ``ImportError`` if it, or a package that it needs, is absent."""
+        return cast("AlgorithmModule", importlib.import_module(self.module))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An algorithm with its hyperparameters, and the part of the training rows that it learns from."""
+
+    name: str
+    algorithm: Algorithm
+    trained_on: Literal["all", "recent"]
+    hyperparameters: Hyperparameters
+
+
+ALGORITHMS: tuple[Algorithm, ...] = (
+    Algorithm(
+        name="xgboost",
+        module="gradient_boosting",
+        # The workshop's ranges: num_round 20-200, max_depth 3-6, eta 0.1-1.0, early_stopping_rounds 1-10. Early
+        # stopping ends small datasets long before 400 rounds; a million rows go on gaining after 200.
+        hyperparameters={
+            "num_round": 400,
+            "max_depth": (3, 4, 6),
+            "eta": 0.1,
+            "early_stopping_rounds": 10,
+            "min_child_weight": 10,
+        },
+    ),
+    Algorithm(
+        name="linear",
+        module="ridge",
+        # The workshop's optimizer and epochs have no counterpart: the solution is exact.
+        hyperparameters={"alpha": (0.1, 1.0, 10.0, 100.0, 1000.0)},
+    ),
+    Algorithm(
+        name="k-nearest-neighbours",
+        module="nearest_neighbours",
+        # The workshop's ranges: k 50-150, sample_size 50,000-500,000. At most so many rows are kept, the newest: that
+        # bounds an answer's time and the archive's size, whatever the dataset's size.
+        hyperparameters={"k": 50, "sample_size": 50_000},
+    ),
+)
+
+
+def _name(algorithm: Algorithm, trained_on: str) -> str:
+    return algorithm.name if trained_on == "all" else f"{algorithm.name}-{trained_on}"
+
+
+NAMES: tuple[str, ...] = tuple(_name(algorithm, part) for algorithm in ALGORITHMS for part in algorithm.enters_on)
+"""Every candidate that may enter a tournament."""
+
+
+def algorithm_called(name: str) -> Algorithm:
+    """The registry's entry. Raises ``KeyError`` if there is none."""
+    return {algorithm.name: algorithm for algorithm in ALGORITHMS}[name]
+
+
+def entrants(job_hyperparameters: Mapping[str, object], *, recent: bool) -> tuple[Candidate, ...]:
+    """The candidates of one tournament; those on the recent part only if ``recent``.
+
+    ``job_hyperparameters`` (``{"xgboost.eta": 0.3}``) replace the registry's. Raises ``HyperparameterError``.
+    """
+    replaced = {algorithm.name: dict(algorithm.hyperparameters) for algorithm in ALGORITHMS}
+    for key, value in job_hyperparameters.items():
+        algorithm, _, hyperparameter = key.rpartition(SEPARATOR)
+        if hyperparameter not in replaced.get(algorithm, {}):
+            raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}")
+        replaced[algorithm][hyperparameter] = _like(replaced[algorithm][hyperparameter], key, value)
+    return tuple(
+        Candidate(_name(algorithm, part), algorithm, part, replaced[algorithm.name])
+        for algorithm in ALGORITHMS
+        for part in algorithm.enters_on
+        if part == "all" or recent
+    )
+
+
+def _like(default: Number | tuple[Number, ...], key: str, value: object) -> Number | tuple[Number, ...]:
+    """A job's value in the shape of the default: one number, or choices (one number is one choice)."""
+    choices = default if isinstance(default, tuple) else (default,)
+    kind = int if isinstance(choices[0], int) else float
+    given = [_number(one, kind, key) for one in (value if isinstance(value, list | tuple) else [value])]
+    if isinstance(default, tuple) and given:
+        return tuple(given)
+    if len(given) != 1:
+        raise HyperparameterError(f"{key} takes one number, not {value!r}")
+    return given[0]
+
+
+def _number(value: object, kind: type[int | float], key: str) -> Number:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+        number = kind(value)
+        if number == value:
+            return number
+    raise HyperparameterError(f"{key} takes a positive {'whole ' if kind is int else ''}number, not {value!r}")

@@ -1,0 +1,217 @@
+"""From a round's manifest to rows in order of time, split into what is learnt from and what decides."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+DESCRIPTION = "dataset.json"
+
+
+class DatasetError(ValueError):
+    """The dataset is not what its description says, or there is nothing to learn from or to test on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What ``dataset.json`` says. ``row`` are the columns of a stored row; ``baseline`` is a feature or a number.
+
+    ``recent_since`` (UTC) is where the recent part begins, or None if all is recent; ``champion`` is the name of the
+    model to beat, if there is one. ``objects`` and ``size`` (bytes) are what the manifest names in total.
+    """
+
+    round: str
+    stamp: str
+    schema_hash: str
+    target: str
+    features: tuple[str, ...]
+    baseline: str | float
+    row: tuple[str, ...]
+    recent_since: np.datetime64 | None
+    test_fraction: float
+    objects: int
+    size: int
+    champion: str | None
+
+
+def read_description(folder: Path) -> Description:
+    """Read the channel that holds ``dataset.json``. Raises ``DatasetError``."""
+    try:
+        told: dict[str, Any] = json.loads((folder / DESCRIPTION).read_bytes())
+        schema, objects = told["schema"], told["objects"]
+        description = Description(
+            round=told["round"],
+            stamp=told["stamp"],
+            schema_hash=schema["hash"],
+            target=schema["target"]["name"],
+            features=tuple(feature["name"] for feature in schema["features"]),
+            baseline=schema["baseline"],
+            row=tuple(schema["row"]),
+            recent_since=None if told["recent_since"] is None else _instant(told["recent_since"]),
+            test_fraction=float(told["test_fraction"]),
+            objects=len(objects),
+            size=sum(int(one["size"]) for one in objects),
+            champion=told["champion"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{DESCRIPTION} cannot be read: {type(error).__name__}: {error}") from error
+    if not 0 < description.test_fraction < 1:
+        raise DatasetError(f"{DESCRIPTION}: test_fraction is {description.test_fraction}, not between 0 and 1")
+    return description
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Samples in order of time: ``features`` (rows, features), ``target`` (rows,), ``recorded_at`` (rows,) in UTC."""
+
+    features: NDArray[np.float64]
+    target: NDArray[np.float64]
+    recorded_at: NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def slice(self, start: int, stop: int) -> Rows:
+        """The rows from ``start`` up to ``stop``, without a copy."""
+        return Rows(self.features[start:stop], self.target[start:stop], self.recorded_at[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """``train`` is all that is older than ``test``, ``recent_train`` its recent part; ``duplicates`` were dropped."""
+
+    train: Rows
+    recent_train: Rows
+    test: Rows
+    duplicates: int
+
+    @property
+    def has_recent_part(self) -> bool:
+        """Whether the recent part leaves anything out, and anything to learn from."""
+        return 0 < len(self.recent_train) < len(self.train)
+
+    def summary(self) -> dict[str, int | str]:
+        """What the round's record says of its dataset: rows by part, and the times (ISO 8601, UTC) of its ends."""
+        return {
+            "samples": len(self.train) + len(self.test),
+            "duplicates": self.duplicates,
+            "train": len(self.train),
+            "recent_train": len(self.recent_train),
+            "test": len(self.test),
+            "split_at": _iso(self.test.recorded_at[0]),
+            "oldest": _iso(self.train.recorded_at[0]),
+            "newest": _iso(self.test.recorded_at[-1]),
+        }
+
+
+def read_dataset(folder: Path, description: Description) -> Dataset:
+    """Read all objects under the channel's folder, however deep they lie there. Raises ``DatasetError``."""
+    rows, duplicates = _in_order(_parse(_read_objects(folder, description), description), description)
+    return split(rows, duplicates, description)
+
+
+def split(rows: Rows, duplicates: int, description: Description) -> Dataset:
+    """Split rows in order of time: the newest share of the recent part is the test set. Raises ``DatasetError``.
+
+    Samples of the same millisecond stay together, in the test set.
+    """
+    since = description.recent_since
+    first_recent = 0 if since is None else int(np.searchsorted(rows.recorded_at, since))
+    if first_recent == len(rows):
+        raise DatasetError(f"none of {len(rows)} samples is as recent as {since}")
+    wanted = max(1, round((len(rows) - first_recent) * description.test_fraction))
+    first_test = int(np.searchsorted(rows.recorded_at, rows.recorded_at[len(rows) - wanted]))
+    if first_test == 0:
+        raise DatasetError(f"all {len(rows)} samples belong to the test set, none is older")
+    return Dataset(
+        train=rows.slice(0, first_test),
+        recent_train=rows.slice(min(first_recent, first_test), first_test),
+        test=rows.slice(first_test, len(rows)),
+        duplicates=duplicates,
+    )
+
+
+def _read_objects(folder: Path, description: Description) -> bytes:
+    """The text of all objects. Where SageMaker puts a manifest's objects is not documented, so the folder is walked."""
+    paths = sorted(path for path in folder.rglob("*.gz") if path.is_file())
+    size = sum(path.stat().st_size for path in paths)
+    if (len(paths), size) != (description.objects, description.size):
+        raise DatasetError(
+            f"{len(paths)} objects of {size} bytes were delivered; {DESCRIPTION} names {description.objects} of"
+            f" {description.size} bytes"
+        )
+    texts = []
+    for path in paths:
+        try:
+            text = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            raise DatasetError(f"{path.name} is damaged: {error}") from error
+        if text and not text.endswith(b"\n"):
+            text += b"\n"
+        # No cell of a row holds a comma or a newline. A row of another schema would shift every column after it.
+        lines, cells = text.count(b"\n"), len(description.row)
+        if text.count(b",") != lines * (cells - 1):
+            raise DatasetError(f"{path.name} holds rows that have not {cells} cells")
+        texts.append(text)
+    return b"".join(texts)
+
+
+def _parse(text: bytes, description: Description) -> pd.DataFrame:
+    """A table of the columns that matter; the others are not even converted."""
+    if not text:
+        raise DatasetError("the dataset is empty")
+    numbers = [description.target, *description.features]
+    try:
+        return pd.read_csv(
+            io.BytesIO(text),
+            header=None,
+            names=list(description.row),
+            usecols=[*numbers, "sample_id", "recorded_at"],
+            dtype={**dict.fromkeys(numbers, np.float64), "sample_id": str, "recorded_at": str},
+            keep_default_na=False,
+        )
+    except ValueError as error:
+        raise DatasetError(f"a row is not as the validator writes it: {error}") from error
+
+
+def _in_order(table: pd.DataFrame, description: Description) -> tuple[Rows, int]:
+    """Rows in order of time, each sample once. Delivery is at least once: of a sample's copies the earliest stays."""
+    try:
+        table["recorded_at"] = pd.to_datetime(table["recorded_at"], format="ISO8601", utc=True)
+    except ValueError as error:
+        raise DatasetError(f"a row is not as the validator writes it: {error}") from error
+    samples = len(table)
+    table = table.sort_values("recorded_at", kind="stable").drop_duplicates("sample_id")
+    rows = Rows(
+        features=np.ascontiguousarray(table[list(description.features)].to_numpy(np.float64)),
+        target=table[description.target].to_numpy(np.float64),
+        recorded_at=table["recorded_at"].dt.tz_localize(None).to_numpy("datetime64[ms]"),
+    )
+    if not (np.isfinite(rows.features).all() and np.isfinite(rows.target).all()):
+        raise DatasetError("a row is not as the validator writes it: a number is not finite")
+    return rows, samples - len(rows)
+
+
+def _instant(text: str) -> np.datetime64:
+    """An ISO 8601 time with its offset, in UTC."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "ms")
+
+
+def _iso(moment: np.datetime64) -> str:
+    return f"{np.datetime_as_string(moment, unit='ms')}Z"

@@ -1,0 +1,169 @@
+"""One tournament: every candidate, the baseline and the champion on the same test set; the best is compared."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import archive
+from holdout import rmse
+from significance import compare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from candidates import Candidate, Hyperparameters, Model
+    from dataset import Dataset, Description, Rows
+
+log = logging.getLogger(__name__)
+
+
+class UnfitError(ValueError):
+    """A model that cannot take part: it answers something that is no number, or is not the one that was announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a candidate did. ``rmse`` is on the test set, in the target's unit; a candidate that failed has ``error``."""
+
+    name: str
+    algorithm: str
+    trained_on: str
+    model: str
+    rmse: float | None
+    expected_error: float | None
+    seconds: float
+    error: str | None
+    hyperparameters: Hyperparameters
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionResult:
+    """How the champion did, or why it could not be scored."""
+
+    model: str
+    rmse: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tournament:
+    """The outcome. ``results`` are best first, failures last; ``winning_model`` is None if all failed."""
+
+    baseline_rmse: float
+    champion: ChampionResult | None
+    results: tuple[Result, ...]
+    winning_model: Model | None
+    comparison: dict[str, Any] | None
+
+    @property
+    def winner(self) -> Result | None:
+        """The best candidate, if any could be trained."""
+        return self.results[0] if self.winning_model is not None else None
+
+
+def play(
+    description: Description, dataset: Dataset, candidates: tuple[Candidate, ...], champion_archive: Path | None
+) -> Tournament:
+    """Train and score. ``champion_archive`` is the champion's packed archive, if it was delivered."""
+    test = dataset.test
+    baseline_squared = (_baseline(description, test) - test.target) ** 2
+    champion, champion_squared = _score_champion(description, test, champion_archive)
+    played = [_score_candidate(candidate, description, dataset) for candidate in candidates]
+    played.sort(key=lambda one: (one[0].rmse is None, one[0].rmse or 0.0))
+
+    best, winning_model, winner_squared = played[0]
+    log.info("best: %s", best.name if winning_model is not None else "none")
+    comparison = None
+    if winner_squared is not None:
+        against_champion = champion is not None and champion_squared is not None
+        opponent = champion_squared if champion_squared is not None else baseline_squared
+        comparison = {
+            "against": "champion" if against_champion else "baseline",
+            "model": champion.model if champion is not None and against_champion else None,
+            **asdict(compare(winner_squared, opponent, challengers=len(played))),
+        }
+    return Tournament(
+        baseline_rmse=float(baseline_squared.mean() ** 0.5),
+        champion=champion,
+        results=tuple(result for result, _, _ in played),
+        winning_model=winning_model,
+        comparison=comparison,
+    )
+
+
+def _baseline(description: Description, test: Rows) -> NDArray[np.float64]:
+    if isinstance(description.baseline, str):
+        return test.features[:, description.features.index(description.baseline)]
+    return np.full(len(test), description.baseline)
+
+
+def _predict(model: Model, test: Rows) -> NDArray[np.float64]:
+    predicted = model.predict(test.features)
+    wrong = len(test) if predicted.shape != test.target.shape else int((~np.isfinite(predicted)).sum())
+    if wrong:
+        raise UnfitError(f"no number is answered for {wrong} of {len(test)} test rows")
+    return predicted
+
+
+def _score_candidate(
+    candidate: Candidate, description: Description, dataset: Dataset
+) -> tuple[Result, Model | None, NDArray[np.float64] | None]:
+    """Train and score one candidate. Whatever goes wrong is logged, recorded, and does not stop the others."""
+    rows = dataset.train if candidate.trained_on == "all" else dataset.recent_train
+    started = time.monotonic()
+    model: Model | None = None
+    predicted: NDArray[np.float64] | None = None
+    error, score, chosen = None, None, candidate.hyperparameters
+    try:
+        model, found = candidate.algorithm.load_module().fit(rows.features, rows.target, **candidate.hyperparameters)
+        predicted = _predict(model, dataset.test)
+        chosen, score = {**chosen, **found}, rmse(predicted, dataset.test.target)
+    except Exception as raised:
+        log.exception("candidate %s failed", candidate.name)
+        model, error = None, f"{type(raised).__name__}: {raised}"
+    result = Result(
+        name=candidate.name,
+        algorithm=candidate.algorithm.name,
+        trained_on=candidate.trained_on,
+        model=f"{candidate.name}-{description.stamp}",
+        rmse=score,
+        expected_error=score,
+        seconds=round(time.monotonic() - started, 3),
+        error=error,
+        hyperparameters=chosen,
+    )
+    return result, model, None if predicted is None or model is None else (predicted - dataset.test.target) ** 2
+
+
+def _score_champion(
+    description: Description, test: Rows, packed: Path | None
+) -> tuple[ChampionResult | None, NDArray[np.float64] | None]:
+    """Score the champion with the code that serves it; one that cannot be loaded is recorded with the reason."""
+    if description.champion is None:
+        return None, None
+    try:
+        predicted = _predict_as_champion(description, test, packed)
+    except Exception as raised:
+        log.exception("champion %s cannot be scored", description.champion)
+        return ChampionResult(description.champion, None, f"{type(raised).__name__}: {raised}"), None
+    return ChampionResult(description.champion, rmse(predicted, test.target), None), (predicted - test.target) ** 2
+
+
+def _predict_as_champion(description: Description, test: Rows, packed: Path | None) -> NDArray[np.float64]:
+    if packed is None:
+        raise UnfitError("its archive was not delivered")
+    with tempfile.TemporaryDirectory() as folder:
+        archive.unpack(packed, Path(folder))
+        told = archive.read_description(Path(folder))
+        if told.model != description.champion:
+            raise UnfitError(f"the archive holds {told.model}")
+        if told.schema_hash != description.schema_hash:
+            raise UnfitError(f"it knows the schema {told.schema_hash}, this dataset has {description.schema_hash}")
+        return _predict(archive.load(Path(folder)).model, test)

@@ -1,0 +1,116 @@
+"""Datasets with a known noise floor, made up from the schema's description alone: no feature is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feature_schema import BASELINE, FEATURES, ROW, TARGET, describe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+OLDEST = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+INTERVAL = timedelta(milliseconds=250)
+STAMP = "20261123T063900Z"
+ROUND = f"{STAMP}-no-model"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """``expected`` is the best possible prediction for each row; ``lines`` are rows as the validator writes them."""
+
+    features: NDArray[np.float64]
+    target: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    lines: list[str]
+
+    def noise_floor(self, start: int) -> float:
+        """The error that no model can go below, on the rows from ``start`` on."""
+        return float(((self.target - self.expected)[start:] ** 2).mean() ** 0.5)
+
+
+def made_up(rows: int, *, seed: int = 1, drift_from: int | None = None, noise: float = 0.2, world: int = 7) -> MadeUp:
+    """Right-skewed targets, multiplied together from the features, with interactions and noise.
+
+    From row ``drift_from`` on, half of the effects are other ones. ``world`` is the seed of the effects.
+    """
+    random = np.random.default_rng(seed)
+    effects = np.random.default_rng(world)
+    unit = random.beta(2, 3, size=(rows, len(FEATURES)))
+    low, high = (np.array([getattr(field, end) for field in FEATURES]) for end in ("minimum", "maximum"))
+    features = np.round(low + unit * (high - low))
+
+    logarithm = _effects(unit, effects)
+    if drift_from is not None:
+        logarithm[drift_from:] += 0.8 * _effects(unit, effects)[drift_from:]
+    expected = 14_000 * np.exp(logarithm)
+    factors = np.exp(noise * random.normal(size=rows) - noise**2 / 2)
+    target = np.clip(np.round(expected * factors), TARGET.minimum, TARGET.maximum)
+
+    lines = []
+    for number in range(rows):
+        moment = (OLDEST + number * INTERVAL).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        cells = [int(target[number]), *map(int, features[number]), f"s{seed}-{number}", f"r{number % 50}", "fc1", moment]
+        lines.append(",".join(map(str, cells)) + ",,,")
+        assert lines[-1].count(",") == len(ROW) - 1
+    return MadeUp(features, target, expected, lines)
+
+
+def _effects(unit: NDArray[np.float64], effects: np.random.Generator) -> NDArray[np.float64]:
+    count = unit.shape[1]
+    alone = unit @ effects.normal(0, 0.5, count)
+    bent = ((unit - 0.4) ** 2) @ effects.normal(0, 1.0, count)
+    left, right = effects.permutation(count)[:6].reshape(2, 3)
+    together = (unit[:, left] * unit[:, right]) @ effects.normal(0, 1.5, 3)
+    total: NDArray[np.float64] = alone + bent + together
+    return total - total.mean()
+
+
+def description(**changes: Any) -> dict[str, Any]:
+    """What ``dataset.json`` holds, without objects."""
+    told = {
+        "round": ROUND,
+        "stamp": STAMP,
+        "schema": describe(),
+        "recent_since": None,
+        "test_fraction": 0.25,
+        "objects": [],
+        "champion": None,
+    }
+    return {**told, **changes}
+
+
+def moment_of(row: int) -> str:
+    """When a made-up row was recorded, as it stands in ``recent_since``."""
+    return (OLDEST + row * INTERVAL).isoformat().replace("+00:00", "Z")
+
+
+def write_channels(folder: Path, lines: list[str], *, rows_an_object: int = 1_000, **changes: Any) -> dict[str, str]:
+    """Lay out the channels ``samples`` and ``dataset`` as SageMaker does; returns their ``SM_*`` variables."""
+    samples, dataset = folder / "samples", folder / "dataset"
+    dataset.mkdir(parents=True)
+    objects = []
+    for start in range(0, len(lines), rows_an_object):
+        key = f"samples/date=2026-11-23/hour=06/delivery-{start:09d}.gz"
+        content = gzip.compress("".join(f"{line}\n" for line in lines[start : start + rows_an_object]).encode(), 1)
+        path = samples / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        objects.append({"key": key, "version": f"v{start}", "size": len(content)})
+    (dataset / "dataset.json").write_text(json.dumps(description(objects=objects, **changes)))
+    return {"SM_CHANNEL_SAMPLES": str(samples), "SM_CHANNEL_DATASET": str(dataset)}
+
+
+def baseline(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The answer without a model, for each row of features."""
+    if isinstance(BASELINE, str):
+        return rows[:, [field.name for field in FEATURES].index(BASELINE)]
+    return np.full(len(rows), BASELINE)
