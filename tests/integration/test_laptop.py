@@ -215,11 +215,11 @@ def test_a_tethered_command_gives_its_status_and_output(tmp_path: Path) -> None:
 
 
 def test_a_deployment_that_fails_tells_the_resource(laptop: local.Laptop) -> None:
-    # given a stack that failed: its bucket's name is taken
-    laptop.client("s3").create_bucket(Bucket="taken-by-others")
+    # given a stack that failed: a route of its API leads nowhere
+    document = {"openapi": "3.0.1", "paths": {"/predictions": {"get": {}}}}
     resources = {
         "Topic": {"Type": "AWS::SNS::Topic"},
-        "Data": {"Type": "AWS::S3::Bucket", "DependsOn": "Topic", "Properties": {"BucketName": "taken-by-others"}},
+        "Api": {"Type": "AWS::ApiGatewayV2::Api", "DependsOn": "Topic", "Properties": {"Body": document}},
     }
     cloudformation = laptop.client("cloudformation")
     cloudformation.create_stack(StackName="broken", TemplateBody=json.dumps({"Resources": resources}))
@@ -230,6 +230,8 @@ def test_a_deployment_that_fails_tells_the_resource(laptop: local.Laptop) -> Non
 
     assert wait_until(rolled_back)
     # when one asks why, then the resource is named, with the reason
-    assert any(line.startswith("Data (AWS::S3::Bucket): ") for line in deployment.failures(laptop, "broken"))
+    assert deployment.failures(laptop, "broken") == [
+        "Api (AWS::ApiGatewayV2::Api): GET /predictions has no x-amazon-apigateway-integration"
+    ]
     with pytest.raises(deployment.DeploymentError, match="no stack 'absent'"):
         deployment.outputs(laptop, "absent")
