@@ -51,7 +51,8 @@ def failures(laptop: Laptop, stack: str = STACK) -> list[str]:
     """What went wrong in a stack's history, oldest first: sam's own last lines tell of the roll-back only."""
     cloudformation = laptop.client("cloudformation")
     try:
-        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+        pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
+        events = [event for page in pages for event in page["StackEvents"]]
     except cloudformation.exceptions.ClientError:
         return []  # it failed before there was a stack
     return [
