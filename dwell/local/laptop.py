@@ -56,6 +56,10 @@ class Laptop:
         """Where every AWS service answers."""
         return f"http://127.0.0.1:{self.port}"
 
+    def api_url(self, api_id: str) -> str:
+        """Where the default stage of an HTTP API answers; its own host name leads to AWS."""
+        return f"{self.endpoint_url}/_aws/execute-api/{api_id}/$default"
+
     def environment(self) -> dict[str, str]:
         """The variables that point boto3, the AWS command line and sam at this emulator."""
         return {
@@ -112,7 +116,7 @@ def start(port: int = 0, *, detached: bool = False, log: Path | None = None) -> 
     python = _interpreter("emulator")
     image_python = _interpreter("image")
     port = _free_port(port)
-    log = log or ROOT / "build" / "local" / f"emulator-{port}.log"
+    log = log or ROOT / "build" / "local" / "emulator.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="dwell-")
     reading, writing = (None, None) if detached else os.pipe()
