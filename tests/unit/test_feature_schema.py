@@ -276,6 +276,7 @@ TARGET_VALUE = f'"{TARGET.name}": 14350'
         (a_sample(prediction={TARGET.name: 1, "secret": 1}), "unexpected_field"),
         (a_sample(schema_version=VERSION + 1), "unknown_schema_version"),
         (a_sample(schema_version=VERSION + 1, features={"other": 1}), "unknown_schema_version"),
+        (a_sample(schema_version=VERSION + 1, robot_id=17), "unknown_schema_version"),
         (a_sample(schema_version=None), "unknown_schema_version"),
         (a_sample(schema_version=True), "unknown_schema_version"),
         (a_sample(schema_version=float(VERSION)), "unknown_schema_version"),

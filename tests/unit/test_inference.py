@@ -211,6 +211,7 @@ def test_bounds_themselves_stay() -> None:
         ("", False, "malformed"),
         ("not base64!", True, "malformed"),
         ("YWJ", True, "malformed"),
+        ("e3!0=", True, "malformed"),
         ("ü", True, "malformed"),
         ("\ud800", False, "malformed"),
         ("x" * (request.MAX_BODY_BYTES + 1), False, "too_long"),
@@ -218,7 +219,7 @@ def test_bounds_themselves_stay() -> None:
         ("x" * 2 * request.MAX_BODY_BYTES, True, "too_long"),
         (base64.b64encode(b"x" * (request.MAX_BODY_BYTES + 1)).decode(), True, "too_long"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_body_that_cannot_be_read_is_refused(body: str | None, is_base64: bool, reason: str) -> None:
     with pytest.raises(Refusal) as refused:

@@ -244,10 +244,10 @@ def test_only_echoes_of_a_model_count_as_predicted(event: ReadEvent) -> None:
     )
 
 
-@pytest.mark.parametrize("unknown", ["model", "expected_error"])
-def test_an_echo_that_does_not_say_who_or_how_well_is_no_measurement(event: ReadEvent, unknown: str) -> None:
+@pytest.mark.parametrize("changed", [{"model": None}, {"expected_error": None}, {"source": "fallback"}], ids=str)
+def test_an_echo_that_does_not_say_who_or_how_well_is_no_measurement(event: ReadEvent, changed: dict[str, Any]) -> None:
     sample = json.loads(event("sns-single")["Records"][0]["Sns"]["Message"])
-    sample["prediction"][unknown] = None
+    sample["prediction"] |= changed
 
     readings = meter.read(samples_of(firehose(json.dumps(sample).encode())), [])
 
