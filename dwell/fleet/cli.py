@@ -12,18 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from dwell.api import NotSignableError
 from dwell.fleet.drift import DEFAULT, DRIFTS, UnknownDriftError, drift_named
 from dwell.fleet.fleet import Fleet, Settings
-from dwell.fleet.planner import PlannerError, planner_for
+from dwell.fleet.planner import planner_for
 from dwell.fleet.publisher import Publisher, PublishError, sns_client
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
+from dwell.stack import StackError, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +92,7 @@ def run(
     *,
     topic: Annotated[str | None, typer.Option(help="ARN of the SNS topic for samples.")] = None,
     api: Annotated[str | None, typer.Option(help="URL of the HTTP API; without one, nothing is predicted.")] = None,
-    stack: Annotated[
-        str | None, typer.Option(help="Take topic and API from this stack's outputs SamplesTopicArn and ApiUrl.")
-    ] = None,
+    stack: Annotated[str | None, typer.Option(help="Take topic and API from the outputs of this stack.")] = None,
     robots: Annotated[int, typer.Option(min=1, help="How many robots.")] = 5_000,
     rate: Annotated[float, typer.Option(min=0.1, max=5_000, help="Samples a second.")] = 400.0,
     request_rate: Annotated[float, typer.Option(min=0.1, max=100, help="Requests for predictions a second.")] = 8.0,
@@ -124,10 +123,10 @@ def run(
         if drift is not None:
             drift_named(drift)
         if stack is not None:
-            outputs = _outputs(stack)
-            topic, api = topic or outputs.get("SamplesTopicArn"), api or outputs.get("ApiUrl")
+            found = find(stack)
+            topic, api = topic or found.topic_arn, api or found.api_url
         if topic is None:
-            raise _end("Where to? Give --topic ARN, or --stack NAME with an output SamplesTopicArn.", UNUSABLE)
+            raise _end("Where to? Give --topic ARN, or --stack NAME.", UNUSABLE)
         settings = Settings(
             robots=robots,
             rate=rate,
@@ -149,7 +148,7 @@ def run(
                     publisher.ledger.save(ledger)
     except (UnknownDriftError, ValueError) as error:
         raise _end(str(error), UNUSABLE) from error
-    except (PublishError, PlannerError, BotoCoreError, ClientError, OSError) as error:
+    except (PublishError, NotSignableError, StackError, BotoCoreError, ClientError, OSError) as error:
         raise _end(str(error), FAILED) from error
     snapshot = fleet.snapshot()
     if as_json:
@@ -159,12 +158,6 @@ def run(
     failed = sum(snapshot.failures.values())
     if failed > error_budget * max(1, snapshot.requests) or snapshot.publish_failures:
         raise _end(f"failed: {failed} requests, {sum(snapshot.publish_failures.values())} messages", FAILED)
-
-
-def _outputs(stack: str) -> dict[str, str]:
-    """Raises ``ClientError`` if there is no such stack."""
-    (description,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
 
 
 def _work(fleet: Fleet, seconds: float | None, drift: str | None, drift_after: float) -> None:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.httpsession import URLLib3Session
 from pydantic import ValidationError
 
+from dwell.api import Api, api_for
 from feature_schema import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-    from botocore.credentials import Credentials
-
-_HOST = re.compile(r"\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 
 
 class PlannerError(Exception):
@@ -36,42 +26,18 @@ class PlannerError(Exception):
         self.reason = reason
 
 
-class HttpSession(Protocol):
-    """What sends a prepared request: botocore's own session, with its connections kept alive."""
-
-    def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        """Answer the response. Raises ``BotoCoreError``."""
-        ...
-
-
 class Planner:
     """Asks ``POST /predictions``. Safe to use from several threads.
 
-    ``timeout`` (s) holds for connecting and for every wait for bytes. After ``error_budget`` failures in a row the
-    planner rests for a second, then two, four and at most eight, and every question meanwhile fails with ``resting``:
-    robots do not wait for an API that is down.
+    After ``error_budget`` failures in a row the planner rests for a second, then two, four and at most eight, and every
+    question meanwhile fails with ``resting``: robots do not wait for an API that is down.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        credentials: Credentials,
-        region: str,
-        timeout: int = 3,
-        error_budget: int = 5,
-        session: HttpSession | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-            raise ValueError(f"{url!r} is not the URL of an HTTP API")
+    def __init__(self, api: Api, *, error_budget: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
         self.requests = 0
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        self._url = f"{url.rstrip('/')}/predictions"
-        self._credentials = credentials
-        self._region = region
-        self._session: HttpSession = session or URLLib3Session(timeout=timeout, max_pool_connections=8)
+        self._api = api
         self._error_budget = error_budget
         self._clock = clock
         self._lock = threading.Lock()
@@ -107,17 +73,9 @@ class Planner:
                 self._rests_until = self._clock() + min(8, 2**over)
 
     def _post(self, question: dict[str, Any]) -> bytes:
-        request = AWSRequest(
-            method="POST",
-            url=self._url,
-            data=json.dumps(question, separators=(",", ":")).encode(),
-            headers={"Content-Type": "application/json"},
-        )
         try:
-            credentials = self._credentials.get_frozen_credentials()  # may renew them, which may fail
-            SigV4Auth(credentials, "execute-api", self._region).add_auth(request)
-            response = self._session.send(request.prepare())
-        except (BotoCoreError, ClientError) as error:
+            response = self._api.post("/predictions", json.dumps(question, separators=(",", ":")).encode())
+        except (BotoCoreError, ClientError) as error:  # no answer, or credentials that cannot be renewed
             raise PlannerError(type(error).__name__, str(error)) from error
         if response.status_code != 200:
             raise PlannerError(f"http_{response.status_code}", response.content[:200].decode(errors="replace"))
@@ -138,15 +96,9 @@ def _predictions(body: bytes, count: int, *, single: bool) -> list[dict[str, Any
     return [{"source": "model", **prediction} for prediction in predictions]
 
 
-def planner_for(url: str, *, timeout: int = 3, error_budget: int = 5) -> Planner:
-    """A planner with credentials and region from the usual AWS chain; on AWS the region is the URL's.
+def planner_for(url: str, *, timeout: int = 3) -> Planner:
+    """A planner of the API at ``url``; ``timeout`` (s) holds for connecting and for every wait for bytes.
 
-    Raises ``PlannerError`` if there are no credentials or no region.
+    Raises what ``dwell.api.api_for`` raises: ``NotSignableError`` or ``ValueError``.
     """
-    session = boto3.Session()
-    credentials = session.get_credentials()
-    host = _HOST.search(urlsplit(url).netloc)
-    region = host["region"] if host else session.region_name
-    if credentials is None or region is None:
-        raise PlannerError("no_credentials", "requests must be signed, and AWS credentials or a region are missing")
-    return Planner(url, credentials=credentials, region=region, timeout=timeout, error_budget=error_budget)
+    return Planner(api_for(url, timeout=timeout))

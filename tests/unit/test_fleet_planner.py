@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from dwell.api import Api, NotSignableError
 from dwell.fleet.planner import Planner, PlannerError, planner_for
 from dwell.fleet.robots import Robots
 from urllib3 import HTTPResponse
@@ -78,7 +79,7 @@ def text(value: str | bytes) -> str:
 
 
 def planner_of(api: FakeApi, url: str = URL, credentials: Credentials = CREDENTIALS, **options: Any) -> Planner:
-    return Planner(url, credentials=credentials, region="eu-west-1", session=api, **options)
+    return Planner(Api(url, credentials=credentials, region="eu-west-1", session=api), **options)
 
 
 @pytest.mark.parametrize("url", [URL, f"{URL}/", "http://127.0.0.1:4566/_aws/execute-api/abc/$default"])
@@ -228,7 +229,7 @@ def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> pytest.MonkeyPatch
 
 
 def test_without_credentials_there_is_no_planner(no_aws: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PlannerError, match="AWS credentials"):
+    with pytest.raises(NotSignableError, match="AWS credentials"):
         planner_for(URL)
 
 
@@ -237,5 +238,5 @@ def test_the_region_is_the_urls_on_aws_and_the_chains_elsewhere(no_aws: pytest.M
     no_aws.setenv("AWS_SECRET_ACCESS_KEY", "test")
 
     planner_for(URL)
-    with pytest.raises(PlannerError, match="region"):
+    with pytest.raises(NotSignableError, match="region"):
         planner_for("http://127.0.0.1:4566/_aws/execute-api/abc/$default")
