@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     MakeFunction = Callable[..., str]
 
 ACCOUNT = "000000000000"
+RESOURCE_TYPE = "AWS::KinesisFirehose::DeliveryStream"
 
 TRANSFORM = """
     import base64, json, os, pathlib, time
@@ -383,24 +384,36 @@ def test_deletion_delivers_first(pipeline: Pipeline, transform: str) -> None:
     assert {json.loads(line)["text"] for line in pipeline.delivered()} == {"one", "two"}
 
 
-def test_the_deletion_of_a_stack_delivers_first(pipeline: Pipeline, transform: str) -> None:
-    # given a delivery stream of a stack, with records in its buffer
+def test_a_stack_updates_its_delivery_stream_and_delivers_before_it_deletes_it(
+    pipeline: Pipeline, transform: str
+) -> None:
+    # given a delivery stream of a stack, with a record in a buffer that would be due in 15 minutes
     pipeline.prepare()
-    template = {
-        "Resources": {
-            "Delivery": {
-                "Type": "AWS::KinesisFirehose::DeliveryStream",
-                "Properties": pipeline.creation(transform, interval=900),
-            }
-        }
-    }
     cloudformation = pipeline.laptop.client("cloudformation")
-    cloudformation.create_stack(StackName=pipeline.name, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=pipeline.name, WaiterConfig={"Delay": 1})
-    pipeline.put("one", "two")
-    # when the stack is deleted, then they have been delivered
+
+    def template(interval: int) -> str:
+        properties = pipeline.creation(transform, interval=interval)
+        return json.dumps({"Resources": {"Delivery": {"Type": RESOURCE_TYPE, "Properties": properties}}})
+
+    def settle(waiter: str) -> None:
+        cloudformation.get_waiter(waiter).wait(StackName=pipeline.name, WaiterConfig={"Delay": 1})
+
+    cloudformation.create_stack(StackName=pipeline.name, TemplateBody=template(900))
+    settle("stack_create_complete")
+    pipeline.put("one")
+    # when it is updated wrongly, then the update is rolled back
+    cloudformation.update_stack(StackName=pipeline.name, TemplateBody=template(901))
+    settle("stack_rollback_complete")
+    # when it is updated, then the record is delivered as it says now
+    cloudformation.update_stack(StackName=pipeline.name, TemplateBody=template(1))
+    settle("stack_update_complete")
+    assert [line["text"] for line in lines(pipeline, 1)] == ["one"]
+    # when it is deleted with a record in the buffer, then that one has been delivered too
+    cloudformation.update_stack(StackName=pipeline.name, TemplateBody=template(900))
+    settle("stack_update_complete")
+    pipeline.put("two")
     cloudformation.delete_stack(StackName=pipeline.name)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=pipeline.name, WaiterConfig={"Delay": 1})
+    settle("stack_delete_complete")
     assert {json.loads(line)["text"] for line in pipeline.delivered()} == {"one", "two"}
 
 

@@ -34,6 +34,12 @@ _workers: dict[str, DeliveryStream] = {}
 
 def install() -> None:
     """Take over the delivery streams whose source is a Kinesis stream."""
+    service_role.require()
+    hooks.find(FIREHOSE, "_stream_arn", arguments=("name",))
+    hooks.find(FIREHOSE, "_streams.get")
+    hooks.find("ministack.services.kinesis", "_resolve_stream_by_arn", arguments=("stream_arn",))
+    hooks.find("ministack.core.concurrency", "spawn_background")
+    hooks.find("ministack.core.responses", "error_response_json")
     operations = hooks.find(FIREHOSE, "_HANDLERS")
     create: Operation = hooks.find(FIREHOSE, "_create_delivery_stream", arguments=("data",))
     update: Operation = hooks.find(FIREHOSE, "_update_destination", arguments=("data",))
@@ -86,10 +92,10 @@ def _check_creation(data: dict[str, Any]) -> dict[str, str | None]:
     settings = delivery_settings.read(configuration)
     source = data.get("KinesisStreamSourceConfiguration") or {}
     source_arn, source_role = source.get("KinesisStreamARN", ""), source.get("RoleARN", "")
-    stream = hooks.find("ministack.services.kinesis", "_resolve_stream_by_arn", arguments=("stream_arn",))(source_arn)
+    stream = hooks.find("ministack.services.kinesis", "_resolve_stream_by_arn")(source_arn)
     if stream is None:
         raise delivery_settings.InvalidSettingError(f"the Kinesis stream {source_arn!r} does not exist")
-    arn = hooks.find(FIREHOSE, "_stream_arn", arguments=("name",))(data.get("DeliveryStreamName", ""))
+    arn = hooks.find(FIREHOSE, "_stream_arn")(data.get("DeliveryStreamName", ""))
     roles = [source_role, settings.role_arn, *([settings.transform.role_arn] if settings.transform else [])]
     for role_arn in dict.fromkeys(roles):
         service_role.check_trust(role_arn, service=SERVICE, source_arn=arn)
@@ -163,8 +169,10 @@ def _delete_beside_the_event_loop() -> None:
 def _check_cloudformation_updates() -> None:
     """A stack update puts a new configuration in place by itself: let it be checked like any other."""
     handlers = hooks.find("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS")
-    handler = handlers[RESOURCE_TYPE]
-    original = handler["update"]
+    handler = handlers.get(RESOURCE_TYPE, {})
+    original = handler.get("update")
+    if original is None:
+        raise hooks.HookMissingError(f"the emulator's CloudFormation cannot update {RESOURCE_TYPE} any more")
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str) -> Any:
         configuration = new.get("ExtendedS3DestinationConfiguration")

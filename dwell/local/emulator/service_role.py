@@ -12,9 +12,20 @@ from botocore.config import Config
 
 from dwell.local.emulator import hooks
 
+EVALUATOR = "ministack.core.iam_evaluator"
+
 
 class RoleRefusedError(Exception):
     """The role does not exist, or its trust policy does not let the service assume it."""
+
+
+def require() -> None:
+    """Check, when the emulator starts, that it has the names that are used here. Raises ``HookMissingError``."""
+    hooks.find("ministack.services.sts", "register_session", arguments=("access_key", "session"))
+    hooks.find("ministack.services.iam", "_roles.get_scoped")
+    hooks.find(EVALUATOR, "EvalContext")
+    hooks.find(EVALUATOR, "_service_principal_matches", arguments=("principal", "service"))
+    hooks.find(EVALUATOR, "_conditions_met", arguments=("conditions", "ctx"))
 
 
 def assume(role_arn: str, *, service: str, source_arn: str, session_name: str) -> boto3.Session:
@@ -29,7 +40,7 @@ def assume(role_arn: str, *, service: str, source_arn: str, session_name: str) -
     digest = hashlib.sha256(f"{role_arn}:{service}:{source_arn}".encode()).hexdigest()
     access_key = f"ASIA{digest[:16].upper()}"
     secret_key, token = (hashlib.sha256(f"{kind}:{digest}".encode()).hexdigest() for kind in ("secret", "token"))
-    hooks.find("ministack.services.sts", "register_session", arguments=("access_key", "session"))(
+    hooks.find("ministack.services.sts", "register_session")(
         access_key,
         {
             "Arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}",
@@ -82,17 +93,16 @@ def check_trust(role_arn: str, *, service: str, source_arn: str) -> None:
 
 def _speaks_of(statement: dict[str, Any], service: str, source_arn: str, role_arn: str) -> bool:
     """Whether a statement of a trust policy is about ``service`` assuming the role for ``source_arn``."""
-    evaluator = "ministack.core.iam_evaluator"
     actions = statement.get("Action", [])
     actions = [actions] if isinstance(actions, str) else actions
     if not any(action.lower() in ("*", "sts:*", "sts:assumerole") for action in actions):
         return False
     principal = statement.get("Principal")
-    names_service = hooks.find(evaluator, "_service_principal_matches", arguments=("principal", "service"))
+    names_service = hooks.find(EVALUATOR, "_service_principal_matches")
     if principal != "*" and not names_service(principal, service):
         return False
     _, _, _, region, account, _ = source_arn.split(":", 5)
-    context = hooks.find(evaluator, "EvalContext")(
+    context = hooks.find(EVALUATOR, "EvalContext")(
         principal_arn=service,
         principal_type="AWSService",
         principal_account=account,
@@ -106,8 +116,4 @@ def _speaks_of(statement: dict[str, Any], service: str, source_arn: str, role_ar
             "aws:sourcearn": source_arn,
         },
     )
-    return bool(
-        hooks.find(evaluator, "_conditions_met", arguments=("conditions", "ctx"))(
-            statement.get("Condition") or {}, context
-        )
-    )
+    return bool(hooks.find(EVALUATOR, "_conditions_met")(statement.get("Condition") or {}, context))
