@@ -44,21 +44,28 @@ def made_up(rows: int, *, seed: int = 1, drift_from: int | None = None, noise: f
     """
     random = np.random.default_rng(seed)
     effects = np.random.default_rng(world)
-    unit = random.beta(2, 3, size=(rows, len(FEATURES)))
+    unit: NDArray[np.float64] = random.beta(2, 3, size=(rows, len(FEATURES)))
     low, high = (np.array([getattr(field, end) for field in FEATURES]) for end in ("minimum", "maximum"))
     features = np.round(low + unit * (high - low))
 
     logarithm = _effects(unit, effects)
     if drift_from is not None:
         logarithm[drift_from:] += 0.8 * _effects(unit, effects)[drift_from:]
-    expected = 14_000 * np.exp(logarithm)
+    expected: NDArray[np.float64] = 14_000.0 * np.exp(logarithm)
     factors = np.exp(noise * random.normal(size=rows) - noise**2 / 2)
-    target = np.clip(np.round(expected * factors), TARGET.minimum, TARGET.maximum)
+    target: NDArray[np.float64] = np.clip(np.round(expected * factors), TARGET.minimum, TARGET.maximum)
 
     lines = []
     for number in range(rows):
         moment = (OLDEST + number * INTERVAL).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        cells = [int(target[number]), *map(int, features[number]), f"s{seed}-{number}", f"r{number % 50}", "fc1", moment]
+        cells = [
+            int(target[number]),
+            *map(int, features[number]),
+            f"s{seed}-{number}",
+            f"r{number % 50}",
+            "fc1",
+            moment,
+        ]
         lines.append(",".join(map(str, cells)) + ",,,")
         assert lines[-1].count(",") == len(ROW) - 1
     return MadeUp(features, target, expected, lines)
@@ -67,16 +74,17 @@ def made_up(rows: int, *, seed: int = 1, drift_from: int | None = None, noise: f
 def _effects(unit: NDArray[np.float64], effects: np.random.Generator) -> NDArray[np.float64]:
     count = unit.shape[1]
     alone = unit @ effects.normal(0, 0.5, count)
-    bent = ((unit - 0.4) ** 2) @ effects.normal(0, 1.0, count)
+    bent = np.square(unit - 0.4) @ effects.normal(0, 1.0, count)
     left, right = effects.permutation(count)[:6].reshape(2, 3)
     together = (unit[:, left] * unit[:, right]) @ effects.normal(0, 1.5, 3)
     total: NDArray[np.float64] = alone + bent + together
-    return total - total.mean()
+    total -= total.mean()
+    return total
 
 
 def description(**changes: Any) -> dict[str, Any]:
     """What ``dataset.json`` holds, without objects."""
-    told = {
+    told: dict[str, Any] = {
         "round": ROUND,
         "stamp": STAMP,
         "schema": describe(),
@@ -112,5 +120,6 @@ def write_channels(folder: Path, lines: list[str], *, rows_an_object: int = 1_00
 def baseline(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The answer without a model, for each row of features."""
     if isinstance(BASELINE, str):
-        return rows[:, [field.name for field in FEATURES].index(BASELINE)]
+        column: NDArray[np.float64] = rows[:, [field.name for field in FEATURES].index(BASELINE)]
+        return column
     return np.full(len(rows), BASELINE)

@@ -1,0 +1,283 @@
+"""The whole training job as SageMaker's image runs it: its steps, its Python and packages, no network.
+
+The image unpacks the source archive, generates a ``setup.py``, installs the code with pip, and runs the program with
+its environment; later it serves the archive's own code, installed in the same way.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import tarfile
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.made_up_dataset import ROUND, STAMP, MadeUp, made_up, moment_of, write_channels
+
+from feature_schema import FEATURES, schema_hash
+from retraining.source import archive, metric_definitions
+
+ROOT = Path(__file__).parents[2]
+IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
+
+GENERATED_SETUP = (
+    "from setuptools import setup\nsetup(packages=[''], name='{0}', version='1.0.0', include_package_data=True)\n"
+)
+GENERATED_MANIFEST = "recursive-include . *\nrecursive-exclude . __pycache__*\nrecursive-exclude . *.pyc\n"
+
+BEFORE, AFTER = 12_000, 6_000
+"""Rows before and after the made-up drift."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A folder in place of ``/opt/ml``, in which the image's steps are done. ``site`` takes what pip installs."""
+
+    folder: Path
+
+    @property
+    def site(self) -> Path:
+        return self.folder / "site"
+
+    def environment(self, variables: dict[str, str]) -> dict[str, str]:
+        """The image's, and nothing of the tests' own: no other packages, no index to install from."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "PYTHONPATH": str(self.site),
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",
+            "PIP_NO_CACHE_DIR": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+            **variables,
+        }
+
+    def run(self, *arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(IMAGE_PYTHON), *arguments],
+            cwd=cwd,
+            env=self.environment(variables),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    def install(self, code: Path, program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Generate the packaging that user code lacks, and install it."""
+        (code / "setup.py").write_text(GENERATED_SETUP.format(program))
+        (code / "setup.cfg").write_text("[wheel]\nuniversal = 1\n")
+        (code / "MANIFEST.in").write_text(GENERATED_MANIFEST)
+        return self.run("-m", "pip", "install", ".", "--target", str(self.site), cwd=code, **variables)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that ended: its output, ``tournament.json`` and ``model.tar.gz``."""
+
+    process: subprocess.CompletedProcess[str]
+    tournament: dict[str, Any]
+    model: Path
+
+
+def trained(container: Container, rows: MadeUp, *, champion_archive: Path | None = None, **changes: Any) -> Job:
+    """Do a training container's steps, one by one."""
+    inputs = container.folder / "input"
+    variables = write_channels(inputs, rows.lines, **changes)
+    channel = inputs / "code"
+    channel.mkdir()
+    (channel / "sourcedir.tar.gz").write_bytes(archive().content)
+    if champion_archive is not None:
+        (inputs / "champion").mkdir()
+        (inputs / "champion" / "model.tar.gz").hardlink_to(champion_archive)
+        variables["SM_CHANNEL_CHAMPION"] = str(inputs / "champion")
+    code, model, output = container.folder / "code", container.folder / "model", container.folder / "output" / "data"
+    code.mkdir()
+    model.mkdir()
+    with tarfile.open(channel / "sourcedir.tar.gz") as tar:
+        tar.extractall(code, filter="data")
+    installed = container.install(code, "train")
+    assert installed.returncode == 0, installed.stderr
+    process = container.run(
+        "-m",
+        "train",
+        "--xgboost.eta",
+        "0.1",
+        cwd=code,
+        SM_MODEL_DIR=str(model),
+        SM_OUTPUT_DATA_DIR=str(output),
+        SM_HPS=json.dumps({"xgboost.eta": 0.1}),
+        **variables,
+    )
+    assert process.returncode == 0, process.stderr
+    packed = container.folder / "model.tar.gz"
+    with tarfile.open(packed, "w:gz") as tar:
+        tar.add(model, arcname=".")
+    return Job(process, json.loads((output / "tournament.json").read_text()), packed)
+
+
+@pytest.fixture(scope="module")
+def old_world() -> MadeUp:
+    return made_up(BEFORE, seed=1)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, old_world: MadeUp) -> Job:
+    """The first round: no champion, one world. A tenth of the samples is delivered twice."""
+    container = Container(tmp_path_factory.mktemp("first"))
+    delivered = MadeUp(
+        old_world.features, old_world.target, old_world.expected, old_world.lines + old_world.lines[::10]
+    )
+    return trained(container, delivered)
+
+
+def test_the_first_round_tells_everything_about_itself(first: Job, old_world: MadeUp) -> None:
+    told = first.tournament
+    test = BEFORE // 4
+    assert (told["round"], told["schema_hash"]) == (ROUND, schema_hash())
+    assert told["dataset"]["duplicates"] == BEFORE // 10
+    assert (told["dataset"]["samples"], told["dataset"]["test"]) == (BEFORE, test)
+    assert [one["name"] for one in sorted(told["candidates"], key=lambda one: str(one["name"]))] == [
+        "k-nearest-neighbours",
+        "linear",
+        "xgboost",
+    ]
+    assert all(one["error"] is None and one["model"] == f"{one['name']}-{STAMP}" for one in told["candidates"])
+    scores = [one["rmse"] for one in told["candidates"]]
+    assert scores == sorted(scores)
+    assert told["winner"] == told["candidates"][0]["name"]
+    assert told["champion"] is None
+    assert told["comparison"]["against"] == "baseline"
+    assert told["comparison"]["significant"]
+    # the winner is as good as anything can be, but for a few per cent
+    floor = old_world.noise_floor(BEFORE - test)
+    assert 0.98 * floor < scores[0] < 1.05 * floor < told["baseline_rmse"]
+
+
+def test_its_metrics_are_found_in_its_output(first: Job) -> None:
+    output = first.process.stdout + first.process.stderr
+    found = {one["Name"]: re.findall(one["Regex"], output) for one in metric_definitions()}
+    expected = {f"{one['name']}:rmse": one["rmse"] for one in first.tournament["candidates"]}
+    expected["baseline:rmse"] = first.tournament["baseline_rmse"]
+    expected["winner:rmse"] = first.tournament["candidates"][0]["rmse"]
+    expected["dataset:train"] = first.tournament["dataset"]["train"]
+    expected["dataset:test"] = first.tournament["dataset"]["test"]
+    assert {name: len(values) for name, values in found.items() if values} == dict.fromkeys(expected, 1)
+    for name, value in expected.items():
+        assert float(found[name][0]) == pytest.approx(value)
+
+
+def test_after_a_drift_the_champion_loses_to_a_model_of_the_recent_part(first: Job, tmp_path: Path) -> None:
+    # given rows of the old world, then rows of another one, and an alarm that says when it began
+    champion = f"{first.tournament['winner']}-{STAMP}"
+    rows = made_up(BEFORE + AFTER, seed=2, drift_from=BEFORE)
+    # when a second round is played, with the first one's archive as the champion
+    second = trained(
+        Container(tmp_path), rows, champion_archive=first.model, champion=champion, recent_since=moment_of(BEFORE)
+    ).tournament
+    # then the champion was scored on the same rows, and is far off in the new world
+    test = AFTER // 4
+    floor = rows.noise_floor(BEFORE + AFTER - test)
+    assert second["dataset"]["test"] == test
+    assert second["dataset"]["recent_train"] == AFTER - test
+    assert (second["champion"]["model"], second["champion"]["error"]) == (champion, None)
+    assert second["champion"]["rmse"] > 1.25 * floor
+    # and the winner learnt from the recent part, is significantly better, and is near the new noise floor
+    assert len(second["candidates"]) == 6
+    assert (second["winner"], second["candidates"][0]["trained_on"]) == (second["candidates"][0]["name"], "recent")
+    assert (second["comparison"]["against"], second["comparison"]["model"]) == ("champion", champion)
+    assert second["comparison"]["significant"]
+    assert second["candidates"][0]["rmse"] < 1.1 * floor
+
+
+def test_in_the_same_world_a_round_does_not_unseat_the_champion(first: Job, tmp_path: Path) -> None:
+    champion = f"{first.tournament['winner']}-{STAMP}"
+    second = trained(Container(tmp_path), made_up(4_000, seed=3), champion_archive=first.model, champion=champion)
+    assert second.tournament["champion"]["rmse"] < second.tournament["candidates"][0]["rmse"]
+    assert not second.tournament["comparison"]["significant"]
+
+
+SERVE = textwrap.dedent(
+    """
+    import importlib, json, sys
+    module = importlib.import_module("serving")
+    module = importlib.reload(module)  # as the image does
+    model = module.model_fn(sys.argv[1])
+    answers = []
+    for body, accept in json.load(sys.stdin):
+        result = module.output_fn(module.predict_fn(module.input_fn(body, "text/csv"), model), accept)
+        is_answer = isinstance(result, tuple)
+        answers.append(list(result) if is_answer else [result.status_code, json.loads(result.get_data())])
+    print(json.dumps({"answers": answers, "serving": module.__file__}))
+    """
+)
+
+
+def test_the_archive_serves_itself_from_its_installed_code(first: Job, tmp_path: Path, old_world: MadeUp) -> None:
+    # given the archive as SageMaker unpacks it, and its code copied and installed as the image does
+    container = Container(tmp_path)
+    model = tmp_path / "model"
+    with tarfile.open(first.model) as tar:
+        tar.extractall(model, filter="data")
+    code = tmp_path / "code"
+    (model / "code").rename(code)
+    installed = container.install(code, "serving")
+    assert installed.returncode == 0, installed.stderr
+    # when it is asked from a folder that holds no code
+    lines = [",".join(line.split(",")[1 : len(FEATURES) + 1]) for line in old_world.lines[-500:]]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    asked = [("\n".join(lines), "application/json"), (lines[0], "text/csv"), ("1,2", "application/json")]
+    process = subprocess.run(
+        [str(IMAGE_PYTHON), "-c", SERVE, str(model)],
+        cwd=elsewhere,
+        env=container.environment({}),
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    told = json.loads(process.stdout)
+    # then the installed code answers what the model promised, on rows that it never learnt from
+    assert told["serving"] == str(container.site / "serving.py")
+    (body, mimetype), (one, one_type), (status, reason) = told["answers"]
+    answer = json.loads(body)
+    winner = first.tournament["candidates"][0]
+    assert mimetype == "application/json"
+    assert (answer["model"], answer["expected_error"]) == (winner["model"], winner["rmse"])
+    assert answer["schema_hash"] == schema_hash()
+    error = float(((old_world.target[-500:] - answer["predictions"]) ** 2).mean() ** 0.5)
+    assert 0.8 < error / winner["rmse"] < 1.2
+    assert one_type == "text/csv"
+    assert float(one) == pytest.approx(answer["predictions"][0])
+    assert (status, reason["reason"]) == (400, "wrong_width")
+
+
+def test_a_job_that_cannot_begin_says_why_in_its_log(tmp_path: Path) -> None:
+    # given a dataset of which one object was not delivered, and then a hyperparameter that means nothing
+    container = Container(tmp_path)
+    variables = write_channels(tmp_path, made_up(1_000).lines, rows_an_object=500)
+    code = tmp_path / "code"
+    with tarfile.open(fileobj=io.BytesIO(archive().content)) as tar:
+        tar.extractall(code, filter="data")
+    outputs = {"SM_MODEL_DIR": str(tmp_path), "SM_OUTPUT_DATA_DIR": str(tmp_path / "output")}
+    # when each is run
+    wrong = container.run("-m", "train", cwd=code, **variables, **outputs, SM_HPS='{"xgboost.speed": 9}')
+    next(Path(variables["SM_CHANNEL_SAMPLES"]).rglob("*.gz")).unlink()
+    missing = container.run("-m", "train", cwd=code, **variables, **outputs, SM_HPS="{}")
+    # then both fail with one sentence
+    assert (wrong.returncode, missing.returncode) == (1, 1)
+    assert "no algorithm has the hyperparameter 'xgboost.speed'" in wrong.stderr
+    assert "1 objects of" in missing.stderr
+    assert "Traceback" not in wrong.stderr + missing.stderr
+    assert not (tmp_path / "output").exists()

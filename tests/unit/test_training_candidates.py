@@ -1,0 +1,198 @@
+"""The registry of candidates and the algorithms in it: accurate, bounded, the same after they were stored."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.made_up_dataset import baseline, made_up
+
+import candidates
+from candidates import ALGORITHMS, NAMES, Algorithm, HyperparameterError, entrants
+from holdout import TooFewRowsError
+from metric_definitions import metric_definitions, metric_line, rmse_of
+from parallelism import ROWS_PER_THREAD, threads
+
+if TYPE_CHECKING:
+    from candidates import Model
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+ROWS = made_up(8_000)
+TRAIN = 6_000
+FLOOR = ROWS.noise_floor(TRAIN)
+
+every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda one: one.name)
+
+
+def fitted(algorithm: Algorithm, rows: int = TRAIN, **changes: Any) -> Model:
+    hyperparameters = {**algorithm.hyperparameters, **changes}
+    model, _ = algorithm.load_module().fit(ROWS.features[:rows], ROWS.target[:rows], **hyperparameters)
+    return model
+
+
+def error(model: Model) -> float:
+    predicted = model.predict(ROWS.features[TRAIN:])
+    return float(((predicted - ROWS.target[TRAIN:]) ** 2).mean() ** 0.5)
+
+
+def test_an_algorithm_enters_on_all_rows_and_again_on_the_recent_part() -> None:
+    assert [one.name for one in entrants({}, recent=False)] == [one.name for one in ALGORITHMS]
+    both = entrants({}, recent=True)
+    assert tuple(one.name for one in both) == NAMES
+    assert {(one.name, one.trained_on) for one in both} >= {("xgboost", "all"), ("xgboost-recent", "recent")}
+
+
+def test_names_are_safe_in_the_name_of_a_model_and_of_a_metric() -> None:
+    assert all(re.fullmatch(r"[a-z][a-z-]{0,39}", name) for name in NAMES)
+
+
+def test_a_job_can_replace_hyperparameters() -> None:
+    # given what a job's HyperParameters are after JSON decoding
+    given = {"xgboost.eta": 1, "xgboost.max_depth": 5, "linear.alpha": [1, 2.5], "k-nearest-neighbours.k": 75}
+    # when
+    by_name = {one.name: one.hyperparameters for one in entrants(given, recent=True)}
+    # then they are in force on both parts, and in the registry's own shape; the rest stays
+    assert by_name["xgboost"] == by_name["xgboost-recent"]
+    assert by_name["xgboost"] == {**ALGORITHMS[0].hyperparameters, "eta": 1.0, "max_depth": (5,)}
+    assert by_name["linear"]["alpha"] == (1.0, 2.5)
+    assert by_name["k-nearest-neighbours"]["k"] == 75
+    assert ALGORITHMS[0].hyperparameters["eta"] == 0.1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"xgboost.depth": 3},
+        {"forest.eta": 3},
+        {"eta": 0.3},
+        {"xgboost.eta": "fast"},
+        {"xgboost.eta": True},
+        {"xgboost.eta": float("nan")},
+        {"xgboost.eta": [0.1, 0.2]},
+        {"xgboost.eta": None},
+        {"xgboost.max_depth": 3.5},
+        {"xgboost.max_depth": []},
+        {"k-nearest-neighbours.k": 0},
+    ],
+    ids=str,
+)
+def test_a_hyperparameter_that_means_nothing_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(HyperparameterError, match=re.escape(next(iter(given)))):
+        entrants(given, recent=False)
+
+
+@every_algorithm
+def test_an_algorithm_comes_near_the_noise_floor(algorithm: Algorithm) -> None:
+    allowed = {"xgboost": 1.10, "linear": 1.04, "k-nearest-neighbours": 1.35}[algorithm.name]
+    without_model = ((baseline(ROWS.features) - ROWS.target)[TRAIN:] ** 2).mean() ** 0.5
+    assert FLOOR < error(fitted(algorithm)) < allowed * FLOOR < without_model
+
+
+@every_algorithm
+def test_the_same_rows_give_the_same_model(algorithm: Algorithm) -> None:
+    again = ROWS.features[TRAIN:]
+    np.testing.assert_array_equal(fitted(algorithm).predict(again), fitted(algorithm).predict(again))
+
+
+@every_algorithm
+def test_a_stored_model_answers_the_same_without_pickle(
+    algorithm: Algorithm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.delattr(f"pickle.{name}")
+    model = fitted(algorithm, rows=1_000)
+    model.save(tmp_path)
+    loaded = algorithm.load_module().load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(ROWS.features[TRAIN:]), model.predict(ROWS.features[TRAIN:]))
+
+
+@every_algorithm
+def test_one_row_and_many_give_the_same_answer(algorithm: Algorithm) -> None:
+    model = fitted(algorithm, rows=1_000)
+    many = model.predict(ROWS.features[:50])
+    one_by_one = [model.predict(ROWS.features[position : position + 1])[0] for position in range(50)]
+    np.testing.assert_allclose(one_by_one, many, rtol=1e-9)
+
+
+@every_algorithm
+def test_far_beyond_what_was_seen_the_answer_stays_in_the_range_of_what_was_seen(algorithm: Algorithm) -> None:
+    model = fitted(algorithm, rows=1_000)
+    answers = model.predict(np.vstack([ROWS.features[:5] * 1_000, ROWS.features[:5] * -1_000]))
+    assert (answers > 0).all()
+    assert (answers <= 1.5 * ROWS.target[:1_000].max()).all()
+
+
+@every_algorithm
+def test_constant_features_and_targets_that_are_not_positive_are_learnt_from_too(algorithm: Algorithm) -> None:
+    # given a feature that never changes and a target around zero
+    features = ROWS.features[:2_000].copy()
+    features[:, 0] = 5.0
+    target = features[:, 1] - features[:, 1].mean()
+    # when
+    model, _ = algorithm.load_module().fit(features[:1_500], target[:1_500], **algorithm.hyperparameters)
+    # then most of the spread is explained
+    rest = model.predict(features[1_500:]) - target[1_500:]
+    assert rest.std() < 0.4 * target.std()
+
+
+@every_algorithm
+def test_a_target_that_never_changes_is_answered(algorithm: Algorithm) -> None:
+    target = np.full(500, 14_000.0)
+    model, _ = algorithm.load_module().fit(ROWS.features[:500], target, **algorithm.hyperparameters)
+    np.testing.assert_allclose(model.predict(ROWS.features[:5]), 14_000.0, rtol=0.01)
+
+
+@every_algorithm
+def test_too_few_rows_are_refused(algorithm: Algorithm) -> None:
+    with pytest.raises(TooFewRowsError, match="99 rows"):
+        fitted(algorithm, rows=99)
+
+
+def test_nearest_neighbours_keep_a_bounded_number_of_rows_the_newest(tmp_path: Path) -> None:
+    (algorithm,) = (one for one in ALGORITHMS if one.module == "nearest_neighbours")
+    fitted(algorithm, sample_size=500).save(tmp_path)
+    (file,) = tmp_path.iterdir()
+    with np.load(file, allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["values"], ROWS.target[TRAIN - 500 : TRAIN])
+    limit = algorithm.hyperparameters["sample_size"]
+    assert isinstance(limit, int)
+    assert limit <= 50_000
+
+
+def test_few_rows_get_one_thread_and_many_no_more_than_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1, 2, 3})
+    assert [threads(rows) for rows in (0, ROWS_PER_THREAD, 2 * ROWS_PER_THREAD, 10**7)] == [1, 1, 2, 4]
+
+
+def test_a_metric_is_read_off_its_line_and_off_no_other() -> None:
+    # given every line that a job prints, and what the framework prints of hyperparameters
+    definitions = metric_definitions(NAMES)
+    lines = [metric_line(definition["Name"], 1830.25) for definition in definitions]
+    noise = '{"xgboost:rmse": 5, "xgboost.eta": "0.1"} train --xgboost.eta 0.1 xgboost:rmse=12.0 INFO best: xgboost'
+    # then each expression finds its own line and nothing else
+    for definition, line in zip(definitions, lines, strict=True):
+        found = [one for one in [*lines, noise] if re.search(definition["Regex"], one)]
+        assert found == [line]
+        match = re.search(definition["Regex"], line)
+        assert match is not None
+        assert float(match[1]) == 1830.25
+    assert len(definitions) <= 40, "SageMaker's limit"
+    assert {definition["Name"] for definition in definitions} >= {rmse_of(name) for name in (*NAMES, "champion")}
+
+
+def test_the_retraining_function_needs_no_numpy_to_know_the_metrics() -> None:
+    # given an interpreter without site-packages, as the function's has none of the image's
+    program = (
+        f"import sys; sys.path.insert(0, {str(FUNCTIONS)!r})\n"
+        "from retraining import source\n"
+        "print(*(one['Name'] for one in source.metric_definitions()))\n"
+    )
+    # when
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    # then
+    assert done.stdout.split() == [one["Name"] for one in metric_definitions(candidates.NAMES)]

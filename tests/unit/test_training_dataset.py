@@ -1,0 +1,144 @@
+"""The training job's dataset: what is read, dropped, split and told, and what is refused with a reason."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.made_up_dataset import MadeUp, made_up, moment_of, write_channels
+
+from dataset import Dataset, DatasetError, read_dataset, read_description
+from feature_schema import schema_hash
+
+ROWS = made_up(400)
+
+
+def read(folder: Path, lines: list[str], **options: Any) -> Dataset:
+    channels = write_channels(folder, lines, **options)
+    description = read_description(Path(channels["SM_CHANNEL_DATASET"]))
+    return read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), description)
+
+
+def test_rows_are_read_as_the_validator_wrote_them_and_split_by_time(tmp_path: Path) -> None:
+    # given rows that lie in their objects in no order
+    shuffled = [ROWS.lines[position] for position in np.random.default_rng(1).permutation(len(ROWS.lines))]
+    # when they are read
+    dataset = read(tmp_path, shuffled, rows_an_object=70)
+    # then the oldest three quarters are learnt from, in order, and the newest quarter tests
+    assert (len(dataset.train), len(dataset.test), dataset.duplicates) == (300, 100, 0)
+    np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
+    np.testing.assert_array_equal(np.concatenate([dataset.train.target, dataset.test.target]), ROWS.target)
+    assert dataset.train.recorded_at.max() < dataset.test.recorded_at.min()
+    assert not dataset.has_recent_part
+
+
+def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> None:
+    dataset = read(tmp_path, ROWS.lines, recent_since=moment_of(200))
+    assert (len(dataset.train), len(dataset.recent_train), len(dataset.test)) == (350, 150, 50)
+    assert dataset.has_recent_part
+    np.testing.assert_array_equal(dataset.recent_train.target, ROWS.target[200:350])
+    assert dataset.summary() == {
+        "samples": 400,
+        "duplicates": 0,
+        "train": 350,
+        "recent_train": 150,
+        "test": 50,
+        "split_at": "2026-11-23T06:01:27.500Z",
+        "oldest": "2026-11-23T06:00:00.000Z",
+        "newest": "2026-11-23T06:01:39.750Z",
+    }
+
+
+def test_a_recent_part_that_leaves_nothing_out_is_none(tmp_path: Path) -> None:
+    assert not read(tmp_path, ROWS.lines, recent_since=moment_of(0)).has_recent_part
+
+
+def test_of_a_sample_that_was_delivered_twice_the_earliest_stays(tmp_path: Path) -> None:
+    # given ten samples twice; a copy may have got a later time (a line without a time gets the stream's)
+    later = [line.replace("T06:00:", "T06:30:") for line in ROWS.lines[:10]]
+    # when
+    dataset = read(tmp_path, later + ROWS.lines)
+    # then
+    assert dataset.duplicates == 10
+    np.testing.assert_array_equal(dataset.train.target, ROWS.target[:300])
+
+
+def test_samples_of_one_moment_are_not_torn_apart(tmp_path: Path) -> None:
+    # given that the moment of the split is shared by its neighbours on both sides
+    moment = ROWS.lines[300].split(",")[-4]
+    lines = [",".join([*line.split(",")[:-4], moment, "", "", ""]) for line in ROWS.lines[290:310]]
+    dataset = read(tmp_path, ROWS.lines[:290] + lines + ROWS.lines[310:])
+    assert (len(dataset.train), len(dataset.test)) == (290, 110)
+
+
+def test_echoed_predictions_and_a_missing_last_newline_do_not_disturb(tmp_path: Path) -> None:
+    lines = [line[: -len(",,,")] + ",14000.25,1830.5,xgboost-20261123T063900Z" for line in ROWS.lines]
+    channels = write_channels(tmp_path, lines)
+    (stored,) = Path(channels["SM_CHANNEL_SAMPLES"]).rglob("*.gz")
+    stored.write_bytes(gzip.compress("\n".join(lines).encode()))
+    told = Path(channels["SM_CHANNEL_DATASET"]) / "dataset.json"
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"objects": [{"size": stored.stat().st_size}]}))
+    dataset = read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), read_description(told.parent))
+    np.testing.assert_array_equal(dataset.test.target, ROWS.target[300:])
+
+
+def test_the_description_knows_the_schema(tmp_path: Path) -> None:
+    channels = write_channels(tmp_path, ROWS.lines, recent_since="2026-11-23T07:00:00+01:00")
+    description = read_description(Path(channels["SM_CHANNEL_DATASET"]))
+    assert description.schema_hash == schema_hash()
+    assert description.recent_since == np.datetime64("2026-11-23T06:00:00.000", "ms")
+
+
+def cell(position: int, value: str) -> list[str]:
+    cells = ROWS.lines[7].split(",")
+    cells[position] = value
+    return [*ROWS.lines[:7], ",".join(cells), *ROWS.lines[8:]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "reason"),
+    [
+        (ROWS.lines, {"recent_since": "2027-01-01T00:00:00Z"}, "none of 400 samples is as recent as"),
+        (ROWS.lines[:1], {}, "none is older"),
+        ([], {}, "the dataset is empty"),
+        ([*ROWS.lines, ROWS.lines[0] + ",1"], {}, "have not 20 cells"),
+        (cell(3, "wide"), {}, "not as the validator writes it"),
+        (cell(3, ""), {}, "not as the validator writes it"),
+        (cell(3, "nan"), {}, "not as the validator writes it"),
+        (cell(3, "inf"), {}, "a number is not finite"),
+        (cell(-4, "yesterday"), {}, "not as the validator writes it"),
+        (ROWS.lines, {"test_fraction": 1.0}, "test_fraction is 1.0"),
+        (ROWS.lines, {"recent_since": "2026-11-23T07:00:00"}, "no offset from UTC"),
+        (ROWS.lines, {"schema": {}}, "KeyError"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_reason(
+    tmp_path: Path, lines: list[str], changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(DatasetError, match=reason):
+        read(tmp_path, lines, **changes)
+
+
+def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
+    channels = write_channels(tmp_path, ROWS.lines, rows_an_object=100)
+    samples = Path(channels["SM_CHANNEL_SAMPLES"])
+    description = read_description(Path(channels["SM_CHANNEL_DATASET"]))
+    victim = sorted(samples.rglob("*.gz"))[2]
+    whole = victim.read_bytes()
+
+    victim.write_bytes(whole[:-20] + bytes(20))
+    with pytest.raises(DatasetError, match=victim.name):
+        read_dataset(samples, description)
+
+    victim.unlink()
+    with pytest.raises(DatasetError, match=r"3 objects of .* names 4"):
+        read_dataset(samples, description)
+
+
+def test_made_up_rows_have_the_floor_that_they_promise() -> None:
+    rows: MadeUp = made_up(2_000, noise=0.0)
+    assert rows.noise_floor(0) < 1.0, "without noise only rounding remains"
