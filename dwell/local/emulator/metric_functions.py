@@ -200,7 +200,7 @@ def _metrics(context: Context, arguments: list[Argument]) -> Value:
 
 
 def _period(context: Context, arguments: list[Argument]) -> Value:
-    if arguments[0] not in context.metrics:
+    if not isinstance(arguments[0], str) or arguments[0] not in context.metrics:
         raise ExpressionError("PERIOD takes a metric, not the result of an expression")
     return float(context.grid.period)
 
