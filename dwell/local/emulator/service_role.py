@@ -8,11 +8,16 @@ import os
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 
 from dwell.local.emulator import hooks
 
 EVALUATOR = "ministack.core.iam_evaluator"
+
+_MODELS = botocore.loaders.create_loader()
+"""One for all sessions: each would else keep its own copy of the services' models, tens of megabytes."""
 
 
 class RoleRefusedError(Exception):
@@ -49,8 +54,14 @@ def assume(role_arn: str, *, service: str, source_arn: str, session_name: str) -
             "SessionToken": token,
         },
     )
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _MODELS)
     return boto3.Session(
-        aws_access_key_id=access_key, aws_secret_access_key=secret_key, aws_session_token=token, region_name=region
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=token,
+        region_name=region,
+        botocore_session=core,
     )
 
 
