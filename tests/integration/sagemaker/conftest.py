@@ -83,8 +83,12 @@ class Stage:
         return session.client(service, endpoint_url=self.laptop.endpoint_url)  # type: ignore[call-overload]
 
     def log(self, group: str, prefix: str) -> str:
-        """All lines of a log group's streams whose names begin with ``prefix``."""
-        events = self.client("logs").filter_log_events(logGroupName=group, logStreamNamePrefix=prefix)["events"]
+        """All lines of a log group's streams whose names begin with ``prefix``; none while there is no such group."""
+        logs = self.client("logs")
+        try:
+            events = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=prefix)["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return ""
         return "\n".join(event["message"] for event in events)
 
 

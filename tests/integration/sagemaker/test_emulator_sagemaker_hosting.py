@@ -241,8 +241,10 @@ def test_an_endpoint_whose_role_may_not_read_the_model_fails_and_can_be_deleted(
     assert "not allowed s3:GetObject" in description["FailureReason"]
     with pytest.raises(ClientError, match="not found"):
         ask(name, "1,2")
-    # when
     sagemaker = stage.client("sagemaker")
+    with pytest.raises(ClientError, match="can only be deleted"):
+        sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=description["EndpointConfigName"])
+    # when
     sagemaker.delete_endpoint(EndpointName=name)
     # then
     sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,7 @@ def test_a_stopped_job_may_save_its_model(stage: Any, train: Train, ended: Ended
     name = train(script)
     while "metric ready=1" not in stage.log(LOG_GROUP, name):
         assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress"
+        time.sleep(0.1)
     # when
     sagemaker.stop_training_job(TrainingJobName=name)
     job = ended(name)

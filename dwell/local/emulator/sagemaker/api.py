@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -118,7 +120,13 @@ def _refusal(error: ApiError, *, runtime: bool) -> Answer:
 
 
 def install() -> None:
-    """Register the service: its routes, its IAM actions, a new ``Service``. Raises ``HookMissingError``."""
+    """Register the service: its routes, its IAM actions, a new ``Service``. Raises ``HookMissingError``.
+
+    Ends the process when ``DWELL_IMAGE_PYTHON`` names no interpreter: without the image's packages nothing trains.
+    """
+    python = os.environ.get("DWELL_IMAGE_PYTHON", "")
+    if not os.access(python, os.X_OK):
+        sys.exit(f"The emulator does not start: DWELL_IMAGE_PYTHON names no Python interpreter ({python!r}).")
     authorization.install()
     hooks.find("ministack.core.router", "SERVICE_PATTERNS")[authorization.SERVICE] = {
         "target_prefixes": ["SageMaker."],

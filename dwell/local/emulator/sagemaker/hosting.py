@@ -129,7 +129,9 @@ class Hosting:
     def update_endpoint(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateEndpoint: the new fleet comes up beside the old one, which answers until then."""
         endpoint = self._endpoint(scope, request)
-        if endpoint.status not in ("InService", "Failed"):
+        if endpoint.status == "Failed":
+            raise invalid(f'Cannot update endpoint "{endpoint.arn}": a failed endpoint can only be deleted.')
+        if endpoint.status != "InService":
             raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         config = self._config(scope, request)
         raw = request.get("DeploymentConfig")

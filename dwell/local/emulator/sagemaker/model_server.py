@@ -27,8 +27,8 @@ logger = logging.getLogger("dwell.sagemaker")
 
 ANSWER_SECONDS = 60.0
 """How long a model may take for one answer, as on AWS."""
-PING_SECONDS = 30.0
-"""How long a server may take until its first ping succeeds; AWS, which also starts a machine, waits 8 minutes."""
+PING_SECONDS = 90.0
+"""How long a server may take until its first ping succeeds; AWS waits 8 minutes. A busy laptop is slow, too."""
 LOG_GROUP = "/aws/sagemaker/Endpoints"
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
 _SERVER = Path(__file__).with_name("image")
