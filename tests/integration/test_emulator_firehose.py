@@ -371,6 +371,19 @@ def test_without_a_transform_records_are_joined_with_the_delimiter_asked_for(pip
     assert all(re.fullmatch(r"samples/\d{4}/\d\d/\d\d/\d\d/.*\.txt\.gz", key) for key in pipeline.keys(""))
 
 
+def test_objects_are_encrypted_with_the_key_asked_for(pipeline: Pipeline) -> None:
+    pipeline.prepare()
+    key = pipeline.laptop.client("kms").create_key()["KeyMetadata"]["Arn"]
+    pipeline.laptop.client("iam").put_role_policy(
+        RoleName=pipeline.name, PolicyName="key", PolicyDocument=document("kms:GenerateDataKey", Resource=key)
+    )
+    pipeline.create(None, EncryptionConfiguration={"KMSEncryptionConfig": {"AWSKMSKeyARN": key}})
+    pipeline.put("one")
+    (name,) = eventually(lambda: pipeline.keys("samples/"))
+    found = pipeline.laptop.client("s3").head_object(Bucket=pipeline.name, Key=name)
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
 def test_deletion_delivers_first(pipeline: Pipeline, transform: str) -> None:
     # given records in a buffer that would be due in 15 minutes
     pipeline.prepare()
