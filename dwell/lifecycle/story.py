@@ -21,7 +21,7 @@ from dwell.lifecycle import live_error
 from dwell.lifecycle.reconciliation import reconcile
 from dwell.lifecycle.report import LiveError, Moment, Report, round_entry
 from dwell.lifecycle.storage import Storage
-from dwell.lifecycle.watch import Watch
+from dwell.lifecycle.watch import Watch, WatchError
 from dwell.local import deployment, laptop
 from feature_schema import describe
 
@@ -101,7 +101,7 @@ class _Story:
         self.storage = Storage.of(aws.client("s3"), found.bucket)
         self.watch = Watch(found.name, api_for(found.api_url, timeout=10), aws.client("cloudwatch"))
         self.started = datetime.now(UTC)
-        self.board: dict[str, Any] = {}
+        self.board: dict[str, Any] = {"leaderboard": [], "rounds": [], "decisions": []}
 
     def play(self) -> Report:
         screen, script = self.screen, self.script
@@ -147,7 +147,7 @@ class _Story:
                 return answer
             time.sleep(1)
         decisions = "; ".join(
-            f"{decision['outcome']} ({decision['reason']})" for decision in self.board.get("decisions", [])[:3]
+            f"{decision['outcome']} ({decision['reason']})" for decision in self.board["decisions"][:3]
         )
         raise StoryError(
             f"{otherwise} within {self.script.patience:.0f} s; alarms: {self.watch.alarms()}; "
@@ -162,11 +162,17 @@ class _Story:
 
     def _look(self, fleet: Fleet) -> None:
         fleet.check()
-        self.board = self.watch.leaderboard()
+        try:
+            self.board = self.watch.leaderboard()
+        except WatchError as error:
+            # A laptop that trains a model may answer late. Conditions wait for the next look, until patience ends.
+            self.screen.figures["leaderboard"] = str(error)
+            return
+        self.screen.figures.pop("leaderboard", None)
         snapshot = fleet.snapshot(last=12)
         recent = snapshot.recent()
         unit = describe()["target"]["unit"]
-        self.screen.figures = {
+        self.screen.figures |= {
             "samples published": f"{snapshot.published:,}",
             "answers": f"{snapshot.model:,} by a model, {snapshot.fallback:,} by the baseline",
             "live error": f"{recent.error:,.0f} {unit}, {recent.promise:,.0f} promised, "

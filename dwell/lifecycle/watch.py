@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import HTTPClientError
+
 from dwell.lifecycle.report import Moment
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ class Watch:
 
     def leaderboard(self) -> dict[str, Any]:
         """``GET /leaderboard``. Raises ``WatchError``."""
-        response = self.api.get("/leaderboard")
+        try:
+            response = self.api.get("/leaderboard")
+        except HTTPClientError as error:
+            raise WatchError(f"GET /leaderboard: {error}") from error
         if response.status_code != 200:
             raise WatchError(f"GET /leaderboard answers {response.status_code}: {response.text[:200]}")
         board: dict[str, Any] = json.loads(response.content)

@@ -10,9 +10,11 @@ from dwell.local.emulator import hooks
 EXTENSIONS: tuple[str, ...] = (
     "guardian",
     "transport",
+    "key_access",
     "functions",
     "deliveries",
     "events",
+    "schedules",
     "metrics",
     "embedded_metrics",
     "alarms",

@@ -7,12 +7,19 @@ exception, and name every error ``Runtime.HandlerError``.
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from dwell.local.emulator import hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+CONCURRENCY = 2 * (os.cpu_count() or 1)
+"""Environments of one function at work at once; further events wait. AWS starts hundreds, but a laptop that starts a
+hundred interpreters at once answers nobody for a minute."""
 
 
 def install() -> None:
@@ -43,6 +50,7 @@ def _executing(others: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
     reaper = hooks.find("ministack.services.lambda_svc", "_ensure_reaper_thread", arguments=())
     trace = hooks.find("ministack.services.lambda_svc", "_xray_trace_id_for_invocation")
     durable = hooks.find("ministack.services.lambda_svc", "_durable_env_overlay", arguments=())
+    turns: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(CONCURRENCY))
 
     def execute(func: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
         config = func.get("config") or func
@@ -50,17 +58,18 @@ def _executing(others: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
             return others(func, event, request_id)
         reaper()
         version = config.get("Version", "$LATEST")
-        worker, _ = acquire(config["FunctionName"], config, func["code_zip"], qualifier=version)
-        try:
-            answer = worker.invoke(
-                event,
-                request_id,
-                trace_id=trace(config),
-                durable=durable(),
-                invoked_function_arn=config.get("FunctionArn", ""),
-            )
-        finally:
-            release(worker)
+        with turns[config["FunctionArn"]]:
+            worker, _ = acquire(config["FunctionName"], config, func["code_zip"], qualifier=version)
+            try:
+                answer = worker.invoke(
+                    event,
+                    request_id,
+                    trace_id=trace(config),
+                    durable=durable(),
+                    invoked_function_arn=config.get("FunctionArn", ""),
+                )
+            finally:
+                release(worker)
         if "error" in answer:
             return {"body": answer["error"], "error": True, "log": answer["log"]}
         return {"body": answer["result"], "log": answer["log"]}
