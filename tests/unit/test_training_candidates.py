@@ -94,6 +94,17 @@ def test_an_algorithm_comes_near_the_noise_floor(algorithm: Algorithm) -> None:
 
 
 @every_algorithm
+def test_of_a_skewed_target_the_mean_is_predicted_not_the_median(algorithm: Algorithm) -> None:
+    # given noise of which the mean is 13 % above the median
+    rows = made_up(4_000, noise=0.5)
+    # when
+    model, _ = algorithm.load_module().fit(rows.features[:3_000], rows.target[:3_000], **algorithm.hyperparameters)
+    # then
+    predicted = model.predict(rows.features[3_000:])
+    assert predicted.mean() == pytest.approx(rows.expected[3_000:].mean(), rel=0.07)
+
+
+@every_algorithm
 def test_the_same_rows_give_the_same_model(algorithm: Algorithm) -> None:
     again = ROWS.features[TRAIN:]
     np.testing.assert_array_equal(fitted(algorithm).predict(again), fitted(algorithm).predict(again))

@@ -99,11 +99,18 @@ def cell(position: int, value: str) -> list[str]:
     return [*ROWS.lines[:7], ",".join(cells), *ROWS.lines[8:]]
 
 
+def of_one_moment() -> list[str]:
+    moment = ROWS.lines[0].split(",")[-4]
+    return [",".join([*line.split(",")[:-4], moment, "", "", ""]) for line in ROWS.lines]
+
+
 @pytest.mark.parametrize(
     ("lines", "changes", "reason"),
     [
         (ROWS.lines, {"recent_since": "2027-01-01T00:00:00Z"}, "none of 400 samples is as recent as"),
-        (ROWS.lines[:1], {}, "none is older"),
+        (ROWS.lines[:2], {}, "one of 2 samples is the whole test set"),
+        (ROWS.lines[:1] * 3, {}, "one of 1 samples is the whole test set"),
+        (of_one_moment(), {}, "none is older"),
         ([], {}, "the dataset is empty"),
         ([*ROWS.lines, ROWS.lines[0] + ",1"], {}, "have not 20 cells"),
         (cell(3, "wide"), {}, "not as the validator writes it"),

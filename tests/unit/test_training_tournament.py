@@ -99,6 +99,7 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
         "raises": ValueError("singular"),
         "nan": float("nan"),
         "infinite": float("inf"),
+        "huge": 1e200,
         "good": 14_000.0,
         "full": MemoryError("no room"),
         "rude": np.array([1.0, 2.0]).mean() * 1e9,
@@ -108,7 +109,7 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
     errors = {result.name: result.error for result in tournament.results}
     assert errors["raises"] == "ValueError: singular"
     assert errors["full"] == "MemoryError: no room"
-    assert errors["nan"] == errors["infinite"]
+    assert errors["nan"] == errors["infinite"] == errors["huge"]
     assert "no number is answered for 250 of 250 test rows" in (errors["nan"] or "")
     assert "no_such_module" in (errors["missing"] or "")
     assert [result.name for result in tournament.results[:2]] == ["good", "rude"]
@@ -179,3 +180,16 @@ def test_a_champion_whose_archive_is_absent_or_damaged_is_recorded(
         assert tournament.champion is not None
         assert reason in (tournament.champion.error or "")
         assert tournament.winner is not None
+
+
+def test_a_test_set_too_small_to_decide_is_told_in_numbers_all_the_same(given: tuple[Description, Dataset]) -> None:
+    # given fewer test rows than a comparison needs
+    description, dataset = given
+    few = dataclasses.replace(dataset, test=dataset.test.slice(0, 20))
+    # when
+    tournament = play(description, few, entrants({}, recent=False), None)
+    # then nothing is significant, and the record is complete
+    assert tournament.comparison is not None
+    assert tournament.comparison["mean_gain"] > 0
+    assert tournament.comparison["standard_error"] > 0
+    assert tournament.comparison["significant"] is False

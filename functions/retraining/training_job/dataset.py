@@ -134,6 +134,8 @@ def split(rows: Rows, duplicates: int, description: Description) -> Dataset:
         raise DatasetError(f"none of {len(rows)} samples is as recent as {since}")
     wanted = max(1, round((len(rows) - first_recent) * description.test_fraction))
     first_test = int(np.searchsorted(rows.recorded_at, rows.recorded_at[len(rows) - wanted]))
+    if len(rows) - first_test < 2:
+        raise DatasetError(f"one of {len(rows)} samples is the whole test set")
     if first_test == 0:
         raise DatasetError(f"all {len(rows)} samples belong to the test set, none is older")
     return Dataset(

@@ -19,10 +19,10 @@ MINIMUM_PAIRS = 100
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``mean_gain`` and ``standard_error`` are in the target's unit squared; None if they cannot be told."""
+    """``mean_gain`` and ``standard_error`` are finite, in the target's unit squared."""
 
-    mean_gain: float | None
-    standard_error: float | None
+    mean_gain: float
+    standard_error: float
     confidence: float
     significant: bool
 
@@ -37,15 +37,17 @@ def compare(
     """Compare two models' squared errors on the same rows, each of shape (rows,): a paired one-sided t test.
 
     The challenger is the best of ``challengers``, and the best of many is lucky more often: they share the
-    one-sided risk of ``1 - confidence`` between them (Bonferroni). With fewer than ``MINIMUM_PAIRS`` rows, or an error
-    that is no number, nothing is significant. Raises ``ValueError`` if the rows are not the same number.
+    one-sided risk of ``1 - confidence`` between them (Bonferroni). With fewer than ``MINIMUM_PAIRS`` rows nothing is
+    significant. Raises ``ValueError`` for fewer than two rows, for rows that are not pairs, and for an error that is no
+    number: of such a model nothing can be said.
     """
-    if challenger.shape != opponent.shape:
+    if challenger.shape != opponent.shape or len(challenger) < 2:
         raise ValueError(f"{challenger.shape} and {opponent.shape} squared errors are no pairs")
     gain = opponent - challenger
-    if len(gain) < MINIMUM_PAIRS or not np.isfinite(gain).all():
-        return Comparison(None, None, confidence, significant=False)
+    if not np.isfinite(gain).all():
+        raise ValueError("a squared error is not finite")
     mean = float(gain.mean())
     error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
     needed = float(stdtrit(len(gain) - 1, 1 - (1 - confidence) / challengers)) * error
-    return Comparison(mean, error, confidence, significant=mean > max(needed, 0.0))
+    significant = len(gain) >= MINIMUM_PAIRS and mean > max(needed, 0.0)
+    return Comparison(mean, error, confidence, significant)
