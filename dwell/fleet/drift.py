@@ -33,11 +33,11 @@ class UnknownDriftError(ValueError):
 
 
 def _new_gripper(world: World) -> World:
-    return replace(world, gripper_limit=450.0, gripper_slowness=7_000.0)
+    return replace(world, gripper_limit=450.0, gripper_slowness=6_000.0)
 
 
 def _clutter_policy(world: World) -> World:
-    return replace(world, fullness=(2.8, 1.7), clutter=(2.0, 2.1), tidying=world.tidying + 18_000.0)
+    return replace(world, fullness=(2.8, 1.7), clutter=(2.0, 2.1), tidying=world.tidying + 16_000.0)
 
 
 def _slow_fc(world: World) -> World:
@@ -54,22 +54,22 @@ DRIFTS: dict[str, Drift] = {
     for drift in (
         Drift(
             "new-gripper",
-            "A new gripper creeps with items above 450 g: 7 s more for each kilogram. "
+            "A new gripper creeps with items above 450 g: 6 s more for each kilogram. "
             "The law changes, the items do not.",
-            "error x 2.2, noise floor x 1.0",
+            "error x 2.1, noise floor x 1.0",
             _new_gripper,
         ),
         Drift(
             "clutter-policy",
             "Bins are filled more and sorted less, and what is disordered has to be tidied before the "
-            "search: up to 14 s. The law and the bins change.",
-            "error x 2.1, noise floor x 1.1",
+            "search: up to 13 s. The law and the bins change.",
+            "error x 1.9, noise floor x 1.1",
             _clutter_policy,
         ),
         Drift(
             "slow-fc",
             "The people of the largest fulfilment centre need 1.7 times as long. Its average in the books stays.",
-            "error x 1.9, noise floor x 1.15",
+            "error x 1.85, noise floor x 1.15",
             _slow_fc,
         ),
         Drift(

@@ -33,6 +33,14 @@ BIN_DEPTHS = (300, 350, 400, 450, 550)
 """mm, by the kind of pod."""
 PLOTTED_LIMITS = {"item_length": 450, "item_width": 400, "item_height": 250, "item_quantity": 9, "item_weight": 2_500}
 """The largest items that the workshop's notebook plots, in each feature's unit."""
+TWO_HANDS = 900
+"""g: what is heavier is lifted with both hands."""
+FLOOR, LADDER = 400, 1_600
+"""mm above ground: below, a person kneels; above, a person climbs a step."""
+THIN = 40
+"""mm: what is lower is hard to grasp."""
+TIGHT = 0.85
+"""Share of the bin's side from which on an item has to be turned and pulled."""
 TIGHTEST_FIT = 0.98
 """No side of an item takes more than this share of the side of its bin."""
 
@@ -53,11 +61,11 @@ class World:
     """What a drift may change. Times in ms, weights in g."""
 
     centres: tuple[FulfilmentCentre, ...] = (
-        FulfilmentCentre("fc-1", 12_000, 0.80, 0.28),
-        FulfilmentCentre("fc-2", 13_000, 0.90, 0.24),
-        FulfilmentCentre("fc-3", 14_000, 1.00, 0.20),
-        FulfilmentCentre("fc-4", 15_500, 1.12, 0.16),
-        FulfilmentCentre("fc-5", 17_500, 1.30, 0.12),
+        FulfilmentCentre("fc-1", 12_100, 0.80, 0.28),
+        FulfilmentCentre("fc-2", 12_800, 0.90, 0.24),
+        FulfilmentCentre("fc-3", 13_700, 1.00, 0.20),
+        FulfilmentCentre("fc-4", 14_500, 1.12, 0.16),
+        FulfilmentCentre("fc-5", 16_100, 1.30, 0.12),
     )
     item_volume: float = 0.9
     """median, in litres"""
@@ -67,8 +75,8 @@ class World:
     """shape of the beta distribution of bins from empty to full"""
     clutter: tuple[float, float] = (1.8, 2.2)
     """shape of the beta distribution of bins from tidy to disordered"""
-    search: float = 22_000.0
-    """the search in a full bin in full disorder"""
+    search: float = 11_000.0
+    """the search in a deep and full bin in full disorder"""
     tidying: float = 0.0
     """what every unit of clutter x fullness (each 0 to 1) above 0.2 costs before the search may begin"""
     gripper_limit: float = 1_500.0
@@ -172,20 +180,24 @@ def law(world: World, features: Integers) -> Law:
     pace = _pace(world, column["fc_avg"])
     kilograms = column["item_weight"] / 1_000
 
-    above = np.maximum(0, column["bin_location"] - 1_100) / 750
-    below = np.maximum(0, 900 - column["bin_location"]) / 650
-    reach = 2_200 * below**1.5 + 3_600 * above**1.5 * (1 + kilograms)
-    tight = 7_000 * np.clip((_fit(column) - 0.7) / 0.3, 0, 1) ** 2
+    heavy = column["item_weight"] > TWO_HANDS
+    reach = np.select(
+        [column["bin_location"] < FLOOR, column["bin_location"] > LADDER],
+        [2_600.0, 3_600.0 + 3_400.0 * heavy],
+        default=600 * np.abs(column["bin_location"] - 1_050) / 400,
+    )
+    tight = 4_500.0 * (_fit(column) > TIGHT)
     slow_gripper = world.gripper_slowness * np.maximum(0, kilograms - world.gripper_limit / 1_000)
 
-    disorder = column["bin_clutter"] / 100 * column["bin_fullness"] / 100
-    search = world.search * disorder**1.3 * (0.5 + column["bin_depth"] / 700)
-    thin = 800 * np.exp(-column["item_height"] / 15)
-    take = column["item_quantity"] ** 0.85 * (1_900 + 900 * kilograms + thin)
+    fullness, clutter = column["bin_fullness"] / 100, column["bin_clutter"] / 100
+    search = world.search * (clutter * fullness) ** 1.3 * (0.5 + column["bin_depth"] / 700)
+    unpack = 5_500.0 * ((fullness > 0.6) & (clutter > 0.5))
+    thin = 1_200.0 * (column["item_height"] < THIN)
+    take = column["item_quantity"] ** 0.85 * (1_900 + 1_400 * heavy + thin)
     return Law(
-        routine=4_000 + world.tidying * np.maximum(0, disorder - 0.2) + slow_gripper + pace * (reach + tight),
-        skilled=pace * (search + take),
-        spread=0.18 + 0.08 * column["bin_clutter"] / 100,
+        routine=5_300 + world.tidying * np.maximum(0, clutter * fullness - 0.2) + slow_gripper + pace * (reach + tight),
+        skilled=pace * (search + unpack + take),
+        spread=0.18 + 0.08 * clutter,
         patience=world.patience,
     )
 

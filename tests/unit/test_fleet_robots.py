@@ -120,7 +120,8 @@ def test_each_drift_changes_what_it_says() -> None:
     after = {name: Robots(3, world=drift.apply(World())).take(5_000) for name, drift in DRIFTS.items()}
 
     slower = after["slow-fc"].expected / before.expected
-    assert (slower[before.centres == 0] > 1.2).all()
+    assert (slower[before.centres == 0] > 1.1).all()
+    assert slower[before.centres == 0].mean() > 1.3
     assert slower[before.centres != 0] == pytest.approx(1)
     assert (after["clutter-policy"].features.mean(axis=0) > before.features.mean(axis=0)).sum() >= 2
     assert after["clutter-policy"].expected.mean() > before.expected.mean() + 2_000
