@@ -1,0 +1,50 @@
+"""The memory of the loop: rounds, decisions, models and the endpoint, as typed records in one DynamoDB table.
+
+``records`` says what is remembered, ``store`` reads and writes it, ``metric_sum`` sums what Dwell's metrics have
+counted since some moment, ``resources`` names what Dwell makes in SageMaker and tells absence from failure.
+"""
+
+from rounds.metric_sum import MetricSum, sums
+from rounds.records import (
+    Candidate,
+    Champion,
+    Comparison,
+    Dataset,
+    Decision,
+    Endpoint,
+    FirstSeen,
+    Flight,
+    Lock,
+    Model,
+    Record,
+    Round,
+    iso,
+    stamp,
+)
+from rounds.resources import is_absent, job_name, resource_name, round_of_job
+from rounds.store import ContentionError, Store
+
+__all__ = [
+    "Candidate",
+    "Champion",
+    "Comparison",
+    "ContentionError",
+    "Dataset",
+    "Decision",
+    "Endpoint",
+    "FirstSeen",
+    "Flight",
+    "Lock",
+    "MetricSum",
+    "Model",
+    "Record",
+    "Round",
+    "Store",
+    "is_absent",
+    "iso",
+    "job_name",
+    "resource_name",
+    "round_of_job",
+    "stamp",
+    "sums",
+]

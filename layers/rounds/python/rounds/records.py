@@ -1,0 +1,201 @@
+"""What the loop remembers. A record is one item of the table, under (``kind``, ``name``).
+
+Errors are root mean squares in the target's unit; lower is better. Times are aware, and stored as ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+STAMP = "%Y%m%dT%H%M%SZ"
+"""How a round's name and a model's name write their time: sorts as text, and is allowed in a SageMaker name."""
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and a ``Z``: fixed width, so that text sorts by time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def stamp(moment: datetime) -> str:
+    """The stamp in a name, e.g. ``20261123T063900Z``."""
+    return moment.astimezone(UTC).strftime(STAMP)
+
+
+Moment = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str)]
+Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Trigger = Literal["alarm", "schedule", "manual"]
+
+
+class Part(BaseModel):
+    """Something inside a record. Attributes that a newer version wrote are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+class Record(Part):
+    """An item. ``revision`` counts its changes, so that two writers never overwrite each other unseen."""
+
+    kind: ClassVar[str]
+    name: str
+    revision: Count = 0
+
+
+class Dataset(Part):
+    """A round's dataset: first what was listed, and when the job has read it, what was in it (in samples)."""
+
+    manifest: str
+    objects: Count
+    bytes: Count
+    cut_off: Moment
+    """Objects that were stored later are not in it."""
+    schema_hash: str
+    samples: Count | None = None
+    duplicates: Count | None = None
+    train: Count | None = None
+    recent_train: Count | None = None
+    test: Count | None = None
+    split_at: Moment | None = None
+    oldest: Moment | None = None
+    newest: Moment | None = None
+
+
+class Candidate(Part):
+    """One entry of a round. ``rmse`` is null if it failed, and ``error`` then says why."""
+
+    name: str
+    algorithm: str
+    trained_on: Literal["all", "recent"]
+    model: str | None = None
+    rmse: Error | None = None
+    expected_error: Error | None = None
+    seconds: float | None = None
+    error: str | None = None
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Champion(Part):
+    """The model that was live, scored on the round's own test set."""
+
+    model: str
+    rmse: Error | None = None
+    error: str | None = None
+
+
+class Comparison(Part):
+    """The winner against the champion or the baseline, paired on the test set; the gain is in squared units."""
+
+    against: Literal["champion", "baseline"]
+    model: str | None = None
+    mean_gain: Annotated[float, Field(allow_inf_nan=False)]
+    standard_error: Error
+    confidence: float
+    significant: bool
+
+
+class Round(Record):
+    """A round: its cause, its one training job, and what came of it."""
+
+    kind: ClassVar[str] = "round"
+    cause: str
+    trigger: Trigger
+    event: str
+    """The id of the event that started it."""
+    alarm: str | None = None
+    started_at: Moment
+    job: str
+    status: Literal["started", "promoted", "kept", "failed"] = "started"
+    reason: str | None = None
+    recent_since: Moment | None = None
+    champion: str | None = None
+    """The model that was live when the round started."""
+    dataset: Dataset | None = None
+    candidates: tuple[Candidate, ...] = ()
+    baseline_rmse: Error | None = None
+    champion_rmse: Error | None = None
+    comparison: Comparison | None = None
+    winner: str | None = None
+    promoted: str | None = None
+    finished_at: Moment | None = None
+    seconds: float | None = None
+    """From the start of the round to the end of its job."""
+    deployment: Literal["live", "failed"] | None = None
+    """What became of the promoted model behind the endpoint; null until the endpoint has answered."""
+    deployed_at: Moment | None = None
+
+
+class Decision(Record):
+    """An answer to a cause: start or refuse, why, and the facts it rests on. Named ``<time>#<event id>``."""
+
+    kind: ClassVar[str] = "decision"
+    cause: str
+    trigger: Trigger
+    outcome: Literal["start", "refuse"]
+    reason: str
+    round: str
+    """The round that was, or would have been, started."""
+    decided_at: Moment
+    facts: dict[str, Any]
+    expires_at: int | None = None
+    """Seconds since 1970; the table's time to live."""
+
+
+class Model(Record):
+    """A trained model. Only a round's winner has an ``archive``."""
+
+    kind: ClassVar[str] = "model"
+    round: str
+    candidate: str
+    algorithm: str
+    trained_on: Literal["all", "recent"]
+    test_rmse: Error | None = None
+    test_set: str
+    """The round whose test set gave ``test_rmse``: its own, or the newest in which it stood as the champion."""
+    expected_error: Error | None = None
+    archive: str | None = None
+    status: Literal["candidate", "deploying", "live", "retired", "failed"] = "candidate"
+    reason: str | None = None
+    created_at: Moment
+    live_since: Moment | None = None
+    retired_at: Moment | None = None
+
+
+class Endpoint(Record):
+    """The endpoint as last seen: ``model`` answers now, ``wanted`` shall answer next (null: nothing waits)."""
+
+    kind: ClassVar[str] = "endpoint"
+    model: str | None = None
+    wanted: str | None = None
+    status: str = "Absent"
+    reason: str | None = None
+    updated_at: Moment
+
+
+class Flight(Part):
+    """A round in flight. ``cut_off`` fixes the dataset of every attempt at starting it."""
+
+    round: str
+    job: str
+    event: str
+    cut_off: Moment
+    lease_until: Moment
+    """Until then a missing job means that it is still being started."""
+
+
+class Lock(Record):
+    """There is one, and it admits one round at a time. Free when ``flight`` is null."""
+
+    kind: ClassVar[str] = "lock"
+    name: str = "round"
+    flight: Flight | None = None
+
+
+class FirstSeen(Record):
+    """When an event was first seen that carries no time of its own. Named by the event's id."""
+
+    kind: ClassVar[str] = "event"
+    at: Moment
+    expires_at: int
