@@ -1,0 +1,1 @@
+"""Decides whether to start a round, and starts it."""

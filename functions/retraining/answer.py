@@ -1,0 +1,191 @@
+"""A cause is answered: decide, record, and start the round.
+
+Each step can be repeated, and each leaves behind what the next attempt needs to go on from there. An attempt that
+dies between any two steps is therefore completed by Lambda's retry of the same event, into the same one round:
+
+1. the lock is taken for the round (it also fixes the cut-off of the dataset);
+2. the decision is recorded under the event's id: what was decided once is not decided again;
+3. the dataset's files are written, the same in every attempt;
+4. the round is recorded: from here on its dataset is settled;
+5. the training job is created under the round's name, which SageMaker takes once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from retraining import dataset, flight, source
+from retraining.champion import champion
+from retraining.decision import Verdict, decide
+from retraining.evidence import as_record, gather
+from retraining.job import Order, request, start
+from rounds import Decision, Flight, Model, Round, iso, job_name, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from retraining.cause import Cause
+    from retraining.settings import Settings
+    from rounds import Store
+
+REMEMBERED = timedelta(days=90)
+"""How long decisions are kept; most of them are refusals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a cause is answered with."""
+
+    settings: Settings
+    store: Store
+    s3: S3Client
+    sagemaker: SageMakerClient
+    cloudwatch: CloudWatchClient
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The decision, and what this attempt itself did about it, for the metrics."""
+
+    decision: Decision
+    started: bool = False
+    refused: bool = False
+
+
+def answer(cause: Cause, around: Surroundings, *, lease: timedelta) -> Answer:
+    """Answer a cause. ``lease`` is how long this attempt can last at most.
+
+    Errors of AWS pass through: the event is then tried again.
+    """
+    decided = around.store.get(Decision, cause.decision)
+    first = False
+    if decided is None:
+        decided, first = _decide(cause, around, lease)
+    if decided.outcome == "refuse":
+        flight.release(around.store, cause.round)
+        return Answer(decided, refused=first)
+    return Answer(decided, started=_go_on(cause, around, lease))
+
+
+def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decision, bool]:
+    """Decide, with the lock in hand if the answer is start. The first recorded decision about an event stands."""
+    now = around.clock()
+    store, settings = around.store, around.settings
+    flying = flight.current(store, around.sagemaker, now=now, own=cause.round)
+    other = None if flying is None or flying.round == cause.round else flying.round
+    evidence = gather(
+        cause, store=store, cloudwatch=around.cloudwatch, service=settings.service, in_flight=other, now=now
+    )
+    verdict = decide(cause.trigger, evidence.facts, settings.limits)
+    facts = as_record(evidence)
+    if verdict.outcome == "start":
+        held = flight.take(store, _flight(cause, around, now, lease))
+        if held is None:
+            verdict = Verdict("refuse", "in_flight")
+        elif not dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off):
+            verdict = Verdict("refuse", "no_stored_samples")
+    decision = Decision(
+        name=cause.decision,
+        cause=cause.name,
+        trigger=cause.trigger,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        round=cause.round,
+        decided_at=now,
+        facts={
+            **facts,
+            "alarm": cause.alarm,
+            "recent_since": None if cause.recent_since is None else iso(cause.recent_since),
+            "note": cause.note,
+            "minimum_samples": settings.minimum_samples,
+            "cool_down_seconds": settings.cool_down_seconds,
+            "rounds_per_day": settings.rounds_per_day,
+        },
+        expires_at=int((now + REMEMBERED).timestamp()),
+    )
+    if store.create(decision):
+        return decision, True
+    return store.get(Decision, cause.decision) or decision, False
+
+
+def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
+    """Bring a decided round to its running job; True if this attempt created the job."""
+    store, now = around.store, around.clock()
+    begun = store.get(Round, cause.round)
+    if begun is not None and begun.status != "started":
+        return False
+    held = flight.take(store, _flight(cause, around, now, lease))
+    if held is None:
+        # Another round took the lock while this one lay dead. The decision stands as it was made; the round is lost.
+        store.create(_round(cause, around, now))
+        flight.fail(store, cause.round, "lock_lost", now)
+        return False
+    round_ = begun or _begin(cause, around, held, now)
+    archive = source.archive()
+    code = f"source/{archive.digest}"
+    around.s3.put_object(Bucket=around.settings.bucket, Key=f"{code}/sourcedir.tar.gz", Body=archive.content)
+    standing = None if round_.champion is None else store.get(Model, round_.champion)
+    bucket = f"s3://{around.settings.bucket}"
+    order = Order(
+        name=round_.job,
+        round=round_.name,
+        cause=cause.name,
+        manifest=f"{bucket}/datasets/{round_.name}/manifest.json",
+        description=f"{bucket}/datasets/{round_.name}/dataset.json",
+        source=f"{bucket}/{code}/",
+        champion=None if standing is None else standing.archive,
+        hyperparameters=cause.hyperparameters,
+        metric_definitions=source.metric_definitions(),
+    )
+    return start(around.sagemaker, request(order, around.settings))
+
+
+def _begin(cause: Cause, around: Surroundings, held: Flight, now: datetime) -> Round:
+    """Write the dataset and record the round."""
+    store, settings = around.store, around.settings
+    objects = dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off)
+    standing = champion(store, around.sagemaker, settings.endpoint)
+    details = dataset.description(
+        objects,
+        round_name=cause.round,
+        round_stamp=stamp(cause.at),
+        recent_since=cause.recent_since,
+        champion=None if standing is None else standing.name,
+    )
+    written = dataset.write(around.s3, settings.bucket, objects, details, cut_off=held.cut_off)
+    round_ = _round(cause, around, now).model_copy(
+        update={"dataset": written, "champion": None if standing is None else standing.name}
+    )
+    store.create(round_)
+    return store.get(Round, cause.round) or round_
+
+
+def _round(cause: Cause, around: Surroundings, now: datetime) -> Round:
+    return Round(
+        name=cause.round,
+        cause=cause.name,
+        trigger=cause.trigger,
+        event=cause.event,
+        alarm=cause.alarm,
+        started_at=now,
+        job=job_name(around.settings.stack, cause.round),
+        recent_since=cause.recent_since,
+    )
+
+
+def _flight(cause: Cause, around: Surroundings, now: datetime, lease: timedelta) -> Flight:
+    return Flight(
+        round=cause.round,
+        job=job_name(around.settings.stack, cause.round),
+        event=cause.event,
+        cut_off=now,
+        lease_until=now + lease,
+    )

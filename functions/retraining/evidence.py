@@ -1,0 +1,69 @@
+"""The facts that a decision rests on, gathered with a handful of requests however much has happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from retraining.decision import Facts
+from rounds import MetricSum, Round, iso, sums
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+    from retraining.cause import Cause
+    from rounds import Store
+
+DAY = timedelta(hours=24)
+BEGINNING = timedelta(days=15)
+"""How far back the first round looks for samples: the first step at which CloudWatch coarsens its metrics."""
+_LOOKED_AT = 100
+"""More rounds than a day's budget would ever allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts, and since when samples were counted as new."""
+
+    facts: Facts
+    since: datetime
+
+
+def gather(
+    cause: Cause,
+    *,
+    store: Store,
+    cloudwatch: CloudWatchClient,
+    service: str,
+    in_flight: str | None,
+    now: datetime,
+) -> Evidence:
+    """Read the last rounds and count new samples: since the breach, else since the last dataset that was used."""
+    others = [one for one in store.newest(Round, limit=_LOOKED_AT) if one.name != cause.round]
+    used = [one.dataset.cut_off for one in others if one.dataset and one.status in {"promoted", "kept"}]
+    since = cause.recent_since or max(used, default=now - BEGINNING)
+    accepted = MetricSum("AcceptedSamples", (("service", service),))
+    return Evidence(
+        facts=Facts(
+            now=now,
+            in_flight=in_flight,
+            last_round_at=max((one.finished_at or one.started_at for one in others), default=None),
+            new_samples=int(sums(cloudwatch, [accepted], since=since, now=now)[accepted]),
+            rounds_today=sum(one.started_at > now - DAY for one in others if one.trigger != "manual"),
+        ),
+        since=since,
+    )
+
+
+def as_record(evidence: Evidence) -> dict[str, object]:
+    """The facts as a decision keeps them, JSON-ready."""
+    facts = evidence.facts
+    return {
+        "now": iso(facts.now),
+        "in_flight": facts.in_flight,
+        "last_round_at": None if facts.last_round_at is None else iso(facts.last_round_at),
+        "new_samples": facts.new_samples,
+        "since": iso(evidence.since),
+        "rounds_today": facts.rounds_today,
+    }

@@ -1,0 +1,101 @@
+"""One round in flight: who holds the lock, and when it is taken from a round that will not give it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from rounds import Flight, Lock, Round, is_absent
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from rounds import Store
+
+HANDOVER = timedelta(minutes=10)
+"""Promotion has this long after a job's end, its own retries included, to record the round and free the lock."""
+_TERMINAL = {"Completed", "Failed", "Stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training job as SageMaker describes it; ``ended_at`` only once it has ended."""
+
+    status: str
+    ended_at: datetime | None
+
+
+def describe_job(sagemaker: SageMakerClient, name: str) -> Job | None:
+    """The job, or nothing if SageMaker has none of that name."""
+    try:
+        answer = sagemaker.describe_training_job(TrainingJobName=name)
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise
+    status = answer["TrainingJobStatus"]
+    ended = answer.get("TrainingEndTime") or answer.get("LastModifiedTime") or answer["CreationTime"]
+    return Job(status, ended if status in _TERMINAL else None)
+
+
+def abandoned(flight: Flight, job: Job | None, now: datetime) -> str | None:
+    """Why nobody will end this flight any more; None while somebody may."""
+    if job is None:
+        return "job_never_started" if now > flight.lease_until else None
+    if job.ended_at is not None and now > job.ended_at + HANDOVER:
+        return "result_never_recorded"
+    return None
+
+
+def current(store: Store, sagemaker: SageMakerClient, *, now: datetime, own: str) -> Flight | None:
+    """The round in flight. An abandoned one is recorded as failed and its lock freed; ``own`` is left alone."""
+    lock = store.get(Lock, "round")
+    if lock is None or lock.flight is None or lock.flight.round == own:
+        return None if lock is None else lock.flight
+    flight = lock.flight
+    reason = abandoned(flight, describe_job(sagemaker, flight.job), now)
+    if reason is None:
+        return flight
+    fail(store, flight.round, reason, now)
+    release(store, flight.round)
+    return None
+
+
+def take(store: Store, flight: Flight) -> Flight | None:
+    """Take the lock; None if another round has it.
+
+    If this round has it already, from an attempt that died, its lease is renewed and its cut-off stays.
+    """
+    store.create(Lock())
+
+    def hold(lock: Lock) -> Lock | None:
+        if lock.flight is None:
+            return lock.model_copy(update={"flight": flight})
+        if lock.flight.round == flight.round:
+            return lock.model_copy(
+                update={"flight": lock.flight.model_copy(update={"lease_until": flight.lease_until})}
+            )
+        return None
+
+    held = store.change(Lock, "round", hold)
+    return None if held is None else held.flight
+
+
+def release(store: Store, round_name: str) -> None:
+    """Free the lock if this round holds it."""
+    store.change(
+        Lock,
+        "round",
+        lambda lock: (
+            lock.model_copy(update={"flight": None}) if lock.flight and lock.flight.round == round_name else None
+        ),
+    )
+
+
+def fail(store: Store, round_name: str, reason: str, now: datetime) -> None:
+    """Record that a started round has failed; what is finished stays as it is."""
+    ended = {"status": "failed", "reason": reason, "finished_at": now}
+    store.change(Round, round_name, lambda one: one.model_copy(update=ended) if one.status == "started" else None)

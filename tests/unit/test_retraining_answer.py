@@ -1,0 +1,446 @@
+"""A cause is answered once: whatever dies in between, and however often the event comes, it is one round."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died, refused
+
+from retraining import source
+from retraining.answer import Answer, Surroundings, answer
+from retraining.cause import Cause
+from retraining.settings import Settings
+from rounds import Decision, Endpoint, Lock, Model, Round, Store
+
+LEASE = timedelta(seconds=120)
+BREACH = NOW - timedelta(minutes=11)
+ALARM_AT = NOW - timedelta(seconds=5)
+MODEL_ERROR = Cause(
+    name="model-error",
+    trigger="alarm",
+    event="dwell-ModelError@then",
+    at=ALARM_AT,
+    alarm="dwell-ModelError",
+    recent_since=BREACH,
+)
+NO_MODEL = Cause(
+    name="no-model",
+    trigger="schedule",
+    event="dwell-NoModel@then",
+    at=NOW - timedelta(seconds=4),
+    alarm="dwell-NoModel",
+)
+JOB = "dwell-20261123T063900Z-model-error"
+CHAMPION = "xgboost-20261123T051100Z"
+ENVIRONMENT = {
+    "POWERTOOLS_SERVICE_NAME": STACK,
+    "STACK_NAME": STACK,
+    "BUCKET_NAME": BUCKET,
+    "TABLE_NAME": "dwell-rounds",
+    "ENDPOINT_NAME": ENDPOINT,
+    "TRAINING_ROLE_ARN": "arn:aws:iam::123456789012:role/dwell-training",
+    "TRAINING_IMAGE": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
+    "TRAINING_INSTANCE_TYPE": "ml.m5.xlarge",
+    "TRAINING_MAX_SECONDS": "3600",
+    "MINIMUM_SAMPLES": "1000",
+    "COOLDOWN_SECONDS": "1800",
+    "ROUNDS_PER_DAY": "12",
+    "KEY_ARN": "",
+    "RETRAINING_ALARMS": "dwell-ModelError,dwell-NoModel",
+}
+
+
+def a_cloud(*, samples: int = 1_000, stored: int = 3) -> Cloud:
+    """New samples since the breach, and as many stored objects."""
+    cloud = Cloud()
+    cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(minutes=2), samples, service=STACK)
+    cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(days=20), 10**9, service=STACK)
+    for number in range(stored):
+        cloud.s3.store(f"samples/date=2026-11-23/hour=06/{number}.gz", b"rows", NOW - timedelta(minutes=1))
+    return cloud
+
+
+def around(cloud: Cloud, **environment: str) -> Surroundings:
+    table, s3, sagemaker, cloudwatch = cloud.clients()
+    return Surroundings(
+        settings=Settings.read({**ENVIRONMENT, **environment}),
+        store=Store(table),
+        s3=s3,
+        sagemaker=sagemaker,
+        cloudwatch=cloudwatch,
+        clock=cloud.clock,
+    )
+
+
+def ask(cloud: Cloud, cause: Cause = MODEL_ERROR, **environment: str) -> Answer:
+    return answer(cause, around(cloud, **environment), lease=LEASE)
+
+
+def with_champion(cloud: Cloud, status: str = "InService") -> None:
+    store = around(cloud).store
+    store.create(
+        Model(
+            name=CHAMPION,
+            round="20261123T051100Z-no-model",
+            candidate="xgboost",
+            algorithm="xgboost",
+            trained_on="all",
+            test_set="20261123T051100Z-no-model",
+            archive=f"s3://{BUCKET}/training/first/output/model.tar.gz",
+            status="live",
+            created_at=NOW - timedelta(hours=1),
+        )
+    )
+    store.create(Endpoint(name=ENDPOINT, model=CHAMPION, status="InService", updated_at=NOW - timedelta(hours=1)))
+    if status != "absent":
+        cloud.sagemaker.endpoint = {"EndpointName": ENDPOINT, "EndpointStatus": status}
+
+
+def a_past_round(cloud: Cloud, ended: datetime, **changes: Any) -> None:
+    one = {
+        "name": "20261123T051100Z-no-model",
+        "cause": "no-model",
+        "trigger": "alarm",
+        "event": "e",
+        "started_at": ended - timedelta(minutes=2),
+        "job": "dwell-20261123T051100Z-no-model",
+        "status": "promoted",
+        "finished_at": ended,
+        **changes,
+    }
+    around(cloud).store.create(Round.model_validate(one))
+
+
+def flying(cloud: Cloud) -> str | None:
+    lock = around(cloud).store.get(Lock, "round")
+    return lock.flight.round if lock and lock.flight else None
+
+
+def stored_round(cloud: Cloud, cause: Cause = MODEL_ERROR) -> Round:
+    found = around(cloud).store.get(Round, cause.round)
+    assert found is not None
+    return found
+
+
+def decision_of(cloud: Cloud, cause: Cause = MODEL_ERROR) -> Decision:
+    found = around(cloud).store.get(Decision, cause.decision)
+    assert found is not None
+    return found
+
+
+class TestStart:
+    def test_an_alarm_with_enough_samples_starts_one_job(self) -> None:
+        cloud = a_cloud()
+        with_champion(cloud)
+        given = ask(cloud)
+
+        assert (given.decision.outcome, given.started, given.refused) == ("start", True, False)
+        assert list(cloud.sagemaker.jobs) == [JOB]
+        assert flying(cloud) == MODEL_ERROR.round
+        round_ = stored_round(cloud)
+        assert (round_.status, round_.job, round_.champion, round_.recent_since) == ("started", JOB, CHAMPION, BREACH)
+        assert round_.dataset is not None
+        assert (round_.dataset.objects, round_.dataset.cut_off) == (3, NOW)
+        assert decision_of(cloud).facts["new_samples"] == 1_000
+        assert decision_of(cloud).facts["since"] == "2026-11-23T06:28:05.250Z"
+
+    def test_the_job_is_what_the_contract_says(self) -> None:
+        cloud = a_cloud()
+        with_champion(cloud)
+        ask(cloud, KEY_ARN="arn:aws:kms:us-east-1:123456789012:key/k")
+        job = cloud.sagemaker.jobs[JOB]
+        code = source.archive()
+
+        channels = {one["ChannelName"]: one["DataSource"]["S3DataSource"] for one in job["InputDataConfig"]}
+        folder = f"s3://{BUCKET}/datasets/20261123T063900Z-model-error"
+        assert {name: (one["S3DataType"], one["S3Uri"]) for name, one in channels.items()} == {
+            "samples": ("ManifestFile", f"{folder}/manifest.json"),
+            "dataset": ("S3Prefix", f"{folder}/dataset.json"),
+            "code": ("S3Prefix", f"s3://{BUCKET}/source/{code.digest}/"),
+            "champion": ("S3Prefix", f"s3://{BUCKET}/training/first/output/model.tar.gz"),
+        }
+        assert cloud.s3.content(f"source/{code.digest}/sourcedir.tar.gz") == code.content
+        assert job["HyperParameters"] == {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "/opt/ml/input/data/code/sourcedir.tar.gz",
+        }
+        assert job["EnableNetworkIsolation"] is True
+        assert job["Environment"] == {"PIP_NO_BUILD_ISOLATION": "0"}
+        assert job["AlgorithmSpecification"]["MetricDefinitions"] == source.metric_definitions()
+        assert job["OutputDataConfig"] == {
+            "S3OutputPath": f"s3://{BUCKET}/training/",
+            "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/k",
+        }
+        assert job["ResourceConfig"]["VolumeKmsKeyId"] == "arn:aws:kms:us-east-1:123456789012:key/k"
+        assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3_600}
+        assert {tag["Key"]: tag["Value"] for tag in job["Tags"]} == {
+            "stack": STACK,
+            "round": MODEL_ERROR.round,
+            "cause": "model-error",
+        }
+
+    def test_without_a_key_nothing_about_keys_is_said(self) -> None:
+        cloud = a_cloud()
+        ask(cloud)
+        assert "KmsKeyId" not in json.dumps(cloud.sagemaker.jobs[JOB], default=str)
+
+    def test_an_operators_hyperparameters_go_to_the_job_as_json(self) -> None:
+        cloud = a_cloud(samples=0)
+        manual = replace(
+            MODEL_ERROR,
+            name="manual",
+            trigger="manual",
+            hyperparameters={"xgboost.eta": 0.3, "xgboost.max_depth": 8, "note": "plain", "on": True},
+        )
+        assert ask(cloud, manual).started
+        (job,) = cloud.sagemaker.jobs.values()
+        given = {name: value for name, value in job["HyperParameters"].items() if not name.startswith("sagemaker_")}
+        assert given == {"xgboost.eta": "0.3", "xgboost.max_depth": "8", "note": "plain", "on": "true"}
+
+    @pytest.mark.parametrize("status", ["absent", "Failed", "Deleting"])
+    def test_a_champion_that_answers_nobody_is_none(self, status: str) -> None:
+        cloud = a_cloud()
+        with_champion(cloud, status)
+        ask(cloud)
+        assert stored_round(cloud).champion is None
+        assert "champion" not in [one["ChannelName"] for one in cloud.sagemaker.jobs[JOB]["InputDataConfig"]]
+
+    def test_a_champion_that_is_being_updated_still_answers(self) -> None:
+        cloud = a_cloud()
+        with_champion(cloud, "Updating")
+        ask(cloud)
+        assert stored_round(cloud).champion == CHAMPION
+
+
+class TestRefuse:
+    @pytest.mark.parametrize(
+        ("samples", "stored", "environment", "reason"),
+        [
+            (999, 3, {}, "too_few_samples"),
+            (1_000, 3, {"ROUNDS_PER_DAY": "0"}, "daily_budget"),
+            (1_000, 0, {}, "no_stored_samples"),
+        ],
+    )
+    def test_a_refusal_is_recorded_and_leaves_nothing_running(
+        self, samples: int, stored: int, environment: dict[str, str], reason: str
+    ) -> None:
+        cloud = a_cloud(samples=samples, stored=stored)
+        given = ask(cloud, MODEL_ERROR, **environment)
+        assert (given.decision.reason, given.refused, given.started) == (reason, True, False)
+        assert decision_of(cloud) == given.decision
+        assert cloud.sagemaker.jobs == {}
+        assert flying(cloud) is None
+        assert cloud.table.kind("round") == {}
+
+    def test_a_repeated_refusal_is_neither_judged_nor_counted_again(self) -> None:
+        cloud = a_cloud(samples=0)
+        first = ask(cloud)
+        cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(minutes=2), 5_000, service=STACK)
+        again = ask(cloud)
+        assert again.decision == first.decision
+        assert not again.refused
+        assert cloud.sagemaker.jobs == {}
+
+    def test_the_cool_down_counts_from_the_end_of_the_last_round(self) -> None:
+        cloud = a_cloud()
+        a_past_round(cloud, NOW - timedelta(minutes=29))
+        assert ask(cloud).decision.reason == "cool_down"
+        cloud = a_cloud()
+        a_past_round(cloud, NOW - timedelta(minutes=30))
+        assert ask(cloud).decision.outcome == "start"
+
+    def test_a_round_in_flight_refuses_another(self) -> None:
+        cloud = a_cloud()
+        ask(cloud)
+        given = ask(cloud, NO_MODEL, COOLDOWN_SECONDS="0")
+        assert given.decision.reason == "in_flight"
+        assert given.decision.facts["in_flight"] == MODEL_ERROR.round
+        assert list(cloud.sagemaker.jobs) == [JOB]
+        assert flying(cloud) == MODEL_ERROR.round
+
+    def test_samples_are_new_since_the_last_dataset_that_was_used(self) -> None:
+        def since(status: str) -> str:
+            cloud = a_cloud()
+            dataset = {
+                "manifest": "m",
+                "objects": 1,
+                "bytes": 1,
+                "cut_off": NOW - timedelta(hours=5),
+                "schema_hash": "h",
+            }
+            a_past_round(cloud, NOW - timedelta(hours=4), status=status, dataset=dataset)
+            return str(ask(cloud, NO_MODEL).decision.facts["since"])
+
+        assert since("kept") == "2026-11-23T01:39:05.250Z"
+        # a failed round taught nobody anything
+        assert since("failed") == "2026-11-08T06:39:05.250Z"
+
+    def test_the_budget_counts_automatic_rounds_of_the_last_24_hours(self) -> None:
+        def refusal(started: timedelta, trigger: str) -> str:
+            cloud = a_cloud()
+            ended = NOW - started + timedelta(minutes=2)
+            a_past_round(cloud, ended, trigger=trigger)
+            return ask(cloud, ROUNDS_PER_DAY="1").decision.reason
+
+        assert refusal(timedelta(hours=23, minutes=59), "alarm") == "daily_budget"
+        assert refusal(timedelta(hours=24, minutes=1), "alarm") == "alarm"
+        assert refusal(timedelta(hours=23), "manual") == "alarm"
+
+
+class TestDeath:
+    """The process dies at any request to AWS, before or after that took effect, and Lambda repeats the event."""
+
+    def steps(self) -> int:
+        cloud = a_cloud()
+        with_champion(cloud)
+        before = cloud.steps.count
+        ask(cloud)
+        return cloud.steps.count - before
+
+    def test_dying_anywhere_and_being_repeated_completes_one_round(self) -> None:
+        undisturbed = a_cloud()
+        with_champion(undisturbed)
+        ask(undisturbed)
+        steps = self.steps()
+        assert steps > 15
+        for fatal in range(1, steps + 1):
+            for effective in (False, True):
+                cloud = a_cloud()
+                with_champion(cloud)
+                cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
+                with pytest.raises(Died):
+                    ask(cloud)
+                cloud.steps.fatal = None
+                # Samples go on arriving while Lambda waits, and must not get into the round's dataset.
+                cloud.move(timedelta(minutes=1))
+                cloud.s3.store("samples/date=2026-11-23/hour=06/later.gz", b"rows", cloud.time)
+                ask(cloud)
+                self.same_round(cloud, undisturbed, held=fatal)
+
+    def same_round(self, cloud: Cloud, undisturbed: Cloud, held: int) -> None:
+        assert list(cloud.sagemaker.jobs) == [JOB]
+        assert flying(cloud) == MODEL_ERROR.round
+        assert list(cloud.table.kind("round")) == [MODEL_ERROR.round]
+        assert list(cloud.table.kind("decision")) == [MODEL_ERROR.decision]
+        round_ = stored_round(cloud)
+        folder = f"datasets/{MODEL_ERROR.round}"
+        described = json.loads(cloud.s3.content(f"{folder}/dataset.json"))
+        listed = json.loads(cloud.s3.content(f"{folder}/manifest.json"))
+        assert round_.dataset is not None
+        assert [one["key"] for one in described["objects"]] == listed[1:], f"torn dataset after dying at step {held}"
+        assert round_.dataset.objects == len(described["objects"])
+        if round_.dataset.cut_off == NOW:  # the lock was taken before the process died
+            assert described == json.loads(undisturbed.s3.content(f"{folder}/dataset.json"))
+        assert {**cloud.sagemaker.jobs[JOB], "CreationTime": None} == {
+            **undisturbed.sagemaker.jobs[JOB],
+            "CreationTime": None,
+        }
+
+    def test_an_event_that_comes_again_later_starts_nothing_and_counts_nothing(self) -> None:
+        cloud = a_cloud()
+        ask(cloud)
+        for _ in range(2):
+            again = ask(cloud)
+            assert (again.started, again.refused) == (False, False)
+        store = around(cloud).store
+        store.change(Round, MODEL_ERROR.round, lambda one: one.model_copy(update={"status": "kept"}))
+        store.change(Lock, "round", lambda lock: lock.model_copy(update={"flight": None}))
+        del cloud.sagemaker.jobs[JOB]  # jobs do not stay for ever
+        again = ask(cloud)
+        assert not again.started
+        assert cloud.sagemaker.jobs == {}
+        assert flying(cloud) is None
+
+    def test_a_refusal_that_dies_does_not_keep_the_lock(self) -> None:
+        steps = 30
+        for fatal in range(1, steps):
+            cloud = a_cloud(stored=0)
+            cloud.steps.fatal = fatal
+            try:
+                ask(cloud)
+            except Died:
+                cloud.steps.fatal = None
+                ask(cloud)
+            assert flying(cloud) is None
+            assert decision_of(cloud).reason == "no_stored_samples"
+
+    def test_an_error_of_aws_passes_through(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cloud = a_cloud()
+
+        def limit(**_parameters: Any) -> None:
+            raise refused("CreateTrainingJob", "ResourceLimitExceeded", "the account's limit is 0 instances")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(cloud.sagemaker), "create_training_job", lambda _self, **given: limit(**given))
+            with pytest.raises(Exception, match="ResourceLimitExceeded"):
+                ask(cloud)
+        assert ask(cloud).started
+
+
+class TestTakeOver:
+    """Another cause comes while the first one's round lies dead."""
+
+    def dead(self, fatal_job: bool = True) -> Cloud:
+        cloud = a_cloud()
+        ask(cloud)
+        if fatal_job:
+            del cloud.sagemaker.jobs[JOB]
+        return cloud
+
+    def second(self, cloud: Cloud) -> Answer:
+        cause = replace(NO_MODEL, at=cloud.time, event=f"look@{cloud.time}")
+        return ask(cloud, cause, COOLDOWN_SECONDS="0")
+
+    def test_a_missing_job_is_waited_for_as_long_as_its_starter_may_live(self) -> None:
+        cloud = self.dead()
+        cloud.move(LEASE)
+        assert self.second(cloud).decision.reason == "in_flight"
+        cloud.move(timedelta(seconds=1))
+        assert self.second(cloud).started
+        assert (stored_round(cloud).status, stored_round(cloud).reason) == ("failed", "job_never_started")
+
+    def test_a_running_job_is_never_taken_over(self) -> None:
+        cloud = self.dead(fatal_job=False)
+        cloud.move(timedelta(days=2))
+        cloud.cloudwatch.count("AcceptedSamples", cloud.time, 5_000, service=STACK)
+        assert self.second(cloud).decision.reason == "in_flight"
+
+    @pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+    def test_an_ended_job_is_left_to_promotion_first(self, status: str) -> None:
+        cloud = self.dead(fatal_job=False)
+        cloud.sagemaker.end_job(JOB, status, NOW)
+        cloud.move(timedelta(minutes=10))
+        assert self.second(cloud).decision.reason == "in_flight"
+        cloud.move(timedelta(seconds=1))
+        assert self.second(cloud).started
+        assert stored_round(cloud).reason == "result_never_recorded"
+
+    def test_the_dead_round_does_not_rise_again(self) -> None:
+        cloud = self.dead()
+        cloud.move(LEASE * 2)
+        assert self.second(cloud).started
+        jobs = list(cloud.sagemaker.jobs)
+        again = ask(cloud)
+        assert not again.started
+        assert list(cloud.sagemaker.jobs) == jobs
+        assert flying(cloud) != MODEL_ERROR.round
+
+    def test_a_round_that_lost_its_lock_before_it_was_recorded_is_recorded_as_failed(self) -> None:
+        cloud = a_cloud()
+        store = around(cloud).store
+        ask(cloud)
+        # as if the process had died right after the decision
+        for kind in ("round", "lock"):
+            for name in cloud.table.kind(kind):
+                del cloud.table.items[kind, name]
+        cloud.sagemaker.jobs.clear()
+        assert self.second(cloud).started
+        assert not ask(cloud).started
+        lost = store.get(Round, MODEL_ERROR.round)
+        assert lost is not None
+        assert (lost.status, lost.reason) == ("failed", "lock_lost")
+        assert JOB not in cloud.sagemaker.jobs
