@@ -1,0 +1,160 @@
+"""A model behind the endpoint, through SageMaker.
+
+Model and endpoint configuration carry one name that derives from the model, so a repeated attempt finds them; what
+is found must be what would have been made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from botocore.exceptions import ClientError
+
+from rounds import is_absent, resource_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
+    from mypy_boto3_sagemaker.type_defs import CreateEndpointConfigInputTypeDef, TagTypeDef
+
+    from promotion.settings import Settings
+
+VARIANT = "live"
+"""The one variant; UpdateEndpoint wants its name to stay."""
+
+Action = Literal["create", "update", "delete", "wait", "retry", "none"]
+
+
+class EndpointBusyError(RuntimeError):
+    """The endpoint is on its way out. The event is to be tried again."""
+
+
+class NameTakenError(RuntimeError):
+    """Something else has the name that this model's resources need."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """The endpoint as SageMaker describes it."""
+
+    status: str
+    configuration: str
+    changed_at: datetime
+    reason: str | None = None
+
+
+def describe(sagemaker: SageMakerClient, endpoint: str) -> EndpointState | None:
+    """The endpoint, or nothing if there is none."""
+    answer = _found(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
+    if answer is None:
+        return None
+    return EndpointState(
+        answer["EndpointStatus"],
+        answer.get("EndpointConfigName", ""),
+        answer["LastModifiedTime"],
+        answer.get("FailureReason"),
+    )
+
+
+def action(state: EndpointState | None, configuration: str) -> Action:
+    """What brings the endpoint to ``configuration``.
+
+    While the endpoint changes, SageMaker refuses another change, and its own event will say when that is over.
+    Of a failed endpoint nothing can be made but a new one, and its end is announced by no event.
+    """
+    if state is None:
+        return "create"
+    match state.status:
+        case "Creating" | "Updating" | "SystemUpdating" | "RollingBack":
+            return "wait"
+        case "Failed":
+            return "delete"
+        case "Deleting":
+            return "retry"
+    return "none" if state.status == "InService" and state.configuration == configuration else "update"
+
+
+def provide(sagemaker: SageMakerClient, settings: Settings, *, model: str, archive: str) -> str:
+    """Make the model and its endpoint configuration, unless they are there; the answer is their name.
+
+    Raises ``NameTakenError``.
+    """
+    name = resource_name(settings.stack, model)
+    tags: list[TagTypeDef] = [{"Key": "stack", "Value": settings.stack}, {"Key": "model", "Value": model}]
+    made = _found(lambda: sagemaker.describe_model(ModelName=name))
+    if made is None:
+        sagemaker.create_model(
+            ModelName=name,
+            PrimaryContainer={
+                "Image": settings.serving_image,
+                "ModelDataUrl": archive,
+                "Environment": {
+                    "SAGEMAKER_PROGRAM": "serving.py",
+                    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                    # The code is installed by pip in a container without network; `1` does not do it.
+                    "PIP_NO_BUILD_ISOLATION": "0",
+                },
+            },
+            ExecutionRoleArn=settings.serving_role,
+            EnableNetworkIsolation=True,
+            Tags=tags,
+        )
+    elif made.get("PrimaryContainer", {}).get("ModelDataUrl") != archive:
+        raise NameTakenError(f"the model {name} in SageMaker has another archive than {archive}")
+    configured = _found(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=name))
+    if configured is None:
+        configuration: CreateEndpointConfigInputTypeDef = {
+            "EndpointConfigName": name,
+            "ProductionVariants": [
+                {
+                    "VariantName": VARIANT,
+                    "ModelName": name,
+                    "InitialInstanceCount": settings.instance_count,
+                    "InstanceType": cast("ProductionVariantInstanceTypeType", settings.instance_type),
+                    "InitialVariantWeight": 1.0,
+                }
+            ],
+            "Tags": tags,
+        }
+        if settings.key:
+            configuration["KmsKeyId"] = settings.key
+        sagemaker.create_endpoint_config(**configuration)
+    elif [variant.get("ModelName") for variant in configured["ProductionVariants"]] != [name]:
+        raise NameTakenError(f"the endpoint configuration {name} in SageMaker serves another model")
+    return name
+
+
+def bring(sagemaker: SageMakerClient, settings: Settings, configuration: str) -> bool:
+    """Bring the endpoint to a configuration; False if it has to be waited for.
+
+    Raises ``EndpointBusyError`` if only another attempt, and no event, can go on.
+    """
+    endpoint = settings.endpoint
+    state = describe(sagemaker, endpoint)
+    todo = action(state, configuration)
+    if todo == "create":
+        sagemaker.create_endpoint(
+            EndpointName=endpoint,
+            EndpointConfigName=configuration,
+            Tags=[{"Key": "stack", "Value": settings.stack}],
+        )
+    elif todo == "update":
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=configuration)
+    elif todo == "delete":
+        sagemaker.delete_endpoint(EndpointName=endpoint)
+    if todo in {"delete", "retry"}:
+        raise EndpointBusyError(f"the endpoint {endpoint} is being deleted; its successor has to wait")
+    return todo != "wait"
+
+
+def _found[Answer](ask: Callable[[], Answer]) -> Answer | None:
+    try:
+        return ask()
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise

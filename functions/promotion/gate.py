@@ -1,0 +1,79 @@
+"""Whether a round's winner goes live: a pure function.
+
+A winner needs a significant gain over the champion on the same test set; without a champion, or if the champion could
+not be scored, over the baseline. Whatever is missing, unclear or not a number keeps what is live.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from promotion.results import Tournament, TournamentComparison
+
+Reason = Literal[
+    "beats_champion",
+    "beats_baseline",
+    "no_winner",
+    "not_finite",
+    "not_compared",
+    "not_better",
+    "not_significant",
+    "champion_changed",
+    "schema_changed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``promoted`` is the winner's model, or null if what is live stays; ``reason`` says why, either way."""
+
+    promoted: str | None
+    reason: Reason
+
+
+def judge(tournament: Tournament, *, champion: str | None, live: str | None, schema_hash: str) -> Verdict:
+    """``champion`` was live when the round started, ``live`` is now; ``schema_hash`` is the functions' own schema."""
+    winner = tournament.candidate(tournament.winner)
+    if winner is None:
+        return Verdict(None, "no_winner")
+    scored = tournament.champion is not None and tournament.champion.rmse is not None
+    rival = tournament.champion.rmse if tournament.champion is not None and scored else tournament.baseline_rmse
+    comparison = tournament.comparison
+    problem: Reason | None = None
+    if tournament.schema_hash != schema_hash:
+        problem = "schema_changed"
+    elif live is not None and live not in {champion, winner.model}:
+        # Another model went live meanwhile, and nothing says how the winner compares. (Itself: a repeated event.)
+        problem = "champion_changed"
+    elif comparison is None or not _compared(tournament, comparison, champion):
+        problem = "not_compared"
+    elif not _finite(winner.rmse, winner.expected_error, rival, comparison.mean_gain, comparison.standard_error):
+        problem = "not_finite"
+    elif not _better(winner.rmse, rival, comparison):
+        problem = "not_better"
+    elif not comparison.significant:
+        problem = "not_significant"
+    if problem is not None:
+        return Verdict(None, problem)
+    return Verdict(winner.model, "beats_champion" if scored else "beats_baseline")
+
+
+def _compared(tournament: Tournament, comparison: TournamentComparison, champion: str | None) -> bool:
+    """Whether the winner met the rival that it has to beat."""
+    rival = tournament.champion
+    if champion is not None and (rival is None or rival.model != champion):
+        return False
+    return comparison.against == ("champion" if rival is not None and rival.rmse is not None else "baseline")
+
+
+def _finite(*numbers: float | None) -> bool:
+    return all(number is not None and math.isfinite(number) and number >= 0 for number in numbers[:3]) and all(
+        number is not None and math.isfinite(number) for number in numbers[3:]
+    )
+
+
+def _better(rmse: float | None, rival: float | None, comparison: TournamentComparison) -> bool:
+    return rmse is not None and rival is not None and rmse < rival and comparison.mean_gain > 0

@@ -1,0 +1,68 @@
+"""An event of SageMaker in, what came of it out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
+from botocore.config import Config
+
+from promotion.endpoint_changed import endpoint_changed
+from promotion.job_ended import job_ended
+from promotion.settings import Settings
+from promotion.surroundings import Surroundings
+from rounds import Store
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+TRAINING_JOB = "SageMaker Training Job State Change"
+ENDPOINT = "SageMaker Endpoint State Change"
+METRICS = {"promoted": "Promotions", "kept": "RoundsKept", "failed": "RoundsFailed"}
+
+logger = Logger()
+
+
+class UnknownEventError(ValueError):
+    """The event is none of those that this function answers."""
+
+
+@cache
+def surroundings() -> Surroundings:
+    """The clients of this environment, made at the first event."""
+    settings = Settings.read(os.environ)
+    config = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard"})
+    return Surroundings(
+        settings=settings,
+        store=Store(boto3.resource("dynamodb", config=config).Table(settings.table)),
+        s3=boto3.client("s3", config=config),
+        sagemaker=boto3.client("sagemaker", config=config),
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Handle a training job's end or a change of the endpoint. Raises when AWS fails: the event is tried again."""
+    around = surroundings()
+    kind, detail = event.get("detail-type"), event.get("detail", {})
+    if kind == TRAINING_JOB:
+        ending = job_ended(detail["TrainingJobName"], around)
+        if ending.outcome in METRICS:
+            metrics = EphemeralMetrics()
+            metrics.add_metric(METRICS[ending.outcome], MetricUnit.Count, 1, MetricResolution.High)
+            metrics.flush_metrics()
+        answer = asdict(ending)
+    elif kind == ENDPOINT:
+        if detail["EndpointName"] != around.settings.endpoint:
+            raise UnknownEventError(f"the endpoint {detail['EndpointName']} is not {around.settings.endpoint}")
+        answer = asdict(endpoint_changed(around))
+    else:
+        raise UnknownEventError(f"an event of type {kind!r} is neither {TRAINING_JOB!r} nor {ENDPOINT!r}")
+    logger.info("handled", extra={"event": kind, "answer": answer})
+    return answer

@@ -1,0 +1,30 @@
+"""What the environment tells the promotion function, read once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Settings(BaseModel):
+    """One attribute for each variable; a missing or impossible one raises pydantic's ``ValidationError`` by name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stack: str = Field(alias="STACK_NAME")
+    table: str = Field(alias="TABLE_NAME")
+    endpoint: str = Field(alias="ENDPOINT_NAME")
+    serving_image: str = Field(alias="SERVING_IMAGE")
+    serving_role: str = Field(alias="SERVING_ROLE_ARN")
+    instance_type: str = Field(alias="INSTANCE_TYPE")
+    instance_count: Annotated[int, Field(gt=0, alias="INSTANCE_COUNT")]
+    key: str = Field(default="", alias="KEY_ARN")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """From environment variables."""
+        return cls.model_validate(dict(environment))

@@ -1,0 +1,27 @@
+"""What the promotion function works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from promotion.settings import Settings
+    from rounds import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Settings, the table, clients, and what time it is."""
+
+    settings: Settings
+    store: Store
+    s3: S3Client
+    sagemaker: SageMakerClient
+    clock: Callable[[], datetime]

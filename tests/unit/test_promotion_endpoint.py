@@ -1,0 +1,244 @@
+"""The endpoint's events: what SageMaker says decides, in whatever order and however often the events come."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from tests.unit.fake_aws import NOW, Cloud, Died
+from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
+from tests.unit.test_promotion_job_ended import (
+    JOB,
+    NEW,
+    OLD,
+    ROUND,
+    a_cloud,
+    around,
+    endpoint,
+    model,
+    remembered,
+    stored_round,
+)
+
+from promotion import handler
+from promotion.deployment import EndpointState, action
+from promotion.endpoint_changed import Change, endpoint_changed
+from promotion.job_ended import job_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.conftest import Context, Metrics
+
+SETTLED = NOW + timedelta(minutes=8)
+
+
+def deploying(*, champion: bool = True) -> Cloud:
+    cloud = a_cloud(champion=champion)
+    job_ended(JOB, around(cloud))
+    return cloud
+
+
+def with_event(cloud: Cloud) -> Change:
+    return endpoint_changed(around(cloud))
+
+
+class TestInService:
+    def test_the_winner_goes_live_and_the_old_champion_retires(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED)
+        assert with_event(cloud) == Change("InService", WINNER)
+        winner, old = model(cloud, WINNER), model(cloud, CHAMPION)
+        assert (winner.status, winner.live_since) == ("live", SETTLED)
+        assert (old.status, old.retired_at) == ("retired", SETTLED)
+        seen = endpoint(cloud)
+        assert (seen.model, seen.wanted, seen.status, seen.updated_at) == (WINNER, None, "InService", SETTLED)
+        assert (stored_round(cloud).deployment, stored_round(cloud).deployed_at) == ("live", SETTLED)
+
+    def test_repeated_and_late_events_change_nothing(self) -> None:
+        cloud = deploying()
+        with_event(cloud)  # UPDATING, while it is
+        assert endpoint(cloud).status == "Updating"
+        assert model(cloud, WINNER).status == "deploying"
+        cloud.sagemaker.settle(SETTLED)
+        with_event(cloud)  # IN_SERVICE
+        before = {key: dict(item) for key, item in cloud.table.items.items()}
+        for _ in range(3):  # UPDATING again, late: the endpoint is what it is
+            assert with_event(cloud) == Change("InService", WINNER)
+        assert cloud.table.items == before
+
+    def test_dying_anywhere_and_being_repeated_ends_the_same(self) -> None:
+        undisturbed = deploying()
+        undisturbed.sagemaker.settle(SETTLED)
+        before = undisturbed.steps.count
+        with_event(undisturbed)
+        steps = undisturbed.steps.count - before
+        assert steps > 8
+        for fatal in range(1, steps + 1):
+            for effective in (False, True):
+                cloud = deploying()
+                cloud.sagemaker.settle(SETTLED)
+                cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
+                with pytest.raises(Died):
+                    with_event(cloud)
+                cloud.steps.fatal = None
+                with_event(cloud)
+                assert remembered(cloud) == remembered(undisturbed)
+
+    def test_a_configuration_made_by_hand_leaves_no_known_model_live(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED)
+        with_event(cloud)
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint |= {"EndpointConfigName": "by-hand", "LastModifiedTime": SETTLED + timedelta(hours=1)}
+        assert with_event(cloud) == Change("InService", None)
+        assert model(cloud, WINNER).status == "retired"
+        assert endpoint(cloud).model is None
+
+    def test_an_old_model_that_is_put_back_by_hand_is_live_again(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED)
+        with_event(cloud)
+        around(cloud).store.create(
+            stored_round(cloud).model_copy(update={"name": "20261123T051100Z-no-model", "promoted": CHAMPION})
+        )
+        back = SETTLED + timedelta(hours=1)
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint |= {"EndpointConfigName": OLD, "LastModifiedTime": back}
+        assert with_event(cloud) == Change("InService", CHAMPION)
+        assert (model(cloud, CHAMPION).status, model(cloud, CHAMPION).live_since) == ("live", back)
+        assert model(cloud, CHAMPION).retired_at is None
+        assert model(cloud, WINNER).status == "retired"
+
+
+class TestFailure:
+    def test_a_creation_that_fails_is_recorded_and_nobody_is_live(self) -> None:
+        cloud = deploying(champion=False)
+        cloud.sagemaker.settle(SETTLED, fail="it did not pass the ping health check")
+        assert with_event(cloud) == Change("Failed", None, None, WINNER)
+        winner = model(cloud, WINNER)
+        assert (winner.status, winner.reason) == ("failed", "it did not pass the ping health check")
+        assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "failed")
+        assert (endpoint(cloud).model, endpoint(cloud).wanted, endpoint(cloud).status) == (None, None, "Failed")
+
+    def test_an_update_that_is_rolled_back_keeps_the_champion_live(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        assert with_event(cloud) == Change("InService", CHAMPION, None, WINNER)
+        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "an alarm went off")
+        assert (model(cloud, CHAMPION).status, model(cloud, CHAMPION).retired_at) == ("live", None)
+        assert stored_round(cloud).deployment == "failed"
+        assert with_event(cloud) == Change("InService", CHAMPION)
+        assert cloud.sagemaker.deployments == [NEW]
+
+    def test_an_endpoint_that_somebody_deletes_leaves_nobody_live_and_is_not_made_again(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED)
+        with_event(cloud)
+        cloud.sagemaker.endpoint = None
+        cloud.move(timedelta(hours=1))
+        assert with_event(cloud) == Change("Absent", None)
+        assert model(cloud, WINNER).status == "retired"
+        assert endpoint(cloud).model is None
+        assert cloud.sagemaker.endpoint is None
+
+    def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
+        cloud = a_cloud()
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"  # somebody changes the instances
+        job_ended(JOB, around(cloud))
+        cloud.sagemaker.settle(SETTLED)
+        assert with_event(cloud) == Change("InService", CHAMPION, WINNER)
+        assert model(cloud, WINNER).status == "deploying"
+        cloud.sagemaker.settle(SETTLED + timedelta(minutes=5))
+        assert with_event(cloud) == Change("InService", WINNER)
+
+
+@pytest.mark.parametrize(
+    ("status", "configuration", "todo"),
+    [
+        (None, "", "create"),
+        ("InService", "new", "none"),
+        ("InService", "old", "update"),
+        ("OutOfService", "new", "update"),
+        ("UpdateRollbackFailed", "old", "update"),
+        ("Creating", "old", "wait"),
+        ("Updating", "new", "wait"),
+        ("SystemUpdating", "old", "wait"),
+        ("RollingBack", "old", "wait"),
+        ("Failed", "old", "delete"),
+        ("Deleting", "old", "retry"),
+    ],
+)
+def test_what_brings_an_endpoint_to_a_configuration(status: str | None, configuration: str, todo: str) -> None:
+    state = None if status is None else EndpointState(status, configuration, NOW)
+    assert action(state, "new") == todo
+
+
+@pytest.mark.usefixtures("lambda_environment")
+class TestHandler:
+    @pytest.fixture
+    def handle(
+        self, monkeypatch: pytest.MonkeyPatch, context: Context
+    ) -> Callable[[Cloud, dict[str, Any]], dict[str, Any]]:
+        def handle(cloud: Cloud, event: dict[str, Any]) -> dict[str, Any]:
+            monkeypatch.setattr(handler, "surroundings", lambda: around(cloud))
+            monkeypatch.setattr(handler, "logger", Logger(service="dwell", stream=io.StringIO()))
+            return handler.handler(event, context)  # type: ignore[arg-type]  # a context as far as it is used
+
+        return handle
+
+    def test_a_job_and_then_its_endpoint(
+        self,
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+        published: Callable[[], Metrics],
+    ) -> None:
+        cloud = a_cloud()
+        for outcome in ("promoted", "repeated"):
+            assert handle(cloud, event("training-job-completed"))["outcome"] == outcome
+        cloud.sagemaker.settle(SETTLED)
+        for _ in range(2):
+            assert handle(cloud, event("endpoint-in-service"))["live"] == WINNER
+        assert published() == {(frozenset(), "Promotions"): 1}
+
+    def test_failed_and_kept_rounds_are_counted(
+        self,
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+        published: Callable[[], Metrics],
+    ) -> None:
+        failed = a_cloud(job="Failed")
+        failed.sagemaker.jobs[JOB]["FailureReason"] = event("training-job-failed")["detail"]["FailureReason"]
+        assert handle(failed, event("training-job-failed"))["reason"].startswith("AlgorithmError")
+        assert handle(a_cloud(comparison=comparison(significant=False)), event("training-job-completed")) == {
+            "outcome": "kept",
+            "round": ROUND,
+            "reason": "not_significant",
+            "model": None,
+        }
+        assert published() == {(frozenset(), "RoundsFailed"): 1, (frozenset(), "RoundsKept"): 1}
+
+    def test_a_failed_endpoint(
+        self, handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]], event: Callable[[str], dict[str, Any]]
+    ) -> None:
+        cloud = deploying(champion=False)
+        given = event("endpoint-failed")
+        cloud.sagemaker.settle(SETTLED, fail=given["detail"]["FailureReason"])
+        assert handle(cloud, given)["failed"] == WINNER
+        assert model(cloud, WINNER).reason == given["detail"]["FailureReason"]
+
+    @pytest.mark.parametrize(
+        "change", [{"detail-type": "Something Else"}, {"detail": {"EndpointName": "of-somebody-else"}}]
+    )
+    def test_other_events_are_errors(
+        self,
+        change: dict[str, Any],
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+    ) -> None:
+        with pytest.raises(handler.UnknownEventError):
+            handle(a_cloud(), {**event("endpoint-in-service"), **change})
