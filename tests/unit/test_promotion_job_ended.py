@@ -333,22 +333,35 @@ class TestRepetition:
                 endpoint_changed(around(one))
         assert remembered(cloud) == remembered(undisturbed)
 
-    def test_an_endpoint_that_was_faster_than_the_retry_is_not_mistaken_for_a_rival(self) -> None:
-        cloud = a_cloud()
-        undisturbed = a_cloud()
+    def dead_before_its_round_ended(self) -> Cloud:
+        undisturbed, cloud = a_cloud(), a_cloud()
         before = undisturbed.steps.count
         job_ended(JOB, around(undisturbed))
-        # dies when everything but the end of the round is done
-        cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, undisturbed.steps.count - before - 3, False
+        # The last requests write the round, then read and write the lock.
+        cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, undisturbed.steps.count - before - 2, False
         with pytest.raises(Died):
             job_ended(JOB, around(cloud))
         cloud.steps.fatal = None
+        assert stored_round(cloud).status == "started"
+        assert cloud.sagemaker.deployments == [NEW]
+        return cloud
+
+    def test_an_endpoint_that_was_faster_than_the_retry_is_not_mistaken_for_a_rival(self) -> None:
+        cloud = self.dead_before_its_round_ended()
         cloud.sagemaker.settle(ENDED + timedelta(minutes=5))
         endpoint_changed(around(cloud))
-        assert stored_round(cloud).status == "started"
         assert job_ended(JOB, around(cloud)).outcome == "promoted"
-        assert model(cloud, WINNER).status == "live"
+        assert (model(cloud, WINNER).status, endpoint(cloud).wanted) == ("live", None)
         assert stored_round(cloud).deployment == "live"
+        assert cloud.sagemaker.deployments == [NEW]
+
+    def test_a_deployment_that_failed_before_the_retry_is_not_tried_again(self) -> None:
+        cloud = self.dead_before_its_round_ended()
+        cloud.sagemaker.settle(ENDED + timedelta(minutes=5), fail="an alarm went off")
+        endpoint_changed(around(cloud))
+        assert job_ended(JOB, around(cloud)).outcome == "promoted"
+        assert (model(cloud, WINNER).status, endpoint(cloud).wanted) == ("failed", None)
+        assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "failed")
         assert cloud.sagemaker.deployments == [NEW]
 
 

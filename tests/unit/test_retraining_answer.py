@@ -315,13 +315,14 @@ class TestDeath:
                 with pytest.raises(Died):
                     ask(cloud)
                 cloud.steps.fatal = None
+                taken = flying(cloud) is not None
                 # Samples go on arriving while Lambda waits, and must not get into the round's dataset.
                 cloud.move(timedelta(minutes=1))
                 cloud.s3.store("samples/date=2026-11-23/hour=06/later.gz", b"rows", cloud.time)
                 ask(cloud)
-                self.same_round(cloud, undisturbed, held=fatal)
+                self.same_round(cloud, undisturbed, fatal, taken=taken)
 
-    def same_round(self, cloud: Cloud, undisturbed: Cloud, held: int) -> None:
+    def same_round(self, cloud: Cloud, undisturbed: Cloud, fatal: int, *, taken: bool) -> None:
         assert list(cloud.sagemaker.jobs) == [JOB]
         assert flying(cloud) == MODEL_ERROR.round
         assert list(cloud.table.kind("round")) == [MODEL_ERROR.round]
@@ -331,14 +332,26 @@ class TestDeath:
         described = json.loads(cloud.s3.content(f"{folder}/dataset.json"))
         listed = json.loads(cloud.s3.content(f"{folder}/manifest.json"))
         assert round_.dataset is not None
-        assert [one["key"] for one in described["objects"]] == listed[1:], f"torn dataset after dying at step {held}"
+        assert [one["key"] for one in described["objects"]] == listed[1:], f"torn dataset after dying at step {fatal}"
         assert round_.dataset.objects == len(described["objects"])
-        if round_.dataset.cut_off == NOW:  # the lock was taken before the process died
+        if taken:  # the lock has fixed the cut-off, and with it the files
+            assert round_.dataset.cut_off == NOW
             assert described == json.loads(undisturbed.s3.content(f"{folder}/dataset.json"))
         assert {**cloud.sagemaker.jobs[JOB], "CreationTime": None} == {
             **undisturbed.sagemaker.jobs[JOB],
             "CreationTime": None,
         }
+
+    def test_a_recorded_round_keeps_its_dataset_and_its_champion(self) -> None:
+        cloud = a_cloud()
+        with_champion(cloud)
+        ask(cloud)
+        key = f"datasets/{MODEL_ERROR.round}/dataset.json"
+        settled, job = cloud.s3.content(key), cloud.sagemaker.jobs.pop(JOB)
+        cloud.sagemaker.endpoint = None  # the champion goes away between two attempts
+        assert ask(cloud).started
+        assert cloud.s3.content(key) == settled
+        assert cloud.sagemaker.jobs[JOB] == job
 
     def test_an_event_that_comes_again_later_starts_nothing_and_counts_nothing(self) -> None:
         cloud = a_cloud()
