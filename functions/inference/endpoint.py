@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from feature_schema import feature_row, schema_hash
-from feature_schema.sample import ExpectedError, FiniteNumber, Identifier  # noqa: TC001 - pydantic reads them when it runs
+from feature_schema.sample import ExpectedError, FiniteNumber, Identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from feature_schema import Features
 
 type FailureReason = Literal["no_model", "time_out", "endpoint_error"]
+
+NO_MODEL: FailureReason = "no_model"
+"""Nothing serves that understands this schema: a reason to train."""
 
 
 class EndpointFailedError(RuntimeError):
@@ -43,20 +46,24 @@ def failure_reason(error: BotoCoreError | ClientError) -> FailureReason:
     """Which kind of failure an exception of botocore is.
 
     ``ValidationError`` is how ``InvokeEndpoint`` says that it knows no such endpoint (also one still being created).
-    Everything else that it checks is fixed in this module, so the code alone decides, not the message. A model that
-    is there and not ready, throttled, forbidden or failing is an error: training another would not help.
+    Everything else that it checks is fixed in this module, so the code alone decides, not the message. A 400 of the
+    model's own means that it was trained on rows of another width: ours are valid. A model that is there and not
+    ready, throttled, forbidden or failing is an error: training another would not help.
     """
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
         return "time_out"
-    if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ValidationError":
-        return "no_model"
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code")
+        if code == "ValidationError" or (code == "ModelError" and error.response.get("OriginalStatusCode") == 400):
+            return NO_MODEL
     return "endpoint_error"
 
 
 def read_answer(body: bytes, *, rows: int) -> EndpointAnswer:
     """Check an answer to ``rows`` rows. Raises ``EndpointFailedError``.
 
-    A model that was trained on another schema would take the columns for something else, so its answer is none.
+    A model that was trained on another schema would take the columns for something else, so its answer is none: for
+    this schema there is no model yet, and the alarm that says so trains one.
     """
     try:
         answer = EndpointAnswer.model_validate_json(body)
@@ -65,7 +72,7 @@ def read_answer(body: bytes, *, rows: int) -> EndpointAnswer:
         where = ".".join(str(part) for part in fault["loc"])
         raise EndpointFailedError("endpoint_error", f"answer not understood: {where} {fault['msg']}") from None
     if answer.schema_hash != schema_hash():
-        raise EndpointFailedError("endpoint_error", f"{answer.model} has schema {answer.schema_hash}, not ours")
+        raise EndpointFailedError(NO_MODEL, f"{answer.model} has schema {answer.schema_hash}, not ours")
     if len(answer.predictions) != rows:
         raise EndpointFailedError("endpoint_error", f"{len(answer.predictions)} predictions for {rows} rows")
     return answer

@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from feature_schema import TARGET, Refusal
 from inference import request
-from inference.endpoint import ask
+from inference.endpoint import NO_MODEL, ask
 from inference.prediction import Answers, predict
 
 if TYPE_CHECKING:
@@ -80,10 +80,14 @@ def _publish(answers: Answers) -> None:
     sums.add_metric("Predictions", MetricUnit.Count, len(answers.answers) - fallbacks, MetricResolution.High)
     sums.add_metric("Fallbacks", MetricUnit.Count, fallbacks, MetricResolution.High)
     sums.flush_metrics()
+    # A zero tells the alarm that a model serves again; silence would leave it in ALARM for some periods more.
+    by_reason = {str(NO_MODEL): 0}
     if answers.fallback_reason:
+        by_reason[answers.fallback_reason] = fallbacks
+    for reason, count in by_reason.items():
         of_reason = EphemeralMetrics()
-        of_reason.add_dimension("reason", answers.fallback_reason)
-        of_reason.add_metric("Fallbacks", MetricUnit.Count, fallbacks, MetricResolution.High)
+        of_reason.add_dimension("reason", reason)
+        of_reason.add_metric("Fallbacks", MetricUnit.Count, count, MetricResolution.High)
         of_reason.flush_metrics()
 
 

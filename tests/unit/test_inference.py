@@ -121,7 +121,6 @@ def test_an_answer_says_which_model_gave_it() -> None:
         answer_body([float("nan")]),
         answer_body([float("inf")]),
         answer_body([14_100.5]).replace(b"14100.5", b"1e999"),
-        answer_body([1.0], schema_hash="0123456789abcdef"),
         answer_body([1.0], schema_hash=None),
         answer_body([1.0], model="no,name"),
         answer_body([1.0], model=None),
@@ -135,6 +134,17 @@ def test_nonsense_is_an_endpoint_error(body: bytes) -> None:
     with pytest.raises(EndpointFailedError) as failed:
         read_answer(body, rows=1)
     assert failed.value.reason == "endpoint_error"
+
+
+def test_a_model_of_another_schema_is_no_model() -> None:
+    with pytest.raises(EndpointFailedError) as failed:
+        read_answer(answer_body([1.0], schema_hash="0123456789abcdef"), rows=1)
+    assert failed.value.reason == "no_model"
+
+
+def test_a_model_that_refuses_our_rows_is_no_model() -> None:
+    response: Any = {"Error": {"Code": "ModelError", "Message": "400"}, "OriginalStatusCode": 400}
+    assert failure_reason(ClientError(response, "InvokeEndpoint")) == "no_model"
 
 
 @given(st.binary(max_size=200), st.integers(1, 3))
@@ -296,7 +306,11 @@ def test_one_prediction(
     assert runtime.asked == [feature_row(features)]
     assert answer["statusCode"] == 200
     assert body_of(answer) == {TARGET.name: 1_000.5, "expected_error": 1830.25, "model": MODEL, "source": "model"}
-    assert published() == {(frozenset(), "Predictions"): 1, (frozenset(), "Fallbacks"): 0}
+    assert published() == {
+        (frozenset(), "Predictions"): 1,
+        (frozenset(), "Fallbacks"): 0,
+        (frozenset({("reason", "no_model")}), "Fallbacks"): 0,
+    }
 
 
 def test_many_predictions_come_in_the_order_of_the_instances(
@@ -344,6 +358,7 @@ def test_a_good_request_is_answered_whatever_the_endpoint_does(
     assert published() == {
         (frozenset(), "Predictions"): 0,
         (frozenset(), "Fallbacks"): 3,
+        (frozenset({("reason", "no_model")}), "Fallbacks"): 0,
         (frozenset({("reason", reason)}), "Fallbacks"): 3,
     }
 
