@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,21 +69,22 @@ def tell(report: Report, console: Console, folder: Path) -> None:
     """The story's end in the terminal: rounds, leaderboard, and the figures that matter."""
     unit = report.target["unit"]
     rounds = Table(title="Rounds", title_justify="left")
-    for heading in ("round", "cause", "trained on", "tested on", "baseline", "old champion", "promoted", "took"):
-        rounds.add_column(heading, justify="left" if heading in {"round", "cause", "promoted"} else "right")
+    for heading in ("started", "cause", "train", "test", "baseline", "old champion", "best", "promoted"):
+        rounds.add_column(heading, justify="left" if heading in {"started", "cause", "promoted"} else "right")
     for entry in report.rounds:
         rounds.add_row(
-            entry["round"], entry["cause"], page.number(entry["dataset"]["train"]),
-            page.number(entry["dataset"]["test"]), page.number(entry["baseline_rmse"], unit),
-            page.number(entry["champion_rmse"], unit), entry["promoted"] or "none", page.number(entry["seconds"], "s"),
+            datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), entry["cause"],
+            page.number(entry["dataset"]["train"]), page.number(entry["dataset"]["test"]),
+            page.number(entry["baseline_rmse"]), page.number(entry["champion_rmse"]),
+            page.number(page.best(entry)), "no" if entry["promoted"] is None else page.short(entry["promoted"]),
         )  # fmt: skip
-    board = Table(title="Leaderboard", title_justify="left")
-    for heading in ("#", "model", "trained on", "round", "test error", "live error"):
-        board.add_column(heading, justify="right" if heading in {"#", "test error", "live error"} else "left")
+    board = Table(title=f"Leaderboard (errors in {unit})", title_justify="left")
+    for heading in ("#", "model", "test error", "live error"):
+        board.add_column(heading, justify="left" if heading == "model" else "right")
     for entry in report.leaderboard:
         board.add_row(
-            str(entry["rank"]), entry["model"] + (" (live)" if entry["live"] else ""), entry["trained_on"],
-            entry["round"], page.number(entry["test_rmse"], unit), page.number(entry["live_error"], unit),
+            "" if entry["rank"] is None else str(entry["rank"]), entry["model"] + (" (live)" if entry["live"] else ""),
+            page.number(entry["test_rmse"]), page.number(entry["live_error"]),
             style="bold green" if entry["live"] else "",
         )  # fmt: skip
     error, samples = report.live_error, report.samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,16 @@ def number(value: float | None, unit: str = "") -> str:
     if value is None:
         return "-"
     return f"{value:,.0f} {unit}".strip()
+
+
+def short(model: str) -> str:
+    """A model's name without its stamp, where the round is named beside it."""
+    return model.rsplit("-", 1)[0]
+
+
+def best(entry: dict[str, Any]) -> float | None:
+    """The lowest test error among a round's candidates; ``None`` if every one failed."""
+    return min((one["rmse"] for one in entry["candidates"] if one["rmse"] is not None), default=None)
 
 
 def _charts(report: Report) -> str:
@@ -104,30 +115,28 @@ def _leaderboard(entries: list[dict[str, Any]], unit: str) -> str:
         live = bool(entry["live"])
         name = escape(str(entry["model"])) + (' <span class="badge">live</span>' if live else "")
         cells = [
-            str(entry["rank"]), name, escape(str(entry["algorithm"])), escape(str(entry["trained_on"])),
-            escape(str(entry["round"])), number(entry["test_rmse"], unit), number(entry["live_error"], unit),
+            "" if entry["rank"] is None else str(entry["rank"]), name,
+            "everything" if entry["trained_on"] == "all" else "the recent part",
+            number(entry["test_rmse"], unit), number(entry["live_error"], unit),
         ]  # fmt: skip
         rows.append((cells, live))
     return _table(
-        [("#", True), ("model", False), ("algorithm", False), ("trained on", False), ("round", False),
-         ("test error", True), ("live error", True)],
-        rows,
-    )  # fmt: skip
+        [("#", True), ("model", False), ("trained on", False), ("test error", True), ("live error", True)], rows
+    )
 
 
 def _rounds(rounds: list[dict[str, Any]], unit: str) -> str:
     rows = []
     for entry in rounds:
-        best = min((c["rmse"] for c in entry["candidates"] if c["rmse"] is not None), default=None)
         cells = [
-            escape(str(entry["round"])), escape(str(entry["cause"])), number(entry["dataset"]["train"]),
-            number(entry["dataset"]["test"]), number(entry["baseline_rmse"], unit),
-            number(entry["champion_rmse"], unit), number(best, unit), escape(str(entry["promoted"] or "none")),
-            number(entry["seconds"], "s"),
+            datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), escape(str(entry["cause"])),
+            number(entry["dataset"]["train"]), number(entry["dataset"]["test"]), number(entry["baseline_rmse"], unit),
+            number(entry["champion_rmse"], unit), number(best(entry), unit),
+            "no" if entry["promoted"] is None else escape(short(entry["promoted"])), number(entry["seconds"], "s"),
         ]  # fmt: skip
         rows.append((cells, False))
     return _table(
-        [("round", False), ("cause", False), ("trained on", True), ("tested on", True), ("baseline", True),
+        [("started", False), ("cause", False), ("trained on", True), ("tested on", True), ("baseline", True),
          ("old champion", True), ("best candidate", True), ("promoted", False), ("took", True)],
         rows,
     )  # fmt: skip

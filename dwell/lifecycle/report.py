@@ -86,6 +86,7 @@ def round_entry(record: dict[str, Any]) -> dict[str, Any]:
         "round": record["round"],
         "cause": record["cause"],
         "status": record["status"],
+        "started_at": record["started_at"],
         "dataset": {"train": dataset.get("train"), "test": dataset.get("test")},
         "candidates": [
             {"name": candidate["name"], "rmse": candidate["rmse"]} for candidate in record.get("candidates") or []

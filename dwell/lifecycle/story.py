@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dwell import stack
 from dwell.api import api_for
 from dwell.fleet.drift import DEFAULT, drift_named
@@ -18,6 +16,7 @@ from dwell.fleet.fleet import Fleet, Settings
 from dwell.fleet.planner import planner_for
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.lifecycle import live_error
+from dwell.lifecycle.page import short
 from dwell.lifecycle.reconciliation import reconcile
 from dwell.lifecycle.report import LiveError, Moment, Report, round_entry
 from dwell.lifecycle.storage import Storage
@@ -217,8 +216,8 @@ class _Story:
             Moment(datetime.fromisoformat(entry["started_at"]), "round", "a round starts")
             for entry in self.board["rounds"]
         ]
-        moments += [Moment(at, "promotion", f"{model.rsplit('-', 1)[0]} goes live") for at, model in promotions]
-        seconds, counts = np.unique(self.storage.samples()["recorded_at"].dt.floor("1s").to_numpy(), return_counts=True)
+        moments += [Moment(at, "promotion", f"{short(model)} goes live") for at, model in promotions]
+        per_second = self.storage.samples()["recorded_at"].dt.floor("1s").value_counts().sort_index()
         return Report(
             samples=samples,
             rounds=rounds,
@@ -235,9 +234,6 @@ class _Story:
             target=describe()["target"],
             drift={"kind": self.script.drift, "meaning": drift_named(self.script.drift).meaning},
             moments=sorted(moments, key=lambda moment: moment.at),
-            error_series=live_error.series(rows, seconds=2, minimum=50),
-            rate_series=[
-                (at.astype("datetime64[s]").astype(datetime).replace(tzinfo=UTC), int(count))
-                for at, count in zip(seconds, counts, strict=True)
-            ],
+            error_series=live_error.series(rows, seconds=2, minimum=200),
+            rate_series=[(at.to_pydatetime(), int(count)) for at, count in per_second.items()],
         )
