@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,10 +125,16 @@ def test_a_schedule_invokes_a_function_under_its_role(laptop: Laptop, listener: 
             Name=role,
             ScheduleExpression="at(2026-01-01T00:00:00)",
             FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": function, "RoleArn": arn, "Input": json.dumps({"schedule": name})},
+            Target={
+                "Arn": function,
+                "RoleArn": arn,
+                "Input": json.dumps({"schedule": name, "time": "<aws.scheduler.scheduled-time>"}),
+            },
         )
-    # then only the allowed one arrives
-    assert events() == [{"schedule": "allowed"}]
+    # then only the allowed one arrives, with the time filled in
+    (event,) = events()
+    assert event["schedule"] == "allowed"
+    assert datetime.fromisoformat(event["time"]).tzinfo is not None
     assert events(wait=1) == []
 
 

@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwell.local.emulator import hooks
+from dwell.local.emulator import hooks, key_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,16 +167,15 @@ def _if_permitted(route: Callable[..., None]) -> Callable[..., None]:
 
     def route_if_permitted(target_arn: str, func_name: str, event: object, result: dict[str, Any]) -> None:
         _, config, _ = hooks.find("ministack.services.lambda_svc", "_get_func_record_for_ref")(func_name)
-        action = actions.get(target_arn.split(":")[2])
-        if action and config and not role_may(config["Role"], action, target_arn):
-            logger.error(
-                "The failed event of %s is lost: %s is not allowed %s on %s",
-                func_name,
-                config["Role"],
-                action,
-                target_arn,
-            )
-            return
+        service = target_arn.split(":")[2]
+        needed = [(actions[service], target_arn)] if service in actions else []
+        if key := key_access.key_of(service, target_arn):
+            needed += [(action, key) for action in key_access.NEEDS.get(actions[service], ())]
+        for action, resource in needed:
+            if config and not role_may(config["Role"], action, resource):
+                lost = "The failed event of %s is lost: %s is not allowed %s on %s"
+                logger.error(lost, func_name, config["Role"], action, resource)
+                return
         route(target_arn, func_name, event, result)
 
     return route_if_permitted

@@ -130,8 +130,9 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
     def _read_answer(self, seconds: float) -> dict[str, Any]:
         """The worker's next line, which comes in one go. Raises ``EOFError`` when it ended, or ``TimeoutError``."""
         assert self._answers is not None  # noqa: S101 (set by _spawn)
-        readable, _, _ = select.select([self._answers], [], [], seconds)
-        if not readable:
+        waiting = select.poll()  # unlike select(), it takes descriptors over 1024
+        waiting.register(self._answers, select.POLLIN)
+        if not waiting.poll(seconds * 1000):
             raise TimeoutError
         line = self._answers.readline()
         if not line:
