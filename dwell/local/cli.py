@@ -44,7 +44,7 @@ def up(port: Port = local.DEFAULT_PORT, deploy: Deploy = True) -> None:
         if deploy:
             out.print("Building and deploying template.yaml ...")
             deployment.build()
-            _show(deployment.deploy(laptop))
+            _show(laptop, deployment.deploy(laptop))
     except (local.LaptopError, deployment.DeploymentError) as error:
         _fail(str(error))
     out.print('Point other tools at it: eval "$(dwell local env)". Stop it: dwell local down')
@@ -70,7 +70,7 @@ def status() -> None:
     stacks = laptop.client("cloudformation").describe_stacks()["Stacks"]
     for stack in stacks:
         out.print(f"{stack['StackName']}: {stack['StackStatus']}")
-        _show({output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])})
+        _show(laptop, {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])})
     if not stacks:
         out.print("Nothing is deployed.")
 
@@ -82,7 +82,9 @@ def env() -> None:
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _show(outputs: dict[str, str]) -> None:
+def _show(laptop: local.Laptop, outputs: dict[str, str]) -> None:
+    if "ApiId" in outputs:  # the template's own URL leads to AWS
+        outputs = outputs | {"ApiUrl": laptop.api_url(outputs["ApiId"])}
     width = max(map(len, outputs), default=0)
     for name, value in sorted(outputs.items()):
         out.print(f"  {name:<{width}}  {value}", markup=False)
