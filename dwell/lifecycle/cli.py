@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +33,7 @@ def run(
     folder: Annotated[Path, typer.Option(help="Where report.json and report.html go.")] = FOLDER,
     drift: Annotated[str, typer.Option(help="What happens to the world; `dwell fleet drifts` lists them.")] = DEFAULT,
     rate: Annotated[float, typer.Option(min=50, help="Samples a second.")] = 700,
-    steady: Annotated[float, typer.Option(min=5, help="Seconds to watch the first model, and the recovery.")] = 15,
+    steady: Annotated[float, typer.Option(min=5, help="Seconds to watch the first model, and the recovery.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="The robots' seed.")] = 0,
 ) -> None:
     """Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery."""
@@ -68,9 +69,10 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def tell(report: Report, console: Console, folder: Path) -> None:
     """The story's end in the terminal: rounds, leaderboard, and the figures that matter."""
     unit = report.target["unit"]
-    rounds = Table(title="Rounds", title_justify="left")
-    for heading in ("started", "cause", "train", "test", "baseline", "old champion", "best", "promoted"):
-        rounds.add_column(heading, justify="left" if heading in {"started", "cause", "promoted"} else "right")
+    rounds = Table(title=f"Rounds (errors in {unit})", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("started", "cause", "train", "test", "baseline", "champion", "best", "promoted"):
+        is_text = heading in {"started", "cause", "promoted"}
+        rounds.add_column(heading, justify="left" if is_text else "right", overflow="fold")
     for entry in report.rounds:
         rounds.add_row(
             datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), entry["cause"],
@@ -78,7 +80,7 @@ def tell(report: Report, console: Console, folder: Path) -> None:
             page.number(entry["baseline_rmse"]), page.number(entry["champion_rmse"]),
             page.number(page.best(entry)), "no" if entry["promoted"] is None else page.short(entry["promoted"]),
         )  # fmt: skip
-    board = Table(title=f"Leaderboard (errors in {unit})", title_justify="left")
+    board = Table(title=f"Leaderboard (errors in {unit})", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("#", "model", "test error", "live error"):
         board.add_column(heading, justify="left" if heading == "model" else "right")
     for entry in report.leaderboard:

@@ -57,9 +57,9 @@ class Script:
         )
     )
     drift: str = DEFAULT
-    steady: float = 15
+    steady: float = 20
     """How long the first model's error is watched."""
-    recovered: float = 15
+    recovered: float = 20
     """How long the error after the last promotion is watched."""
     patience: float = 90
     """How long to wait for what the loop has to do by itself."""
@@ -119,8 +119,9 @@ class _Story:
                     self._until(fleet, self._a_round_runs, "the ModelError alarm started no round")
                 with screen.phase("second_round", "the old champion and its challengers, on one test set"):
                     self._until(fleet, lambda: self._live_model(other_than=first), "no better model went live")
-                with screen.phase("recovery", "live error recovers"):
+                with screen.phase("recovery", "live error recovers, and the ModelError alarm rests"):
                     self._watch_for(fleet, script.recovered)
+                    self._until(fleet, self._alarm_rests, "the ModelError alarm stayed in ALARM")
             snapshot = fleet.snapshot()
             with screen.phase("reconcile", "every published sample is looked up in S3"):
                 samples = self._reconciled(fleet)
@@ -135,6 +136,9 @@ class _Story:
     def _live_model(self, *, other_than: str | None = None) -> str | None:
         live = [entry["model"] for entry in self.board["leaderboard"] if entry["live"]]
         return live[0] if live and live[0] != other_than else None
+
+    def _alarm_rests(self) -> bool | None:
+        return True if self.watch.alarms()["ModelError"] == "OK" else None
 
     def _until[T](self, fleet: Fleet, condition: Callable[[], T | None], otherwise: str) -> T:
         """Look every second until the condition answers something. Raises ``StoryError`` when patience ends."""

@@ -40,7 +40,8 @@ def deploy(laptop: Laptop, *, stack: str = STACK, parameters: Mapping[str, str] 
     """
     arguments = ("--config-env", CONFIG, "--stack-name", stack, "--parameter-overrides", *overrides(parameters))
     try:
-        _sam("deploy", *arguments, environment=laptop.environment())
+        # sam leaves temporary folders behind; in the emulator's own they end with it
+        _sam("deploy", *arguments, environment=laptop.environment() | {"TMPDIR": laptop.folder})
     except DeploymentError as error:
         reasons = "\n".join(failures(laptop, stack))
         raise DeploymentError(f"{error}\n\n{reasons}" if reasons else str(error)) from None

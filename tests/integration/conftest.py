@@ -12,6 +12,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from dwell.local import laptop as local
 
 if TYPE_CHECKING:

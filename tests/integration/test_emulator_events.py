@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from dwell.local.laptop import ROOT
 
 if TYPE_CHECKING:

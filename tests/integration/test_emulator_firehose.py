@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from dwell.local import laptop as local
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from dwell.local.emulator.functions import CONCURRENCY
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from botocore.credentials import ReadOnlyCredentials
+
     from dwell.local.laptop import Laptop
 
 ECHO = """

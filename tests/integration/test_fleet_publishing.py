@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from dwell.fleet.fleet import Fleet, Settings
 from dwell.fleet.publisher import Publisher, PublishError, sns_client
-
 from feature_schema import Refusal, Sample, parse_lines
 
 if TYPE_CHECKING:

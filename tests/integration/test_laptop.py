@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dwell.local import deployment, tether
 from dwell.local import laptop as local
 from dwell.local.emulator import guardian

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.made_up_dataset import ROUND, STAMP, MadeUp, made_up, moment_of, write_channels
 
 from feature_schema import FEATURES, schema_hash
 from retraining.source import archive, metric_definitions
+from tests.made_up_dataset import ROUND, STAMP, MadeUp, made_up, moment_of, write_channels
 
 ROOT = Path(__file__).parents[2]
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"

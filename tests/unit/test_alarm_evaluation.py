@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from dwell.local.emulator.alarm_evaluation import AlarmRule, Point
 from dwell.local.emulator.alarm_messages import function_event, notification, reason_data, state, state_history
 from dwell.local.emulator.alarm_record import alarm_record

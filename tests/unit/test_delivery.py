@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dwell.local.emulator import delivery_names, delivery_settings, transform_contract
 from dwell.local.emulator.delivery_buffer import Attempts, Buffer
 from dwell.local.emulator.delivery_settings import Hints, InvalidSettingError
-from hypothesis import given
-from hypothesis import strategies as st
 
 WHEN = datetime(2018, 8, 7, 15, 4, 9, tzinfo=UTC)
 

@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dwell.local import deployment
 
 if TYPE_CHECKING:

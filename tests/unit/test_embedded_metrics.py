@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricResolution, MetricUnit
-from dwell.local.emulator.embedded_metrics import EmbeddedMetricError, read
-from dwell.local.emulator.metric_store import Datum, Metric
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dwell.local.emulator.embedded_metrics import EmbeddedMetricError, read
+from dwell.local.emulator.metric_store import Datum, Metric
 
 NOW = 1_795_415_942.5
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import NoCredentialsError
+from typer.testing import CliRunner
+
 from dwell.fleet import cli
 from dwell.fleet.fleet import Fleet, Settings
 from dwell.fleet.ledger import Ledger
 from dwell.fleet.live_error import Tally
 from dwell.fleet.planner import Planner, PlannerError
 from dwell.fleet.publisher import Publisher, PublishError
-from typer.testing import CliRunner
-
 from feature_schema import TARGET, Refusal, Sample, csv_sample_id, parse_lines, prediction
 
 if TYPE_CHECKING:

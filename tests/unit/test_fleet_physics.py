@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from dwell.fleet import physics
-from dwell.fleet.drift import DRIFTS
-from dwell.fleet.physics import World
-from dwell.fleet.robots import Interactions, Robots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
@@ -19,6 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBRegressor
 
+from dwell.fleet import physics
+from dwell.fleet.drift import DRIFTS
+from dwell.fleet.physics import World
+from dwell.fleet.robots import Interactions, Robots
 from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from urllib3 import HTTPResponse
+
 from dwell.api import Api, NotSignableError
 from dwell.fleet.planner import Planner, PlannerError, planner_for
 from dwell.fleet.robots import Robots
-from urllib3 import HTTPResponse
-
 from feature_schema import baseline, parse_request, prediction
 
 if TYPE_CHECKING:

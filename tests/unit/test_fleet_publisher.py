@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dwell.fleet.ledger import Broken, Ledger
 from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import MAX_BYTES, MAX_LINES, Message, Packer
 from dwell.fleet.publisher import Publisher, PublishError, batches, sns_client
-from hypothesis import given
-from hypothesis import strategies as st
-
 from feature_schema import csv_sample_id
 
 if TYPE_CHECKING:

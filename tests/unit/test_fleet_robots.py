@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dwell.fleet.damage import KINDS, Damage, broken_line
 from dwell.fleet.drift import DRIFTS, UnknownDriftError, drift_named
 from dwell.fleet.line import Kind
 from dwell.fleet.physics import World
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from feature_schema import Refusal, csv_sample_id, parse_features, parse_line, parse_request, prediction
 
 NOW = datetime(2026, 11, 23, 6, 39, 0, 123_456, tzinfo=UTC)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef as Entry
+
     from tests.unit.conftest import Context, Metrics
 
 THROTTLED = "ProvisionedThroughputExceededException"

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
 from dwell.local.emulator import hooks
 from dwell.local.laptop import ROOT
 

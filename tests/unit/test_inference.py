@@ -47,9 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
-    from tests.unit.conftest import Context, Metrics
-
     from feature_schema import Features
+    from tests.unit.conftest import Context, Metrics
 
     type ReadEvent = Callable[[str], dict[str, Any]]
     type Call = Callable[..., dict[str, Any]]

@@ -13,12 +13,12 @@ import pytest
 from aws_lambda_powertools import Logger
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 
 from leaderboard import handler
 from leaderboard.query import BadQueryError, limit
 from leaderboard.ranking import rank
 from rounds import Decision, Endpoint, Model, Round, Store
+from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from dwell.local.emulator.cloudwatch_protocol import nested, xml
 from dwell.local.emulator.metric_api import Timestamp, list_metrics, metric_statistics, read_data
 from dwell.local.emulator.metric_query import QueryError

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dwell.local.emulator.metric_math import Context, Expression, ExpressionError, Grid
 from dwell.local.emulator.metric_query import Queries, QueryError
 from dwell.local.emulator.metric_store import Datum, Metric, MetricStore
-from hypothesis import given
-from hypothesis import strategies as st
 
 PERIOD = 10
 NO = None

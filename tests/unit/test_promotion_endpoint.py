@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_lambda_powertools import Logger
+
+from promotion import handler
+from promotion.deployment import EndpointState, action
+from promotion.endpoint_changed import Change, endpoint_changed
+from promotion.job_ended import job_ended
 from tests.unit.fake_aws import NOW, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
@@ -22,11 +27,6 @@ from tests.unit.test_promotion_job_ended import (
     remembered,
     stored_round,
 )
-
-from promotion import handler
-from promotion.deployment import EndpointState, action
-from promotion.endpoint_changed import Change, endpoint_changed
-from promotion.job_ended import job_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died
-from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate, comparison, tournament
-from tests.unit.test_promotion_results import packed
 
 from feature_schema import schema_hash
 from promotion.deployment import EndpointBusyError, NameTakenError
@@ -17,6 +14,9 @@ from promotion.job_ended import Ending, job_ended
 from promotion.settings import Settings
 from promotion.surroundings import Surroundings
 from rounds import Dataset, Endpoint, Flight, Lock, Model, Round, Store
+from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died
+from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate, comparison, tournament
+from tests.unit.test_promotion_results import packed
 
 ROUND = "20261123T063900Z-model-error"
 JOB = f"{STACK}-{ROUND}"

@@ -9,11 +9,11 @@ import os
 import tarfile
 
 import pytest
-from tests.unit.fake_aws import BUCKET, Cloud
-from tests.unit.test_promotion_gate import tournament
 
 from promotion import results
 from promotion.results import ResultsError, fetch, output_uri, read
+from tests.unit.fake_aws import BUCKET, Cloud
+from tests.unit.test_promotion_gate import tournament
 
 TEXT = tournament().model_dump_json().encode()
 

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died, refused
 
 from retraining import source
 from retraining.answer import Answer, Surroundings, answer
 from retraining.cause import Cause
 from retraining.settings import Settings
 from rounds import Decision, Endpoint, Lock, Model, Round, Store
+from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died, refused
 
 LEASE = timedelta(seconds=120)
 BREACH = NOW - timedelta(minutes=11)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.unit.fake_aws import STACK, Cloud
 
 from retraining.alarms import look
 from retraining.breach import breach_began
@@ -24,6 +23,7 @@ from retraining.cause import (
     from_operator,
     parse,
 )
+from tests.unit.fake_aws import STACK, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable

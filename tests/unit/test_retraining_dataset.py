@@ -6,11 +6,10 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.unit.fake_aws import BUCKET, NOW, Cloud
-
 from feature_schema import describe, schema_hash
 from retraining import dataset
 from retraining.dataset import StoredObject, stored_objects
+from tests.unit.fake_aws import BUCKET, NOW, Cloud
 
 if TYPE_CHECKING:
     import pytest

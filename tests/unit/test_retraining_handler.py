@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools import Logger
 from pydantic import ValidationError
-from tests.unit.fake_aws import STACK, Cloud
 
 from retraining import handler
 from retraining.answer import Surroundings
 from retraining.cause import UnknownEventError
 from retraining.settings import Settings
 from rounds import Round, Store
+from tests.unit.fake_aws import STACK, Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable

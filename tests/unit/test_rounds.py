@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.fake_aws import NOW, Cloud, refused
 
 from rounds import (
     Candidate,
@@ -34,6 +33,7 @@ from rounds import (
     sums,
 )
 from rounds.metric_sum import period
+from tests.unit.fake_aws import NOW, Cloud, refused
 
 if TYPE_CHECKING:
     from tests.unit.fake_aws import FakeCloudWatch

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.made_up_dataset import made_up
 
 import archive
 from archive import ArchiveError, ModelDescription
 from candidates import ALGORITHMS, Algorithm
 from feature_schema import FEATURES, TARGET, schema_hash
+from tests.made_up_dataset import made_up
 
 TRAINING_JOB = Path(archive.__file__).parent
 ROWS = made_up(500)

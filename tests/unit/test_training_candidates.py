@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.made_up_dataset import baseline, made_up
 
 import candidates
 from candidates import ALGORITHMS, NAMES, Algorithm, HyperparameterError, entrants
 from holdout import TooFewRowsError
 from metric_definitions import metric_definitions, metric_line, rmse_of
 from parallelism import ROWS_PER_THREAD, threads
+from tests.made_up_dataset import baseline, made_up
 
 if TYPE_CHECKING:
     from candidates import Model

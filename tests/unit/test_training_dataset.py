@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.made_up_dataset import MadeUp, made_up, moment_of, write_channels
 
 from dataset import Dataset, DatasetError, read_dataset, read_description
 from feature_schema import schema_hash
+from tests.made_up_dataset import MadeUp, made_up, moment_of, write_channels
 
 ROWS = made_up(400)
 

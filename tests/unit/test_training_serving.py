@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import flask
 import numpy as np
 import pytest
-from tests.made_up_dataset import made_up
 
 import archive
 import serving
 from archive import ModelDescription
 from candidates import ALGORITHMS
 from feature_schema import FEATURES, TARGET, schema_hash
+from tests.made_up_dataset import made_up
 
 if TYPE_CHECKING:
     from types import ModuleType

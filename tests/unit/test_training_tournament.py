@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.made_up_dataset import STAMP, baseline, made_up, moment_of, write_channels
 
 import archive
 from candidates import Algorithm, Candidate, entrants
 from dataset import Dataset, Description, read_dataset, read_description
+from tests.made_up_dataset import STAMP, baseline, made_up, moment_of, write_channels
 from tournament import Tournament, play
 
 if TYPE_CHECKING:
