@@ -32,7 +32,7 @@ class Stack:
 def find(name: str) -> Stack:
     """Look a stack up with the usual credentials, region and endpoint. Raises ``StackError``."""
     try:
-        (found,) = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        (found,) = boto3.Session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
         raise StackError(f"cannot look up the stack {name!r}: {error}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}

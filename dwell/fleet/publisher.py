@@ -65,7 +65,7 @@ def sns_client(topic_arn: str, *, threads: int = 4) -> SNSClient:
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=threads,
     )
-    return boto3.client("sns", region_name=topic["region"], config=config)
+    return boto3.Session().client("sns", region_name=topic["region"], config=config)
 
 
 class Publisher:
