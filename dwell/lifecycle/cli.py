@@ -69,7 +69,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def tell(report: Report, console: Console, folder: Path) -> None:
     """The story's end in the terminal: rounds, leaderboard, and the figures that matter."""
     unit = report.target["unit"]
-    rounds = Table(title=f"Rounds (errors in {unit})", title_justify="left", box=box.SIMPLE_HEAD)
+    rounds = _table(f"Rounds (errors in {unit})")
     for heading in ("started", "cause", "train", "test", "baseline", "champion", "best", "promoted"):
         is_text = heading in {"started", "cause", "promoted"}
         rounds.add_column(heading, justify="left" if is_text else "right", overflow="fold")
@@ -80,7 +80,7 @@ def tell(report: Report, console: Console, folder: Path) -> None:
             page.number(entry["baseline_rmse"]), page.number(entry["champion_rmse"]),
             page.number(page.best(entry)), "no" if entry["promoted"] is None else page.short(entry["promoted"]),
         )  # fmt: skip
-    board = Table(title=f"Leaderboard (errors in {unit})", title_justify="left", box=box.SIMPLE_HEAD)
+    board = _table(f"Leaderboard (errors in {unit})")
     for heading in ("#", "model", "test error", "live error"):
         board.add_column(heading, justify="left" if heading == "model" else "right")
     for entry in report.leaderboard:
@@ -90,7 +90,7 @@ def tell(report: Report, console: Console, folder: Path) -> None:
             style="bold green" if entry["live"] else "",
         )  # fmt: skip
     error, samples = report.live_error, report.samples
-    console.print(rounds, board, sep="\n")
+    console.print(rounds, "", board, "", sep="\n")
     console.print(
         f"Live error {page.number(error.before_drift, unit)} before the drift (noise floor "
         f"{page.number(error.noise_floor_before, unit)}), {page.number(error.under_drift, unit)} under it, "
@@ -104,3 +104,8 @@ def tell(report: Report, console: Console, folder: Path) -> None:
         highlight=False,
     )
     console.print(f"Charts: {folder / 'report.html'}   Figures: {folder / 'report.json'}", highlight=False)
+
+
+def _table(title: str) -> Table:
+    """Narrow enough for a terminal of 80 columns."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -1,0 +1,184 @@
+"""What a run tells: live error from rows, the report, the page and the tables."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from dwell.lifecycle import live_error, page
+from dwell.lifecycle.cli import tell
+from dwell.lifecycle.report import LiveError, Moment, Report, Samples, round_entry
+from dwell.lifecycle.storage import Storage
+from feature_schema import FEATURES, ROW, TARGET, describe
+
+START = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
+
+
+def a_row(number: int, *, target: int, predicted: float | None, model: str = "m-1", second: float = 0) -> str:
+    at = (START + timedelta(seconds=second)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    echo = ["", "", ""] if predicted is None else [str(predicted), "50.0", model]
+    features = [str(int(feature.minimum)) for feature in FEATURES]
+    return ",".join([str(target), *features, f"s-{number}", "r", "f", at, *echo])
+
+
+class FakeBucket:
+    """As much of S3 as storage needs: objects that never change."""
+
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        self.objects = objects
+        self.reads: list[str] = []
+
+    def get_paginator(self, _operation: str) -> FakeBucket:
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:  # noqa: N803 (boto3's names)
+        assert Bucket == "bucket"
+        return [{"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}, {}]
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 (boto3's names)
+        assert Bucket == "bucket"
+        self.reads.append(Key)
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+
+def storage_of(*rows: str) -> tuple[Storage, FakeBucket]:
+    quarantined = json.dumps({"reason": "malformed", "raw": "x"}).encode()
+    bucket = FakeBucket(
+        {
+            "samples/date=2026-11-23/hour=06/a.gz": gzip.compress("\n".join(rows).encode()),
+            "quarantine/date=2026-11-23/hour=06/b.ndjson": quarantined + b"\n",
+        }
+    )
+    return Storage.of(bucket, "bucket"), bucket  # type: ignore[arg-type] # a fake
+
+
+def test_storage_reads_each_object_once() -> None:
+    storage, bucket = storage_of(a_row(1, target=1_000, predicted=None), a_row(2, target=2_000, predicted=1_900))
+    storage.read()
+    storage.read()
+    assert len(bucket.reads) == 2
+    assert list(storage.samples()["sample_id"]) == ["s-1", "s-2"]
+    assert list(storage.samples().columns) == list(ROW)
+    assert [line["reason"] for line in storage.quarantined()] == ["malformed"]
+    assert storage.failed() == 0
+
+
+def test_an_empty_bucket_has_no_samples_and_no_error() -> None:
+    storage = Storage.of(FakeBucket({}), "bucket")  # type: ignore[arg-type] # a fake
+    storage.read()
+    assert len(storage.samples()) == 0
+    assert live_error.error(live_error.predicted_rows(storage.samples())) is None
+
+
+def test_live_error_is_the_root_mean_square_over_predicted_interactions() -> None:
+    storage, _ = storage_of(
+        a_row(1, target=1_000, predicted=1_030),
+        a_row(2, target=1_000, predicted=960),
+        a_row(2, target=1_000, predicted=960),  # a repeat counts once
+        a_row(3, target=1_000, predicted=None),
+    )
+    storage.read()
+    rows = live_error.predicted_rows(storage.samples())
+    assert live_error.error(rows) == pytest.approx((0.5 * (30**2 + 40**2)) ** 0.5)
+
+
+def test_live_error_can_be_asked_by_time_and_model() -> None:
+    storage, _ = storage_of(
+        a_row(1, target=1_000, predicted=1_010, second=1),
+        a_row(2, target=1_000, predicted=1_020, second=5),
+        a_row(3, target=1_000, predicted=1_040, second=5, model="m-2"),
+    )
+    storage.read()
+    rows = live_error.predicted_rows(storage.samples())
+    middle = START + timedelta(seconds=5)
+    assert live_error.error(rows, until=middle) == 10
+    assert live_error.error(rows, since=middle, model="m-1") == 20
+    assert live_error.error(rows, model="m-2") == 40
+    assert live_error.error(rows, model="m-3") is None
+
+
+def test_the_series_leaves_out_thin_intervals() -> None:
+    storage, _ = storage_of(
+        a_row(1, target=1_000, predicted=1_010, second=0.1),
+        a_row(2, target=1_000, predicted=1_010, second=1.9),
+        a_row(3, target=1_000, predicted=1_010, second=2.1),
+    )
+    storage.read()
+    (point,) = live_error.series(live_error.predicted_rows(storage.samples()), seconds=2, minimum=2)
+    assert (point.at, point.error, point.promised, point.samples) == (START, 10, 50, 2)
+
+
+def a_report() -> Report:
+    entry = {
+        "model": "<b>m</b>-20261123T063900Z", "rank": 1, "live": True, "algorithm": "xgboost", "trained_on": "all",
+        "round": "20261123T063900Z-no-model", "test_rmse": 1_900.4, "live_error": None,
+    }  # fmt: skip
+    started = {
+        "round": "20261123T063900Z-no-model", "cause": "no-model", "status": "promoted", "seconds": 12.3,
+        "started_at": START.isoformat(), "dataset": {"train": 3_000, "test": 1_000}, "baseline_rmse": 5_000.0,
+        "candidates": [{"name": "xgboost", "rmse": 1_900.4, "seconds": 1}, {"name": "linear", "rmse": None}],
+        "promoted": "<b>m</b>-20261123T063900Z",
+    }  # fmt: skip
+    return Report(
+        samples=Samples(10, 9, 1, 2, 0, 0, 0),
+        rounds=[round_entry(started)],
+        live_error=LiveError(1_950.0, 4_000.0, None, 1_850.0, 1_850.0),
+        predictions={"model": 7, "fallback": 3},
+        seconds={"start": 1.0},
+        leaderboard=[entry],
+        target=describe()["target"],
+        drift={"kind": "a <kind>", "meaning": "slow & slower"},
+        moments=[Moment(START, "drift", "the world changes"), Moment(START, "alarm", "alarm <x>")],
+        rate_series=[(START, 5), (START + timedelta(seconds=1), 6)],
+    )
+
+
+def test_the_report_is_json_with_what_was_promised(tmp_path: Path) -> None:
+    a_report().write(tmp_path / "new" / "report.json")
+    told = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert told["samples"]["lost"] == 0
+    assert told["rounds"][0]["candidates"] == [{"name": "xgboost", "rmse": 1_900.4}, {"name": "linear", "rmse": None}]
+    assert told["live_error"]["recovered"] is None
+    assert told["moments"][0]["at"] == START.isoformat()
+
+
+def test_a_failed_round_can_be_told() -> None:
+    failed = round_entry({"round": "r", "cause": "manual", "status": "failed", "started_at": START.isoformat()})
+    assert failed["candidates"] == []
+    assert failed["dataset"] == {"train": None, "test": None}
+    assert page.best(failed) is None
+
+
+def test_the_page_escapes_names_and_asks_no_network() -> None:
+    html = page.render(a_report())
+    assert "<b>m</b>" not in html
+    assert "&lt;b&gt;m&lt;/b&gt;" in html
+    assert "a &lt;kind&gt;" in html
+    assert "slow &amp; slower" in html
+    assert "<script src" not in html
+    assert "<link" not in html
+
+
+def test_figures_are_for_people() -> None:
+    assert page.number(1_234.6, "ms") == "1,235 ms"
+    assert page.number(None, "ms") == "-"
+    assert page.short("k-nearest-neighbours-recent-20261123T063900Z") == "k-nearest-neighbours-recent"
+
+
+def test_the_tables_fit_a_terminal_of_80_columns() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    tell(a_report(), console, Path("build/run"))
+    lines = console.export_text().splitlines()
+    assert max(len(line) for line in lines) <= 80
+    text = "\n".join(lines)
+    assert f"Leaderboard (errors in {TARGET.unit})" in text
+    assert "10 published = 9 stored + 1 in quarantine + 0 lost" in text
+    header = next(line for line in lines if line.startswith("started"))
+    assert header.split() == ["started", "cause", "train", "test", "baseline", "champion", "best", "promoted"]
