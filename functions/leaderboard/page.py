@@ -43,6 +43,7 @@ def _model(one: Entry, errors: Mapping[str, LiveError]) -> dict[str, Any]:
         "status": one.status,
         "algorithm": one.algorithm,
         "candidate": one.candidate,
+        "entrant": one.entrant,
         "trained_on": one.trained_on,
         "round": one.round,
         "dataset": None if one.dataset is None else one.dataset.model_dump(mode="json"),

@@ -26,6 +26,8 @@ class Entry:
 
     model: str
     candidate: str
+    entrant: str | None
+    """Who entered it by hand; null if the loop did."""
     algorithm: str
     trained_on: str
     round: str
@@ -90,6 +92,7 @@ def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> En
     return Entry(
         model=model,
         candidate=candidate.name,
+        entrant=one.entrant,
         algorithm=candidate.algorithm,
         trained_on=candidate.trained_on,
         round=one.name,

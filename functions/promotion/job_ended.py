@@ -77,7 +77,8 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
     live = None if endpoint is None else endpoint.model
     verdict = judge(tournament, champion=round_.champion, live=live, schema_hash=schema_hash())
     # A job without a winner leaves no archive.
-    _record_models(tournament, job.get("ModelArtifacts", {}).get("S3ModelArtifacts"), ended_at, around)
+    archive = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    _record_models(tournament, archive, round_.entrant, ended_at, around)
     if verdict.promoted is not None:
         submit(verdict.promoted, around)
     finished = around.store.change(
@@ -144,7 +145,9 @@ def _comparison(one: results.TournamentComparison | None) -> Comparison | None:
     return Comparison(**dict(one))
 
 
-def _record_models(tournament: Tournament, archive: str | None, ended_at: datetime, around: Surroundings) -> None:
+def _record_models(
+    tournament: Tournament, archive: str | None, entrant: str | None, ended_at: datetime, around: Surroundings
+) -> None:
     """A record for each candidate, and the champion's newest score; existing records of this round stay."""
     for one in tournament.candidates:
         error = _error(one)
@@ -153,6 +156,7 @@ def _record_models(tournament: Tournament, archive: str | None, ended_at: dateti
                 name=one.model,
                 round=tournament.round,
                 candidate=one.name,
+                entrant=entrant,
                 algorithm=one.algorithm,
                 trained_on=one.trained_on,
                 test_rmse=_number(one.rmse),

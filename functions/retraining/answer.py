@@ -70,7 +70,7 @@ def answer(cause: Cause, around: Surroundings, *, lease: timedelta) -> Answer:
     if decided is None:
         decided, first = _decide(cause, around, lease)
     if decided.outcome == "refuse":
-        flight.release(around.store, cause.round)
+        flight.release(around.store, cause.round, event=cause.event)
         return Answer(decided, refused=first)
     return Answer(decided, started=_go_on(cause, around, lease))
 
@@ -80,7 +80,8 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
     now = around.clock()
     store, settings = around.store, around.settings
     flying = flight.current(store, around.sagemaker, now=now, own=cause.round)
-    other = None if flying is None or flying.round == cause.round else flying.round
+    # Two people may ask in the same second, which is all that a round's name tells apart; one of them has to wait.
+    other = None if flying is None or flying.event == cause.event else flying.round
     evidence = gather(
         cause, store=store, cloudwatch=around.cloudwatch, service=settings.service, in_flight=other, now=now
     )
@@ -105,6 +106,7 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
             "alarm": cause.alarm,
             "recent_since": None if cause.recent_since is None else iso(cause.recent_since),
             "note": cause.note,
+            "entrant": cause.entrant,
             "minimum_samples": settings.minimum_samples,
             "cool_down_seconds": settings.cool_down_seconds,
             "rounds_per_day": settings.rounds_per_day,
@@ -120,7 +122,7 @@ def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
     """Bring a decided round to its running job; True if this attempt created the job."""
     store, now = around.store, around.clock()
     begun = store.get(Round, cause.round)
-    if begun is not None and begun.status != "started":
+    if begun is not None and (begun.status != "started" or begun.event != cause.event):
         return False
     held = flight.take(store, _flight(cause, around, now, lease))
     if held is None:
@@ -138,6 +140,7 @@ def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
         name=round_.job,
         round=round_.name,
         cause=cause.name,
+        entrant=cause.entrant,
         manifest=f"{bucket}/datasets/{round_.name}/manifest.json",
         description=f"{bucket}/datasets/{round_.name}/dataset.json",
         source=f"{bucket}/{code}/",
@@ -175,6 +178,7 @@ def _round(cause: Cause, around: Surroundings, now: datetime) -> Round:
         trigger=cause.trigger,
         event=cause.event,
         alarm=cause.alarm,
+        entrant=cause.entrant,
         started_at=now,
         job=job_name(around.settings.stack, cause.round),
         recent_since=cause.recent_since,

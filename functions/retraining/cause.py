@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from retraining.breach import breach_began
-from rounds import iso, stamp
+from rounds import Entrant, iso, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ class Cause:
     alarm: str | None = None
     recent_since: datetime | None = None
     note: str | None = None
+    entrant: str | None = None
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,11 +106,15 @@ HyperparameterName = Annotated[
 
 
 class OperatorEvent(_Wire):
-    """A person asks. ``id`` makes the request repeatable; ``hyperparameters`` go to the training job as they are."""
+    """A person asks. ``id`` makes the request repeatable; ``hyperparameters`` go to the training job as they are.
+
+    With ``entrant`` the round's candidates stand on the leaderboard under that name.
+    """
 
     source: Literal["dwell.operator"]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")] | None = None
     reason: str | None = None
+    entrant: Entrant | None = None
     hyperparameters: dict[HyperparameterName, Any] = Field(default_factory=dict)
 
 
@@ -190,6 +195,7 @@ def from_operator(event: OperatorEvent, *, event_id: str, first_seen: datetime) 
         event=event_id,
         at=first_seen,
         note=event.reason,
+        entrant=event.entrant,
         hyperparameters=event.hyperparameters,
     )
 

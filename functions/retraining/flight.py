@@ -67,14 +67,14 @@ def current(store: Store, sagemaker: SageMakerClient, *, now: datetime, own: str
 def take(store: Store, flight: Flight) -> Flight | None:
     """Take the lock; None if another round has it.
 
-    If this round has it already, from an attempt that died, its lease is renewed and its cut-off stays.
+    If this event has it already, from an attempt that died, its lease is renewed and its cut-off stays.
     """
     store.create(Lock())
 
     def hold(lock: Lock) -> Lock | None:
         if lock.flight is None:
             return lock.model_copy(update={"flight": flight})
-        if lock.flight.round == flight.round:
+        if (lock.flight.round, lock.flight.event) == (flight.round, flight.event):
             return lock.model_copy(
                 update={"flight": lock.flight.model_copy(update={"lease_until": flight.lease_until})}
             )
@@ -84,15 +84,15 @@ def take(store: Store, flight: Flight) -> Flight | None:
     return None if held is None else held.flight
 
 
-def release(store: Store, round_name: str) -> None:
-    """Free the lock if this round holds it."""
-    store.change(
-        Lock,
-        "round",
-        lambda lock: (
-            lock.model_copy(update={"flight": None}) if lock.flight and lock.flight.round == round_name else None
-        ),
-    )
+def release(store: Store, round_name: str, *, event: str | None = None) -> None:
+    """Free the lock if this round holds it; with ``event``, only if that event took it."""
+
+    def free(lock: Lock) -> Lock | None:
+        held = lock.flight
+        mine = held is not None and held.round == round_name and event in {None, held.event}
+        return lock.model_copy(update={"flight": None}) if mine else None
+
+    store.change(Lock, "round", free)
 
 
 def fail(store: Store, round_name: str, reason: str, now: datetime) -> None:

@@ -29,6 +29,7 @@ class Order:
     name: str
     round: str
     cause: str
+    entrant: str | None
     manifest: str
     description: str
     source: str
@@ -43,6 +44,9 @@ def request(order: Order, settings: Settings) -> CreateTrainingJobRequestTypeDef
     The container has no network: its code comes as a channel, and ``PIP_NO_BUILD_ISOLATION=0`` keeps pip, which
     installs that code, from looking for build tools on the internet (``=1`` does not).
     """
+    tags = {"stack": settings.stack, "round": order.round, "cause": order.cause}
+    if order.entrant is not None:
+        tags["entrant"] = order.entrant
     channels = [
         _channel("samples", order.manifest, "ManifestFile"),
         _channel("dataset", order.description),
@@ -73,11 +77,7 @@ def request(order: Order, settings: Settings) -> CreateTrainingJobRequestTypeDef
         "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_seconds},
         "EnableNetworkIsolation": True,
         "Environment": {"PIP_NO_BUILD_ISOLATION": "0"},
-        "Tags": [
-            {"Key": "stack", "Value": settings.stack},
-            {"Key": "round", "Value": order.round},
-            {"Key": "cause", "Value": order.cause},
-        ],
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
     if settings.key:
         job["OutputDataConfig"]["KmsKeyId"] = settings.key

@@ -104,6 +104,15 @@ class TestRanking:
         old = ranked[2]
         assert (old.round, old.test_set, old.live_since) == (FIRST, SECOND, NOW - timedelta(hours=2))
 
+    def test_candidates_of_an_entry_carry_the_entrants_name_even_as_a_later_rounds_champion(self) -> None:
+        entry = STORY[0].model_copy(update={"entrant": "Zoë"})
+        ranked = rank([entry, STORY[1]], live=NEW)
+        assert [(one.model, one.entrant) for one in ranked[:3]] == [
+            (NEW, None),
+            ("xgboost-20261123T063900Z", None),
+            (OLD, "Zoë"),
+        ]
+
     def test_rounds_without_results_do_not_count(self) -> None:
         running = a_round("20261123T080000Z-manual", {}, status="started", candidates=[])
         failed = a_round("20261123T090000Z-manual", {}, status="failed", candidates=[])
@@ -174,8 +183,8 @@ class TestHandler:
 
     def fill(self, cloud: Cloud) -> None:
         store = Store(cloud.clients()[0])
-        for one in STORY:
-            store.create(one)
+        store.create(STORY[0])
+        store.create(STORY[1].model_copy(update={"entrant": "Team A"}))
         store.create(Endpoint(name=ENDPOINT, model=NEW, status="InService", updated_at=NOW))
         for minute in range(9):
             store.create(
@@ -212,6 +221,7 @@ class TestHandler:
         best, _, old, *_ = board["leaderboard"]
         assert (best["model"], best["rank"], best["live"], best["round"]) == (NEW, 1, True, SECOND)
         assert (best["algorithm"], best["trained_on"]) == ("xgboost", "recent")
+        assert (best["entrant"], old["entrant"]) == ("Team A", None)
         assert (best["test_rmse"], best["expected_error"]) == (1_900, 1_900)
         assert (best["dataset"]["train"], best["dataset"]["test"]) == (60, 20)
         assert math.isclose(best["live_error"], 1_900)
@@ -223,6 +233,7 @@ class TestHandler:
         assert [one["round"] for one in board["rounds"]] == [SECOND, FIRST]
         assert board["rounds"][0]["candidates"][0]["rmse"] == 1_900
         assert board["rounds"][0]["champion_rmse"] == 4_100
+        assert board["rounds"][0]["entrant"] == "Team A"
         assert len(board["decisions"]) == 5
         assert board["decisions"][0]["decision"].startswith("2026-11-23T06:38")
         assert board["decisions"][0]["facts"] == {"new_samples": 12}

@@ -141,6 +141,13 @@ class TestPromoted:
         assert endpoint(cloud).wanted == WINNER
         assert in_flight(cloud) is None
 
+    def test_models_of_an_entry_carry_the_entrants_name(self) -> None:
+        cloud = a_cloud()
+        around(cloud).store.change(Round, ROUND, lambda one: one.model_copy(update={"entrant": "Zoë"}))
+        job_ended(JOB, around(cloud))
+        assert (stored_round(cloud).entrant, model(cloud, WINNER).entrant) == ("Zoë", "Zoë")
+        assert model(cloud, CHAMPION).entrant is None  # re-scored, but still nobody's
+
     def test_what_is_made_in_sagemaker_obeys_the_serving_contract(self) -> None:
         cloud = a_cloud()
         job_ended(JOB, around(cloud, KEY_ARN="key"))

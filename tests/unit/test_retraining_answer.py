@@ -34,6 +34,14 @@ NO_MODEL = Cause(
     at=NOW - timedelta(seconds=4),
     alarm="dwell-NoModel",
 )
+ENTRY = Cause(
+    name="manual",
+    trigger="manual",
+    event="operator:a",
+    at=NOW - timedelta(seconds=4),
+    entrant="Team A",
+    hyperparameters={"xgboost.eta": 0.3},
+)
 JOB = "dwell-20261123T063900Z-model-error"
 CHAMPION = "xgboost-20261123T051100Z"
 ENVIRONMENT = {
@@ -201,6 +209,14 @@ class TestStart:
         given = {name: value for name, value in job["HyperParameters"].items() if not name.startswith("sagemaker_")}
         assert given == {"xgboost.eta": "0.3", "xgboost.max_depth": "8", "note": "plain", "on": "true"}
 
+    def test_an_entrants_name_is_on_the_round_the_decision_and_the_job(self) -> None:
+        cloud = a_cloud()
+        ask(cloud, ENTRY)
+        (job,) = cloud.sagemaker.jobs.values()
+        assert {"Key": "entrant", "Value": "Team A"} in job["Tags"]
+        assert stored_round(cloud, ENTRY).entrant == "Team A"
+        assert ask(cloud, ENTRY).decision.facts["entrant"] == "Team A"
+
     @pytest.mark.parametrize("status", ["absent", "Failed", "Deleting"])
     def test_a_champion_that_answers_nobody_is_none(self, status: str) -> None:
         cloud = a_cloud()
@@ -261,6 +277,17 @@ class TestRefuse:
         assert given.decision.facts["in_flight"] == MODEL_ERROR.round
         assert list(cloud.sagemaker.jobs) == [JOB]
         assert flying(cloud) == MODEL_ERROR.round
+
+    def test_of_two_entrants_in_the_same_second_one_has_to_wait(self) -> None:
+        cloud = a_cloud()
+        other = replace(ENTRY, event="operator:b", entrant="Team B", hyperparameters={"xgboost.eta": 0.9})
+        assert other.round == ENTRY.round
+        ask(cloud, ENTRY)
+        given = ask(cloud, other)
+        assert (given.decision.outcome, given.decision.reason) == ("refuse", "in_flight")
+        assert flying(cloud) == ENTRY.round  # the refusal frees nobody else's lock
+        assert [one["entrant"] for one in cloud.table.kind("round").values()] == ["Team A"]
+        assert ask(cloud, ENTRY).decision.outcome == "start"
 
     def test_samples_are_new_since_the_last_dataset_that_was_used(self) -> None:
         def since(status: str) -> str:

@@ -210,12 +210,30 @@ class TestOthers:
         assert cause.hyperparameters == {"xgboost.max_depth": 8}
         assert cause.note == parsed.reason
 
+    @pytest.mark.parametrize("name", ["a", "7 dwarves", "Team_A.2-b", "Zoë", "機械 学習", "a" * 40])
+    def test_an_entrant_enters_under_a_name_of_any_script(self, name: str) -> None:
+        parsed = parse({"source": "dwell.operator", "entrant": name})
+        assert isinstance(parsed, OperatorEvent)
+        assert from_operator(parsed, event_id="operator:e", first_seen=CHANGED).entrant == name
+
+    def test_one_name_typed_in_two_ways_is_one_entrant(self) -> None:
+        parsed = parse({"source": "dwell.operator", "entrant": "Zoe\u0308"})
+        assert isinstance(parsed, OperatorEvent)
+        assert parsed.entrant == "Zo\u00eb"
+
     @pytest.mark.parametrize(
         "bad",
         [
             {"source": "dwell.operator", "id": "a b"},
             {"source": "dwell.operator", "hyperparameters": {"sagemaker_program": "other.py"}},
             {"source": "dwell.operator", "hyperparameters": [1]},
+            {"source": "dwell.operator", "entrant": ""},
+            {"source": "dwell.operator", "entrant": " ada"},
+            {"source": "dwell.operator", "entrant": "ada "},
+            {"source": "dwell.operator", "entrant": "<b>ada</b>"},
+            {"source": "dwell.operator", "entrant": "ada\n"},
+            {"source": "dwell.operator", "entrant": "a" * 41},
+            {"source": "dwell.operator", "entrant": 7},
             {"source": "dwell.schedule"},
             {"source": "dwell.schedule", "time": "2026-11-23T07:00:00"},
             {"source": "aws.cloudwatch"},

@@ -5,10 +5,11 @@ Errors are root mean squares in the target's unit; lower is better. Times are aw
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 STAMP = "%Y%m%dT%H%M%SZ"
 """How a round's name and a model's name write their time: sorts as text, and is allowed in a SageMaker name."""
@@ -28,6 +29,21 @@ Moment = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str)]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Trigger = Literal["alarm", "schedule", "manual"]
+
+
+def _composed(name: object) -> object:
+    return unicodedata.normalize("NFC", name) if isinstance(name, str) else name
+
+
+Entrant = Annotated[
+    str,
+    BeforeValidator(_composed),  # the same name typed on two keyboards is one entrant
+    Field(pattern=r"^[\p{L}\p{N}]([\p{L}\p{N} _.-]{0,38}[\p{L}\p{N}_.-])?$"),
+]
+"""Whose hyperparameters a round plays with: 1 to 40 letters, digits, spaces and ``_ . -``, in any script.
+
+Narrow enough to be a tag of a training job and harmless wherever it is shown; who shows it escapes it all the same.
+"""
 
 
 class Part(BaseModel):
@@ -105,6 +121,8 @@ class Round(Record):
     event: str
     """The id of the event that started it."""
     alarm: str | None = None
+    entrant: Entrant | None = None
+    """Who entered it by hand, under which name; its candidates carry it."""
     started_at: Moment
     job: str
     status: Literal["started", "promoted", "kept", "failed"] = "started"
@@ -149,6 +167,7 @@ class Model(Record):
     kind: ClassVar[str] = "model"
     round: str
     candidate: str
+    entrant: Entrant | None = None
     algorithm: str
     trained_on: Literal["all", "recent"]
     test_rmse: Error | None = None
