@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,9 @@ from plotly.subplots import make_subplots
 
 if TYPE_CHECKING:
     from dwell.lifecycle.report import Report
+
+SERIES_SECONDS = 2
+"""Length of an interval of the live-error series."""
 
 _COLOURS = {"drift": "#8e44ad", "alarm": "#c0392b", "round": "#e67e22", "promotion": "#1e8449"}
 
@@ -56,7 +59,8 @@ def _charts(report: Report) -> str:
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.7, 0.3],
         subplot_titles=(f"Live error ({unit}, root mean square)", "Samples a second"),
     )  # fmt: skip
-    times = [point.at for point in report.error_series]
+    half = timedelta(seconds=SERIES_SECONDS / 2)
+    times = [point.at + half for point in report.error_series]
     figure.add_trace(
         go.Scatter(x=times, y=[p.error for p in report.error_series], name="live error", mode="lines+markers",
                    line={"color": "#1f618d", "width": 3}),
@@ -88,6 +92,9 @@ def _charts(report: Report) -> str:
             xanchor="left", font={"color": _COLOURS[moment.kind], "size": 12}, bgcolor="rgba(255,255,255,0.8)",
         )  # fmt: skip
     figure.update_yaxes(rangemode="tozero")
+    if report.error_series:
+        # room for the names of the moments above the line
+        figure.update_yaxes(range=[0, 1.4 * max(point.error for point in report.error_series)], row=1, col=1)
     figure.update_layout(
         template="plotly_white", height=640, margin={"l": 60, "r": 20, "t": 60, "b": 40},
         legend={"orientation": "h", "y": -0.08}, hovermode="x unified",

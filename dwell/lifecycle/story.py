@@ -16,7 +16,7 @@ from dwell.fleet.fleet import Fleet, Settings
 from dwell.fleet.planner import planner_for
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.lifecycle import live_error
-from dwell.lifecycle.page import short
+from dwell.lifecycle.page import SERIES_SECONDS, short
 from dwell.lifecycle.reconciliation import reconcile
 from dwell.lifecycle.report import LiveError, Moment, Report, round_entry
 from dwell.lifecycle.storage import Storage
@@ -238,6 +238,6 @@ class _Story:
             target=describe()["target"],
             drift={"kind": self.script.drift, "meaning": drift_named(self.script.drift).meaning},
             moments=sorted(moments, key=lambda moment: moment.at),
-            error_series=live_error.series(rows, seconds=2, minimum=200),
+            error_series=live_error.series(rows, seconds=SERIES_SECONDS, minimum=200),
             rate_series=[(at.to_pydatetime(), int(count)) for at, count in per_second.items()],
         )
