@@ -7,6 +7,7 @@ import typer
 from dwell.fleet.cli import app as fleet
 from dwell.lifecycle.cli import run
 from dwell.local.cli import app as local
+from dwell.operations import cli as operations
 
 app = typer.Typer(
     help="Predicts how long a warehouse robot will stand at a pick station, and keeps that prediction right by itself.",
@@ -14,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run)
+operations.add_to(app)
 app.add_typer(fleet, name="fleet")
 app.add_typer(local, name="local")
 

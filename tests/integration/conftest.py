@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dwell.local import deployment
 from dwell.local import laptop as local
+from dwell.stack import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dwell.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +34,29 @@ def laptop(request: pytest.FixtureRequest) -> Iterator[local.Laptop]:
         yield running
     if not request.session.testsfailed:
         log.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[tuple[local.Laptop, Stack]]:
+    """The real template, deployed on an emulator of its own: what rests on alarms and schedules needs its own clock.
+
+    Automatic rounds are out of reach, so that a test starts what it wants to see.
+    """
+    with local.running() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment().items():
+            patch.setenv(name, value)
+        deployment.build()
+        deployment.deploy(running, parameters={"MinimumSamples": "1000000"})
+        yield running, find(deployment.STACK)
+
+
+@pytest.fixture
+def on_stack(stack: tuple[local.Laptop, Stack], monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """The deployed stack, with this process's AWS environment pointing at it."""
+    running, found = stack
+    for name, value in running.environment().items():
+        monkeypatch.setenv(name, value)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

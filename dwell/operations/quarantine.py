@@ -1,0 +1,153 @@
+"""Looking into the quarantine, and putting lines back that the schema accepts by now."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from dwell.fleet.line import Kind, Line
+from dwell.fleet.packing import Packer
+from dwell.fleet.publisher import PublishError
+from feature_schema import Refusal, Sample, parse_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+    from dwell.fleet.publisher import Publisher
+
+PREFIX = "quarantine/"
+REPLAYED = "replayed/"
+"""Where lines are kept that were put back."""
+
+_NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A refused line as the validator wrote it. ``entry`` is its whole record."""
+
+    reason: str
+    detail: str
+    line: bytes
+    message_id: str
+    position: int
+    received_at: datetime
+    entry: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Survey:
+    """How many lines wait, by reason, with examples of each."""
+
+    lines: int = 0
+    objects: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Held]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a replay did: lines put back, and lines that are still refused, by reason."""
+
+    replayed: int = 0
+    objects: int = 0
+    still_refused: Counter[str] = field(default_factory=Counter)
+
+
+def held(entry: dict[str, Any]) -> Held:
+    """A record of the quarantine, read. Raises ``KeyError`` or ``ValueError`` for something else."""
+    raw = base64.b64decode(entry["raw_base64"]) if "raw_base64" in entry else entry["raw"].encode()
+    return Held(
+        reason=entry["reason"],
+        detail=entry["detail"],
+        line=raw,
+        message_id=entry["message_id"],
+        position=entry["position"],
+        received_at=datetime.fromisoformat(entry["received_at"]),
+        entry=entry,
+    )
+
+
+def objects(s3: S3Client, bucket: str, since: datetime | None = None) -> Iterator[tuple[str, list[Held]]]:
+    """Each object of the quarantine with its lines, oldest first; ``since`` (aware) leaves out what came before."""
+    start = f"{PREFIX}date={since.astimezone(UTC):%Y-%m-%d}/" if since else PREFIX
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX, StartAfter=start):
+        for found in page.get("Contents", []):
+            body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+            lines = [held(json.loads(line)) for line in body.splitlines()]
+            if since is not None:
+                lines = [line for line in lines if line.received_at >= since]
+            if lines:
+                yield found["Key"], lines
+
+
+def survey(s3: S3Client, bucket: str, *, since: datetime | None = None, examples: int = 3) -> Survey:
+    """Count what waits in quarantine."""
+    seen = Survey()
+    for _, lines in objects(s3, bucket, since):
+        seen.objects += 1
+        for line in lines:
+            seen.lines += 1
+            seen.reasons[line.reason] += 1
+            shown = seen.examples.setdefault(line.reason, [])
+            if len(shown) < examples:
+                shown.append(line)
+    return seen
+
+
+def accepted_now(line: Held) -> Sample | Refusal:
+    """What the schema of today says about a line: the sample, under the id that it had or would have had."""
+    try:
+        return parse_line(line.line, message_id=line.message_id, position=line.position, received_at=line.received_at)
+    except Refusal as refusal:
+        return refusal
+
+
+def replay(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool = False) -> Replay:
+    """Put every line back that is accepted by now, each once. Raises ``PublishError``; run it again to go on.
+
+    An object is first published, then kept under ``replayed/``, then taken out of the quarantine (lines that are
+    still refused stay). Dying in between repeats samples under the same ids, of which a dataset takes each once. A
+    workshop row goes back as a sample with the id that its first delivery gave it.
+    """
+    done = Replay()
+    for key, lines in objects(s3, bucket):
+        answers = [(line, accepted_now(line)) for line in lines]
+        samples = [answer for _, answer in answers if isinstance(answer, Sample)]
+        still = [(line, answer) for line, answer in answers if isinstance(answer, Refusal)]
+        done.still_refused.update(answer.reason for _, answer in still)
+        if not samples:
+            continue
+        done.replayed += len(samples)
+        done.objects += 1
+        if dry_run:
+            continue
+        packer = Packer()
+        texts = [sample.model_dump_json(exclude_none=True) for sample in samples]
+        messages = packer.add(Line(text, Kind.SAMPLE, sample.sample_id) for text, sample in
+                              zip(texts, samples, strict=True)) + packer.flush()  # fmt: skip
+        confirmed = publisher.publish(messages)
+        if confirmed < len(samples):
+            raise PublishError(f"SNS did not confirm {len(samples) - confirmed} lines; run it again to go on")
+        put_back = _document([line.entry for line, answer in answers if isinstance(answer, Sample)])
+        # The name says what is in it: what a later replay of the same object puts back is another object.
+        digest = hashlib.sha256(put_back).hexdigest()[:16]
+        name = key.removeprefix(PREFIX).removesuffix(".ndjson")
+        s3.put_object(Bucket=bucket, Key=f"{REPLAYED}{name}-{digest}.ndjson", Body=put_back, ContentType=_NDJSON)
+        if still:
+            left = _document([line.entry for line, _ in still])
+            s3.put_object(Bucket=bucket, Key=key, Body=left, ContentType=_NDJSON)
+        else:
+            s3.delete_object(Bucket=bucket, Key=key)
+    return done
+
+
+def _document(entries: list[dict[str, Any]]) -> bytes:
+    return "".join(f"{json.dumps(entry, separators=(',', ':'))}\n" for entry in entries).encode()

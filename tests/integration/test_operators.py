@@ -1,0 +1,166 @@
+"""The operators' commands and the workshop's clients, against the real template on an emulator."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from dwell.__main__ import app
+from dwell.api import api_for
+from dwell.lifecycle.storage import Storage
+from feature_schema import FEATURES, TARGET, csv_sample_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dwell.stack import Stack
+
+ROW = [int(field.minimum) for field in (TARGET, *FEATURES)]
+FEATURE_CELLS = ",".join(str(cell) for cell in ROW[1:])
+
+
+def dwell(*arguments: str, status: int = 0) -> Any:
+    """The command with ``--json``; what it printed, read."""
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == status, result.output + result.stderr
+    return json.loads(result.stdout) if status == 0 else result.stderr
+
+
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 30) -> T:
+    end = time.monotonic() + seconds
+    while not until(seen := look()) and time.monotonic() < end:
+        time.sleep(0.3)
+    assert until(seen), seen
+    return seen
+
+
+def stored(stack: Stack) -> list[str]:
+    storage = Storage.of(boto3.Session().client("s3"), stack.bucket)
+    storage.read()
+    return list(storage.samples()["sample_id"])
+
+
+# --- the workshop's clients, as they are ---------------------------------------------------------------------------
+
+
+def test_a_fulfilment_centre_publishes_one_row_a_message(on_stack: Stack) -> None:
+    sns = boto3.Session().client("sns")
+    message_ids = [
+        sns.publish(TopicArn=on_stack.topic_arn, Message=f"{ROW[0] + number},{FEATURE_CELLS}")["MessageId"]
+        for number in range(5)
+    ]
+    expected = {csv_sample_id(message_id, 0) for message_id in message_ids}
+    eventually(lambda: set(stored(on_stack)), lambda ids: expected <= ids)
+
+
+def test_an_edge_reads_a_plain_number_five_times_a_second(on_stack: Stack) -> None:
+    api = api_for(on_stack.api_url, timeout=20)
+    api.get(f"/liveinference?features={FEATURE_CELLS}")  # the first answer waits for a cold start
+    for _ in range(10):
+        response = api.get(f"/liveinference?features={FEATURE_CELLS}")
+        assert response.status_code == 200
+        assert float(response.text) > 0
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("path", ["/leaderboard", f"/liveinference?features={FEATURE_CELLS}"])
+def test_who_signs_nothing_is_refused(on_stack: Stack, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(on_stack.api_url + path, timeout=20)  # noqa: S310 (the emulator's own URL)
+    refused.value.close()
+    assert refused.value.code == 403
+
+
+# --- operators -----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_published_once_however_often(on_stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("".join(f"{ROW[0] + number},{FEATURE_CELLS}\n" for number in range(200)))
+    before = len(stored(on_stack))
+
+    assert dwell("publish", str(file))["published"] == 200
+    assert dwell("publish", str(file))["published"] == 0
+
+    eventually(lambda: len(set(stored(on_stack))), lambda count: count >= before + 200)
+
+
+def test_a_file_with_a_fault_is_refused_with_its_line(on_stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(f"{ROW[0]},{FEATURE_CELLS}\nx,{FEATURE_CELLS}\n")
+    assert f"line 2: wrong_type:{TARGET.name}" in dwell("publish", str(file), status=2)
+
+
+def test_what_is_refused_waits_in_quarantine_until_it_is_accepted(
+    on_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given lines that were refused
+    file = tmp_path / "rows.csv"
+    file.write_text("".join(f"{-1 - number},{FEATURE_CELLS}\n" for number in range(3)))
+    before = dwell("quarantine")["lines"]
+    assert dwell("publish", str(file), "--refused", "send")["published"] == 3
+    found = eventually(lambda: dwell("quarantine"), lambda seen: seen["lines"] == before + 3)
+    reason = f"out_of_range:{TARGET.name}"
+    assert found["reasons"][reason] == 3
+    assert found["examples"][reason]
+    # when nothing has changed, nothing goes back
+    assert dwell("replay")["replayed"] == 0
+    # when a line is accepted by now (here: it is repaired by hand), it goes back, once
+    s3 = boto3.Session().client("s3")
+    for entry in s3.list_objects_v2(Bucket=on_stack.bucket, Prefix="quarantine/")["Contents"]:
+        body = s3.get_object(Bucket=on_stack.bucket, Key=entry["Key"])["Body"].read().decode()
+        repaired = body.replace(f'\\"{TARGET.name}\\":-', f'\\"{TARGET.name}\\":')
+        s3.put_object(Bucket=on_stack.bucket, Key=entry["Key"], Body=repaired.encode())
+    rows = len(stored(on_stack))
+    assert dwell("replay", "--dry-run")["replayed"] == 3
+    assert dwell("replay")["replayed"] == 3
+    assert dwell("replay")["replayed"] == 0
+    eventually(lambda: len(stored(on_stack)), lambda count: count == rows + 3)
+    assert reason not in dwell("quarantine")["reasons"]
+
+
+def test_an_operator_trains_a_first_model_under_a_name(on_stack: Stack, tmp_path: Path) -> None:
+    # given samples from which something can be learnt
+    file = tmp_path / "rows.csv"
+    file.write_text("".join(f"{ROW[0] + 1_000 + 7 * (number % 50)},{_varied(number)}\n" for number in range(1_500)))
+    before = len(set(stored(on_stack)))
+    dwell("publish", str(file))
+    eventually(lambda: len(set(stored(on_stack))), lambda count: count >= before + 1_500)
+    # when an operator asks for a round and waits
+    told = dwell("retrain", "--reason", "a first model", "--entrant", "night-shift", "--wait", "--patience", "120")
+    # then it is decided, trained and recorded under the name
+    assert told["decision"]["outcome"] == "start"
+    assert told["round"]["status"] in {"promoted", "kept"}
+    assert dwell("decisions")[0]["facts"]["note"] == "a first model"
+    assert dwell("rounds")[0]["round"] == told["round"]["round"]
+    assert {entry["entrant"] for entry in dwell("leaderboard")} == {"night-shift"}
+
+
+def _varied(number: int) -> str:
+    """Features inside their bounds, of which the first follows the target."""
+    spans = [min(int(field.maximum - field.minimum), 40) or 1 for field in FEATURES]
+    first = int(FEATURES[0].minimum) + 10 * (number % 50)
+    others = [
+        int(field.minimum) + (number * (position + 3)) % spans[position] for position, field in enumerate(FEATURES)
+    ]
+    return ",".join(str(cell) for cell in [first, *others[1:]])
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "retrain"])
+def test_a_stack_that_is_not_there_is_said(on_stack: Stack, command: str) -> None:
+    assert "cannot look up the stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)
+
+
+def test_the_tables_are_for_people(on_stack: Stack) -> None:
+    for command in ("leaderboard", "rounds", "decisions", "quarantine", "replay"):
+        result = CliRunner().invoke(app, [command])
+        assert result.exit_code == 0, result.output
+        assert result.output.strip()
