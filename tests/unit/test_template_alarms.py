@@ -1,0 +1,185 @@
+"""Every alarm of the template, from its own definition: good, bad and missing series, and what it then does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from dwell.local.emulator.alarm_evaluation import AlarmRule
+from dwell.local.emulator.metric_store import Datum, Metric, MetricStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+START = 1_795_410_000
+STACK = "dwell"
+
+
+class TemplateLoader(yaml.SafeLoader):
+    """Reads a template's short functions as ``{name: argument}``."""
+
+
+def _function(loader: TemplateLoader, name: str, node: yaml.Node) -> dict[str, Any]:
+    match node:
+        case yaml.ScalarNode():
+            return {name: loader.construct_scalar(node)}
+        case yaml.SequenceNode():
+            return {name: loader.construct_sequence(node, deep=True)}
+        case _:
+            return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]
+
+
+TemplateLoader.add_multi_constructor("!", _function)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Loader=TemplateLoader)  # noqa: S506 (a SafeLoader)
+PARAMETERS = {name: given["Default"] for name, given in TEMPLATE["Parameters"].items()} | {"AWS::StackName": STACK}
+
+
+def resolved(value: Any) -> Any:
+    """A part of the template with its parameters' defaults in place; references to resources become their names."""
+    match value:
+        case {"Ref": str(name)}:
+            return PARAMETERS.get(name, name)
+        case {"GetAtt": str(name)}:
+            return name
+        case {"Sub": str(text)}:
+            for name, given in PARAMETERS.items():
+                text = text.replace(f"${{{name}}}", str(given))
+            return text
+        case dict():
+            return {name: resolved(part) for name, part in value.items()}
+        case list():
+            return [resolved(part) for part in value]
+        case _:
+            return value
+
+
+ALARMS = {
+    name.removesuffix("Alarm"): resolved(resource["Properties"])
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::CloudWatch::Alarm"
+}
+PERIOD = PARAMETERS["AlarmPeriodSeconds"]
+
+
+def service(name: str, **dimensions: str) -> Metric:
+    return Metric.of("Dwell", name, {"service": STACK, **dimensions})
+
+
+SQUARED, EXPECTED, PREDICTED = service("SquaredError"), service("ExpectedSquaredError"), service("PredictedSamples")
+ACCEPTED, REFUSED, ANSWERED = service("AcceptedSamples"), service("RefusedSamples"), service("Predictions")
+NO_MODEL = service("Fallbacks", reason="no_model")
+FAILED = service("RoundsFailed")
+WAITING = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "FailuresQueue.QueueName"})
+
+type Sums = Mapping[Metric, float]
+"""What happened in one period; an empty one is missing data."""
+
+
+def judged(ratio: float, predicted: float = 1_000) -> Sums:
+    """Predicted samples whose live error is ``ratio`` times what was promised."""
+    return {SQUARED: 4e9 * ratio**2, EXPECTED: 4e9, PREDICTED: predicted}
+
+
+def lines(accepted: float, refused: float) -> Sums:
+    return {ACCEPTED: accepted, REFUSED: refused}
+
+
+def asked(answered: float, returned: float | None) -> Sums:
+    return {ANSWERED: answered} | ({} if returned is None else {PREDICTED: returned})
+
+
+def states(alarm: str, periods: Sequence[Sums], first: str = "INSUFFICIENT_DATA") -> list[str]:
+    """The alarm's state after each period."""
+    rule = AlarmRule.read(ALARMS[alarm])
+    length = 60 if alarm == "ForwarderFailures" else PERIOD
+    store = MetricStore()
+    state: Any = first
+    seen: list[str] = []
+    start = START - START % length
+    for number, sums in enumerate(periods):
+        store.put(Datum(metric, start + number * length + 1, ((value, 1),)) for metric, value in sums.items())
+        state = rule.judge(rule.points(store, start + (number + 1) * length), state).state
+        seen.append(state)
+    return seen
+
+
+GOOD_LINES, BAD_LINES = lines(960, 40), lines(940, 60)
+
+CASES: list[tuple[str, str, Sequence[Sums], str]] = [
+    ("ModelError", "as promised", [judged(1.0)], "OK"),
+    ("ModelError", "just under the threshold", [judged(1.24)], "OK"),
+    ("ModelError", "just over it", [judged(1.26)], "ALARM"),
+    ("ModelError", "bad, of too few to believe", [judged(3.0, predicted=199)], "OK"),
+    ("ModelError", "bad, then nothing for a while", [judged(2.0), {}, {}, {}, {}], "ALARM"),
+    ("ModelError", "bad, then good again", [judged(2.0), judged(1.0)], "OK"),
+    ("ModelError", "never any prediction", [{}, {}, {}], "INSUFFICIENT_DATA"),
+    ("NoModel", "a model answers", [{NO_MODEL: 0}, {NO_MODEL: 0}], "OK"),
+    ("NoModel", "one period without", [{NO_MODEL: 0}, {NO_MODEL: 5}], "OK"),
+    ("NoModel", "two periods without", [{NO_MODEL: 5}, {NO_MODEL: 5}], "ALARM"),
+    ("NoModel", "it serves again", [{NO_MODEL: 5}, {NO_MODEL: 5}, {NO_MODEL: 0}], "OK"),
+    ("NoModel", "nobody asks", [{}, {}, {}], "OK"),
+    ("QuarantineRate", "4 % refused", [GOOD_LINES] * 3, "OK"),
+    ("QuarantineRate", "6 % for two periods", [GOOD_LINES, BAD_LINES, BAD_LINES], "OK"),
+    ("QuarantineRate", "6 % for three periods", [BAD_LINES] * 3, "ALARM"),
+    ("QuarantineRate", "everything is refused", [{REFUSED: 9}] * 3, "ALARM"),
+    ("QuarantineRate", "nothing arrives", [{}] * 4, "OK"),
+    ("LabelMatchRate", "most come back", [asked(1_000, 900)] * 6, "OK"),
+    ("LabelMatchRate", "few come back", [asked(1_000, 200)] * 6, "ALARM"),
+    ("LabelMatchRate", "none comes back", [asked(1_000, None)] * 6, "ALARM"),
+    ("LabelMatchRate", "few come back, for a while", [asked(1_000, 200)] * 5 + [asked(1_000, 900)], "OK"),
+    ("LabelMatchRate", "too few to believe", [asked(99, 0)] * 6, "OK"),
+    ("LabelMatchRate", "nobody asks", [{}] * 7, "OK"),
+    ("ForwarderFailures", "an empty queue", [{WAITING: 0}], "OK"),
+    ("ForwarderFailures", "one event waits", [{WAITING: 1}], "ALARM"),
+    ("ForwarderFailures", "no data", [{}, {}], "OK"),
+    ("TrainingFailed", "a round that ended well", [{FAILED: 0}], "OK"),
+    ("TrainingFailed", "a round that failed", [{FAILED: 1}], "ALARM"),
+    ("TrainingFailed", "no round", [{}, {}], "OK"),
+    ("NoSamples", "samples arrive", [{ACCEPTED: 10}] * 6, "OK"),
+    ("NoSamples", "a pause", [{ACCEPTED: 10}] * 3 + [{}] * 3, "OK"),
+    ("NoSamples", "nothing any more", [{ACCEPTED: 10}] + [{}] * 9, "ALARM"),
+    ("NoSamples", "batches without a good line", [{ACCEPTED: 0}] * 6, "ALARM"),
+]
+
+
+@pytest.mark.parametrize(("alarm", "story", "periods", "state"), CASES, ids=[f"{case[0]}: {case[1]}" for case in CASES])
+def test_an_alarm_is_in_the_state_that_its_story_means(
+    alarm: str, story: str, periods: Sequence[Sums], state: str
+) -> None:
+    assert states(alarm, periods)[-1] == state
+
+
+def test_no_alarm_is_without_good_bad_and_missing_data() -> None:
+    for alarm in ALARMS:
+        told = [(periods, state) for name, _, periods, state in CASES if name == alarm]
+        assert {"OK", "ALARM"} <= {state for _, state in told}, alarm
+        assert any(not sums for periods, _ in told for sums in periods), alarm
+
+
+def test_an_alarm_that_flaps_changes_each_time() -> None:
+    flapping = [judged(2.0), judged(1.0), judged(2.0), judged(1.0)]
+    assert states("ModelError", flapping) == ["ALARM", "OK", "ALARM", "OK"]
+
+
+def test_two_alarms_retrain_and_the_others_tell_somebody() -> None:
+    actions = {alarm: given["AlarmActions"] for alarm, given in ALARMS.items()}
+    retraining = {alarm for alarm, given in actions.items() if given == ["RetrainingFunction.Arn"]}
+    assert retraining == {"ModelError", "NoModel"}
+    assert all(given == ["OperationsTopic"] for alarm, given in actions.items() if alarm not in retraining)
+    # an alarm may only act on a function that lets it in
+    permitted = {
+        resource["Properties"]["SourceArn"]["GetAtt"]
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Permission"
+    }
+    assert {f"{alarm}Alarm.Arn" for alarm in retraining} <= permitted
+
+
+def test_the_schedule_looks_at_the_alarms_that_retrain() -> None:
+    variables = TEMPLATE["Resources"]["RetrainingFunction"]["Properties"]["Environment"]["Variables"]
+    named = resolved(variables["RETRAINING_ALARMS"]).split(",")
+    assert named == [ALARMS["ModelError"]["AlarmName"], ALARMS["NoModel"]["AlarmName"]]
