@@ -96,7 +96,7 @@ def _predictions(body: bytes, count: int, *, single: bool) -> list[dict[str, Any
     return [{"source": "model", **prediction} for prediction in predictions]
 
 
-def planner_for(url: str, *, timeout: int = 3) -> Planner:
+def planner_for(url: str, *, timeout: int = 10) -> Planner:
     """A planner of the API at ``url``; ``timeout`` (s) holds for connecting and for every wait for bytes.
 
     Raises what ``dwell.api.api_for`` raises: ``NotSignableError`` or ``ValueError``.

@@ -81,7 +81,9 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *,
         return
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        # a name is looked for and copied: it stays whole
+        is_name = column in {"model", "round", "reason", "decided at"}
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=is_name)
     for row in rows:
         table.add_row(*row)
     out.print(table)
@@ -142,7 +144,7 @@ def show_quarantine(
     hours: Annotated[
         float | None, typer.Option(min=0, help="Only what was received in the last so many hours.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, max=20, help="Lines to show for each reason.")] = 1,
+    examples: Annotated[int, typer.Option(min=0, max=20, help="Lines to show for each reason.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """What waits in quarantine: how many lines for each reason, with examples."""
@@ -155,12 +157,12 @@ def show_quarantine(
     if as_json:
         _say_json({"lines": found.lines, "objects": found.objects, "reasons": found.reasons, "examples": shown})
         return
-    rows = [
-        [reason, f"{count:,}", "\n".join(repr(text) for text in shown[reason])]
-        for reason, count in found.reasons.most_common()
-    ]
     title = f"Quarantine: {found.lines:,} lines in {found.objects:,} objects"
-    _table(title, ("reason", "lines", "for example"), rows, right=frozenset({"lines"}))
+    rows = [[reason, f"{count:,}"] for reason, count in found.reasons.most_common()]
+    _table(title, ("reason", "lines"), rows, right=frozenset({"lines"}))
+    for reason, texts in shown.items():
+        for text in texts:
+            out.print(f"{reason}: {text!r}", markup=False)
 
 
 def replay(

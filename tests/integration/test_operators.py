@@ -107,7 +107,7 @@ def test_what_is_refused_waits_in_quarantine_until_it_is_accepted(
     file.write_text("".join(f"{-1 - number},{FEATURE_CELLS}\n" for number in range(3)))
     before = dwell("quarantine")["lines"]
     assert dwell("publish", str(file), "--refused", "send")["published"] == 3
-    found = eventually(lambda: dwell("quarantine"), lambda seen: seen["lines"] == before + 3)
+    found = eventually(lambda: dwell("quarantine", "--examples", "1"), lambda seen: seen["lines"] == before + 3)
     reason = f"out_of_range:{TARGET.name}"
     assert found["reasons"][reason] == 3
     assert found["examples"][reason]
