@@ -47,6 +47,15 @@ def test_arguments_are_sorted_and_leave_out_what_is_the_toolkits() -> None:
     # when and then
     assert arguments.command_line(arguments.of_script(decoded)) == ["-k", "5", "--zeta", "1"]
     assert arguments.of_toolkit(decoded) == {"sagemaker_program": "train.py"}
+    assert arguments.of_framework(decoded) == {}
+
+
+def test_what_the_toolkit_does_not_know_itself_is_the_frameworks() -> None:
+    decoded = arguments.decode(
+        {"sagemaker_mpi_enabled": "true", "sagemaker_region": "eu-west-1", "_tuning_objective_metric": "rmse", "k": "5"}
+    )
+    assert arguments.of_framework(decoded) == {"sagemaker_mpi_enabled": True}
+    assert arguments.of_script(decoded) == {"k": 5}
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def test_names_are_safe_in_the_name_of_a_model_and_of_a_metric() -> None:
     assert all(re.fullmatch(r"[a-z][a-z-]{0,39}", name) for name in NAMES)
 
 
+def test_a_hyphen_separates_too_for_shells_have_no_variables_with_dots() -> None:
+    dotted = {"xgboost.eta": 0.5, "xgboost.max_depth": 5, "k-nearest-neighbours.sample_size": 75}
+    hyphened = {"xgboost-eta": 0.5, "xgboost-max_depth": 5, "k-nearest-neighbours-sample_size": 75}
+    assert entrants(hyphened, recent=True) == entrants(dotted, recent=True)
+
+
 def test_a_job_can_replace_hyperparameters() -> None:
     # given what a job's HyperParameters are after JSON decoding
     given = {"xgboost.eta": 1, "xgboost.max_depth": 5, "linear.alpha": [1, 2.5], "k-nearest-neighbours.k": 75}
@@ -68,6 +74,8 @@ def test_a_job_can_replace_hyperparameters() -> None:
     "given",
     [
         {"xgboost.depth": 3},
+        {"xgboosteta": 3},
+        {"xgboost.eta": 0.1, "xgboost-eta": 0.1},
         {"forest.eta": 3},
         {"eta": 0.3},
         {"xgboost.eta": "fast"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
@@ -22,8 +23,9 @@ Number = int | float
 Hyperparameters = dict[str, "Number | tuple[Number, ...]"]
 """A tuple holds choices: the algorithm takes the one that does best on the newest part of its training rows."""
 
-SEPARATOR = "."
-"""Between algorithm and hyperparameter in the name of a job's hyperparameter: ``xgboost.eta``."""
+SEPARATORS = ".-"
+"""Between algorithm and hyperparameter in the name of a job's hyperparameter: ``xgboost.eta``, or ``xgboost-eta`` for
+the SageMaker SDK, which makes a shell variable of the name and stumbles over a dot."""
 
 
 class HyperparameterError(ValueError):
@@ -124,11 +126,16 @@ def entrants(job_hyperparameters: Mapping[str, object], *, recent: bool) -> tupl
 
     ``job_hyperparameters`` (``{"xgboost.eta": 0.3}``) replace the registry's. Raises ``HyperparameterError``.
     """
+    given = set()
     replaced = {algorithm.name: dict(algorithm.hyperparameters) for algorithm in ALGORITHMS}
     for key, value in job_hyperparameters.items():
-        algorithm, _, hyperparameter = key.rpartition(SEPARATOR)
+        hyperparameter = re.split(f"[{SEPARATORS}]", key)[-1]
+        algorithm = key[: -len(hyperparameter) - 1]
         if hyperparameter not in replaced.get(algorithm, {}):
             raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}")
+        if (algorithm, hyperparameter) in given:
+            raise HyperparameterError(f"{algorithm}.{hyperparameter} is given twice")
+        given.add((algorithm, hyperparameter))
         replaced[algorithm][hyperparameter] = _like(replaced[algorithm][hyperparameter], key, value)
     return tuple(
         Candidate(_name(algorithm, part), algorithm, part, replaced[algorithm.name])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Train = Callable[..., str]
     Ended = Callable[[str], dict[str, Any]]
 
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 TELL_ALL = """
@@ -97,6 +98,60 @@ def test_a_job_trains_on_its_channels_and_leaves_model_output_metrics_and_logs(
     assert detail["TrainingEndTime"] == str(int(job["TrainingEndTime"].timestamp() * 1000))
     assert detail["Tags"] == {"round": "one"}
     assert not {"ModelArtifacts", "FinalMetricDataList", "FailureReason"} & set(detail)
+
+
+ENTRYPOINT = """
+import json, os, pathlib
+config = {path.name: json.loads(path.read_text()) for path in pathlib.Path("/opt/ml/input/config").iterdir()}
+pathlib.Path("/opt/ml/model/seen.json").write_text(json.dumps({"config": config, "variables": dict(os.environ)}))
+"""
+
+
+def own_entrypoint(train: Train, script: str, **request: Any) -> str:
+    """A job whose container has a command of its own."""
+    algorithm = {
+        "TrainingImage": IMAGE,
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["/bin/bash"],
+        "ContainerArguments": ["-c", script],
+    }
+    return train(ENTRYPOINT, AlgorithmSpecification=algorithm, **request)
+
+
+def test_a_container_with_an_entry_point_of_its_own_runs_that(stage: Any, train: Train, ended: Ended) -> None:
+    # given code that lies in its channel unpacked, and that names /opt/ml
+    code = stage.put("own/code/train.py", ENTRYPOINT).removesuffix("train.py")
+    name = own_entrypoint(
+        train,
+        "set -e; cd /opt/ml/input/data/code; python3 train.py",
+        channels={"code": ("S3Prefix", code)},
+        hyperparameters={"depth": "6"},
+        Environment={"OWN": "mine"},
+    )
+    job = ended(name)
+    # then
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    seen = json.loads(stage.unpacked(f"training/{name}/output/model.tar.gz")["seen.json"])
+    assert seen["config"]["hyperparameters.json"]["depth"] == "6"  # as it came
+    assert set(seen["config"]["inputdataconfig.json"]) == {"code"}
+    assert seen["config"]["resourceconfig.json"]["current_instance_type"] == "ml.m5.large"
+    assert seen["variables"]["OWN"] == "mine"
+    assert seen["variables"]["TRAINING_JOB_NAME"] == name
+    assert "SM_HPS" not in seen["variables"]  # the image's toolkit did not run
+    assert not Path("/opt/ml/model/seen.json").exists()
+
+
+def test_such_a_container_tells_why_it_failed_in_a_file(train: Train, ended: Ended) -> None:
+    job = ended(own_entrypoint(train, "echo -n 'no such month' > /opt/ml/output/failure; exit 4"))
+    assert job["FailureReason"] == "AlgorithmError: no such month, exit code: 4"
+    job = ended(own_entrypoint(train, "exit 5"))
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 5"
+
+
+def test_arguments_without_a_command_are_refused(train: Train) -> None:
+    algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerArguments": ["train"]}
+    with pytest.raises(ClientError, match="ContainerArguments without ContainerEntrypoint is not emulated"):
+        train(ENTRYPOINT, AlgorithmSpecification=algorithm)
 
 
 def test_a_script_that_raises_fails_its_job_with_the_command_only(

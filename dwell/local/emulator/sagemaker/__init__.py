@@ -1,8 +1,8 @@
 """SageMaker for real on a laptop: jobs train in processes, endpoints serve from processes, on the image's own packages.
 
 Control plane (``SageMaker.*``, JSON 1.1) and data plane (``POST /endpoints/<name>/invocations``) are one service of
-the emulator. What a container of the XGBoost image does in script mode is done by processes of ``DWELL_IMAGE_PYTHON``,
-each in a folder of its own; what SageMaker does around it (reading and writing S3, logs) is done with the credentials
+the emulator. What a container of the XGBoost image does in script mode, or as its own entry point says, is done by
+processes of ``DWELL_IMAGE_PYTHON``, each in a folder of its own; what SageMaker does around it (reading and writing S3, logs) is done with the credentials
 of the role that the caller passed, through the emulator's own HTTP door, so that IAM decides. ``api`` is the extension
 that the emulator installs.
 

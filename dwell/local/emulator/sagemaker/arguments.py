@@ -9,7 +9,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RESERVED_PREFIX = "sagemaker_"
-"""Hyperparameters that steer the toolkit and do not reach the script."""
+RESERVED = frozenset({"_tuning_objective_metric", "default_user_module_name"})
+"""Hyperparameters that steer the toolkit and do not reach the script: these, and those that begin so."""
+KNOWN = RESERVED | {
+    f"{RESERVED_PREFIX}{name}"
+    for name in (
+        "container_log_level",
+        "enable_cloudwatch_metrics",
+        "job_name",
+        "program",
+        "region",
+        "s3_output",
+        "submit_directory",
+    )
+}
+"""Those of them that the toolkit uses up itself; the others are told as the framework's parameters."""
 
 
 def decode(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
@@ -19,12 +33,17 @@ def decode(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
 
 def of_script(decoded: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters that are the script's own."""
-    return {name: value for name, value in decoded.items() if not name.startswith(RESERVED_PREFIX)}
+    return {name: value for name, value in decoded.items() if not _is_reserved(name)}
 
 
 def of_toolkit(decoded: Mapping[str, Any]) -> dict[str, Any]:
     """The hyperparameters that are the toolkit's."""
-    return {name: value for name, value in decoded.items() if name.startswith(RESERVED_PREFIX)}
+    return {name: value for name, value in decoded.items() if _is_reserved(name)}
+
+
+def of_framework(decoded: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that are the toolkit's and that it hands on."""
+    return {name: value for name, value in of_toolkit(decoded).items() if name not in KNOWN}
 
 
 def command_line(script_parameters: Mapping[str, Any]) -> list[str]:
@@ -36,6 +55,10 @@ def command_line(script_parameters: Mapping[str, Any]) -> list[str]:
     for name in sorted(script_parameters):
         arguments += [f"--{name}" if len(name) > 1 else f"-{name}", _argument(script_parameters[name])]
     return arguments
+
+
+def _is_reserved(name: str) -> bool:
+    return name in RESERVED or name.startswith(RESERVED_PREFIX)
 
 
 def _decoded(value: str) -> Any:

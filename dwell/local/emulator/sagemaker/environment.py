@@ -7,14 +7,38 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwell.local.emulator.sagemaker import arguments
+from dwell.local.emulator.sagemaker import arguments, input_config
+from dwell.local.emulator.sagemaker.input_config import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-HOST = "algo-1"
-"""How SageMaker calls the first (here: the only) instance of a job."""
+
+FRAMEWORK_MODULE = "sagemaker_xgboost_container.training:main"
+"""Which of its modules the image's toolkit starts."""
+
+_TOLD_TOGETHER = (
+    "current_host",
+    "framework_module",
+    "hosts",
+    "input_config_dir",
+    "input_data_config",
+    "input_dir",
+    "log_level",
+    "model_dir",
+    "module_dir",
+    "module_name",
+    "network_interface_name",
+    "num_cpus",
+    "num_gpus",
+    "output_data_dir",
+    "output_dir",
+    "output_intermediate_dir",
+    "resource_config",
+    "user_entry_point",
+)
+"""Variables that ``SM_TRAINING_ENV`` repeats under their own names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +51,11 @@ class Folders:
     def input_data(self) -> Path:
         """One folder for each channel."""
         return self.base / "input" / "data"
+
+    @property
+    def input_config(self) -> Path:
+        """What SageMaker tells about the job."""
+        return self.base / "input" / "config"
 
     @property
     def model(self) -> Path:
@@ -90,21 +119,23 @@ def of_training(
         "SM_HOSTS": [HOST],
         "SM_CURRENT_HOST": HOST,
         "SM_CURRENT_INSTANCE_TYPE": instance_type,
+        "SM_NETWORK_INTERFACE_NAME": input_config.NETWORK_INTERFACE,
+        "SM_FRAMEWORK_MODULE": FRAMEWORK_MODULE,
         "SM_NUM_CPUS": os.cpu_count() or 1,
         "SM_NUM_GPUS": 0,
-        "SM_LOG_LEVEL": 20,
+        "SM_LOG_LEVEL": toolkit.get("sagemaker_container_log_level", 20),
         "SM_CHANNELS": sorted(channels),
         "SM_HPS": script,
-        "SM_FRAMEWORK_PARAMS": toolkit,
+        "SM_FRAMEWORK_PARAMS": arguments.of_framework(hyperparameters),
         "SM_USER_ENTRY_POINT": program,
         "SM_USER_ARGS": arguments.command_line(script),
         "SM_MODULE_NAME": module,
         "SM_MODULE_DIR": str(toolkit["sagemaker_submit_directory"]),
         "SM_MODEL_DIR": str(folders.model),
         "SM_INPUT_DIR": str(folders.base / "input"),
-        "SM_INPUT_CONFIG_DIR": str(folders.base / "input" / "config"),
-        "SM_INPUT_DATA_CONFIG": {str(each["ChannelName"]): _channel_facts(each) for each in input_data},
-        "SM_RESOURCE_CONFIG": {"current_host": HOST, "hosts": [HOST], "current_instance_type": instance_type},
+        "SM_INPUT_CONFIG_DIR": str(folders.input_config),
+        "SM_INPUT_DATA_CONFIG": input_config.channels(input_data),
+        "SM_RESOURCE_CONFIG": input_config.resources(instance_type),
         "SM_OUTPUT_DIR": str(folders.output),
         "SM_OUTPUT_DATA_DIR": str(folders.output_data),
         "SM_OUTPUT_INTERMEDIATE_DIR": str(folders.output / "intermediate"),
@@ -112,27 +143,28 @@ def of_training(
         **{f"SM_HP_{name.upper()}": value for name, value in script.items()},
     }
     together = {
+        "additional_framework_parameters": values["SM_FRAMEWORK_PARAMS"],
         "channel_input_dirs": {name: str(folders.input_data / name) for name in channels},
-        "current_host": HOST,
-        "hosts": [HOST],
         "hyperparameters": script,
+        "is_master": True,
         "job_name": job,
-        "model_dir": str(folders.model),
-        "module_name": module,
-        "num_cpus": values["SM_NUM_CPUS"],
-        "num_gpus": 0,
-        "output_data_dir": str(folders.output_data),
-        "user_entry_point": program,
+        "master_hostname": HOST,
+        **{name: values[f"SM_{name.upper()}"] for name in _TOLD_TOGETHER},
     }
     return {
-        **{name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()},
-        "SM_TRAINING_ENV": json.dumps(together),
-        "TRAINING_JOB_NAME": job,
-        "TRAINING_JOB_ARN": arn,
-        "AWS_REGION": region,
+        **{name: _text(value) for name, value in values.items()},
+        "SM_TRAINING_ENV": _text(together),
+        **of_job(job=job, arn=arn, region=region),
     }
 
 
-def _channel_facts(raw: Mapping[str, Any]) -> dict[str, str]:
-    facts = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
-    return facts | ({"ContentType": str(raw["ContentType"])} if raw.get("ContentType") else {})
+def _text(value: Any) -> str:
+    """A value as a variable holds it: text as it is, nothing for null, else compact JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def of_job(*, job: str, arn: str, region: str) -> dict[str, str]:
+    """What SageMaker itself gives every container, whatever runs in it."""
+    return {"TRAINING_JOB_NAME": job, "TRAINING_JOB_ARN": arn, "AWS_REGION": region}

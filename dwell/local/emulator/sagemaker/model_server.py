@@ -120,13 +120,13 @@ class ModelServer:
                 "SAGEMAKER_SUBMIT_DIRECTORY in its environment."
             )
         if not directory.startswith("s3://"):
-            source_archive.place(Path(self._folders.here(directory)), self._folders.code)
+            self._place(Path(self._folders.here(directory)))
         elif self._container.isolated:
             raise self._unhealthy(f"{directory} cannot be downloaded: the model is isolated from the network.")
         else:
             packed = self._folder / "sourcedir.tar.gz"
             access.download(channels.location(directory, "SAGEMAKER_SUBMIT_DIRECTORY"), packed)
-            source_archive.place(packed, self._folders.code)
+            self._place(packed)
         source_archive.make_installable(self._folders.code, program)
         variables = environment.of_process(self._folders, self._folder / "site", given) | {
             "OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", "1"),
@@ -142,6 +142,13 @@ class ModelServer:
         if process.wait() != 0:
             raise self._unhealthy(f'InstallModuleError: Command "{shlex.join(command)}"')
         return variables
+
+    def _place(self, code: Path) -> None:
+        """Code that is not there is the container's own trouble: nothing is told but that it does not answer."""
+        try:
+            source_archive.place(code, self._folders.code)
+        except JobError as error:
+            raise self._unhealthy(str(error)) from error
 
     def _serve(self, variables: dict[str, str]) -> None:
         """Start the server and ping it until it is healthy. One worker, for a laptop has few processors."""

@@ -18,11 +18,15 @@ IMAGE = "sagemaker-xgboost"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked request: what the job's thread works with."""
+    """A checked request: what the job's thread works with.
+
+    Either the image's toolkit runs ``program`` out of ``submit_directory``, or the container has an ``entrypoint``.
+    """
 
     channels: tuple[Channel, ...]
     definitions: tuple[Definition, ...]
     hyperparameters: dict[str, Any]
+    entrypoint: tuple[str, ...]
     program: str
     submit_directory: str
     environment: dict[str, str]
@@ -51,24 +55,36 @@ def checked(request: dict[str, Any]) -> Plan:
     if len({each.name for each in found}) < len(found):
         raise invalid("Duplicate channel name found: every channel needs a name of its own.")
     hyperparameters = arguments.decode(_strings(request, "HyperParameters"))
+    entrypoint = _entrypoint(algorithm)
     program, submit_directory = (hyperparameters.get(f"sagemaker_{each}") for each in ("program", "submit_directory"))
-    if not isinstance(program, str) or not isinstance(submit_directory, str):
+    if not entrypoint and not (isinstance(program, str) and isinstance(submit_directory, str)):
         raise invalid(
             "A laptop trains in script mode only: the hyperparameters sagemaker_program and sagemaker_submit_directory "
-            "must name the script and its archive."
+            "must name the script and its archive, or ContainerEntrypoint the command."
         )
     return Plan(
         channels=found,
         definitions=metrics.definitions(algorithm.get("MetricDefinitions") or []),
         hyperparameters=hyperparameters,
-        program=program,
-        submit_directory=submit_directory,
+        entrypoint=entrypoint,
+        program=str(program or ""),
+        submit_directory=str(submit_directory or ""),
         environment=_strings(request, "Environment"),
         output=channels.location(output.get("S3OutputPath"), "outputDataConfig.s3OutputPath"),
         output_key=output.get("KmsKeyId") or None,
         isolated=bool(request.get("EnableNetworkIsolation")),
         seconds=seconds,
     )
+
+
+def _entrypoint(algorithm: dict[str, Any]) -> tuple[str, ...]:
+    """The container's own command; nothing if the image's is to be used."""
+    command, arguments_ = algorithm.get("ContainerEntrypoint") or [], algorithm.get("ContainerArguments") or []
+    if not all(isinstance(part, str) for part in [*command, *arguments_]):
+        raise invalid("ContainerEntrypoint and ContainerArguments must be lists of strings.")
+    if arguments_ and not command:
+        raise invalid("ContainerArguments without ContainerEntrypoint is not emulated on a laptop.")
+    return (*command, *arguments_)
 
 
 def require_image(image: object) -> None:

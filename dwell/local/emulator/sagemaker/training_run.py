@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dwell.local.emulator.sagemaker import arguments, channels, environment, source_archive
+from dwell.local.emulator.sagemaker import arguments, channels, entrypoint, environment, input_config, source_archive
 from dwell.local.emulator.sagemaker.environment import Folders
 from dwell.local.emulator.sagemaker.errors import ApiError, JobError
 from dwell.local.emulator.sagemaker.log_stream import LogStream
@@ -69,7 +69,7 @@ class TrainingRun:
     def _live(self) -> str:
         """Run the job with the role's access and logs; the secondary status that it ended with."""
         access = RoleAccess(self._job.request["RoleArn"], self._job.arn)
-        log = LogStream(access.logs, LOG_GROUP, f"{self._job.name}/{environment.HOST}-{int(time.time())}")
+        log = LogStream(access.logs, LOG_GROUP, f"{self._job.name}/{input_config.HOST}-{int(time.time())}")
         try:
             self._download(access)
             self._enter("Training")
@@ -90,11 +90,19 @@ class TrainingRun:
     def _download(self, access: RoleAccess) -> None:
         for folder in (self._folders.input_data, self._folders.model, self._folders.output, self._container / "tmp"):
             folder.mkdir(parents=True)
+        input_config.write(self._folders.input_config, self._job.request)
         self._enter("Downloading")
         self._deadline = time.monotonic() + self._plan.seconds
         for channel in self._plan.channels:
             access.download_channel(channel, self._folders.input_data / channel.name)
             self._go_on()
+        if self._plan.entrypoint:
+            entrypoint.settle(self._folders)
+        else:
+            self._place_code(access)
+
+    def _place_code(self, access: RoleAccess) -> None:
+        """Script mode: fetch the code and make it installable."""
         directory = self._plan.submit_directory
         if not directory.startswith("s3://"):
             source_archive.place(Path(self._folders.here(directory)), self._folders.code)
@@ -113,7 +121,32 @@ class TrainingRun:
         source_archive.make_installable(self._folders.code, self._plan.program)
 
     def _train(self, log: LogStream) -> str:
-        """Install the code and run the script; the secondary status that this leads to."""
+        """Run what the container runs; the secondary status that this leads to."""
+
+        def read(line: str) -> None:
+            self._metrics.read(line)
+            log.write(line)
+
+        try:
+            if self._plan.entrypoint:
+                self._run_entrypoint(read)
+            else:
+                self._run_script(read)
+        except _EndedEarlyError as ended:
+            return str(ended)
+        return "Completed"
+
+    def _run_entrypoint(self, read: Callable[[str], None]) -> None:
+        """The container's own command. Nothing but what it writes into a file tells why it failed."""
+        own = environment.of_job(job=self._job.name, arn=self._job.arn, region=self._region)
+        own["PATH"] = entrypoint.search_path(self._python)
+        variables = environment.of_process(self._folders, self._site, own | self._plan.environment)
+        code = self._execute(entrypoint.command(self._plan.entrypoint, self._folders), self._container, variables, read)
+        if code != 0:
+            raise JobError(entrypoint.failure(self._folders, code))
+
+    def _run_script(self, read: Callable[[str], None]) -> None:
+        """What the image's toolkit does: install the code, run the script."""
         values = environment.of_training(
             self._folders,
             job=self._job.name,
@@ -130,27 +163,23 @@ class TrainingRun:
             ("InstallModuleError", source_archive.install_command(self._python, self._folders.code, self._site)),
             ("ExecuteUserScriptError", [self._python, "-m", module, *script]),
         )
-
-        def read(line: str) -> None:
-            self._metrics.read(line)
-            log.write(line)
-
         # The toolkit tells all it knows into the log, where a metric's expression may find it: so does this.
         for line in f"Training Env:\n{json.dumps(values, indent=1)}".splitlines():
             read(line)
-        try:
-            for failure, command in steps:
-                read(f"Invoking script with the following command: {shlex.join(command)}")
-                self._execute(command, failure, variables, read)
-        except _EndedEarlyError as ended:
-            return str(ended)
-        return "Completed"
+        for failure, command in steps:
+            read(f"Invoking script with the following command: {shlex.join(command)}")
+            code = self._execute(command, self._folders.code, variables, read)
+            if code != 0:
+                # what the image's toolkit writes to /opt/ml/output/failure, over anything that the script wrote there
+                text = f'{failure}:\nCommand "{" ".join(["python", *command[1:]])}"'
+                (self._folders.output / "failure").write_text(text, encoding="utf-8")
+                raise JobError(f"AlgorithmError: {text}, exit code: {code}")
 
     def _execute(
-        self, command: Sequence[str], failure: str, variables: dict[str, str], read: Callable[[str], None]
-    ) -> None:
-        """Run one command to its end. Raises ``JobError`` if it fails, ``_EndedEarlyError`` if it must not go on."""
-        process = Process(command, folder=self._folders.code, environment=variables, on_line=read, niceness=BEHIND)
+        self, command: Sequence[str], folder: Path, variables: dict[str, str], read: Callable[[str], None]
+    ) -> int:
+        """Run one command in ``folder`` to its end; its exit code. Raises ``_EndedEarlyError`` if it must not go on."""
+        process = Process(command, folder=folder, environment=variables, on_line=read, niceness=BEHIND)
         while (code := process.wait(0.25)) is None:
             try:
                 self._go_on()
@@ -158,11 +187,7 @@ class TrainingRun:
                 process.stop(STOP_GRACE_SECONDS)
                 raise
         self._go_on()  # a stop that came while it ended counts
-        if code != 0:
-            # what the image's toolkit writes to /opt/ml/output/failure, over anything that the script wrote there
-            text = f'{failure}:\nCommand "{shlex.join(["python", *command[1:]])}"'
-            (self._folders.output / "failure").write_text(text, encoding="utf-8")
-            raise JobError(f"AlgorithmError: {text}, exit code: {code if code > 0 else 128 - code}")
+        return code if code >= 0 else 128 - code
 
     def _go_on(self) -> None:
         if self._job.stop_requested.is_set():

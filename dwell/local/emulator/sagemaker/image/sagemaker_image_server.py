@@ -2,7 +2,8 @@
 
 Runs in the image's interpreter, under gunicorn, one application in each worker. The user's module has been installed
 and is called ``SAGEMAKER_PROGRAM``. Its functions are ``model_fn(model_dir)``, ``input_fn(body, content_type)``,
-``predict_fn(data, model)`` and ``output_fn(prediction, accept)``.
+``predict_fn(data, model)`` and ``output_fn(prediction, accept)``; or, in place of the last three,
+``transform_fn(model, body, content_type, accept)``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn")
+STEPS = ("input_fn", "predict_fn", "output_fn")
+WHOLE = "transform_fn"
 TEXT_TYPES = ("text/csv", "application/json")
 """The content types, to the letter, whose body reaches ``input_fn`` as text; every other one does as bytes."""
 
@@ -31,6 +33,8 @@ class Served:
 
     def answer(self, body: str | bytes, content_type: str, accept: str) -> Any:
         """One request through the user's functions."""
+        if callable(getattr(self.module, WHOLE, None)):
+            return self.module.transform_fn(self.model, body, content_type, accept)
         data = self.module.input_fn(body, content_type)
         return self.module.output_fn(self.module.predict_fn(data, self.model), accept)
 
@@ -39,7 +43,10 @@ class Served:
 def served() -> Served:
     """Import and load: on a worker's first request, whatever that asks for, and never at start."""
     module = importlib.import_module(os.environ["SAGEMAKER_PROGRAM"].removesuffix(".py"))
-    missing = [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
+    present = [name for name in ("model_fn", *STEPS, WHOLE) if callable(getattr(module, name, None))]
+    if WHOLE in present and set(STEPS) & set(present):
+        raise ValueError(f"{module.__name__} has {WHOLE} and {' and '.join(sorted(set(STEPS) & set(present)))}")
+    missing = [name for name in ("model_fn", *(() if WHOLE in present else STEPS)) if name not in present]
     if missing:
         raise NotImplementedError(f"{module.__name__} has no {' and no '.join(missing)}")
     return Served(module, module.model_fn(os.environ["SM_MODEL_DIR"]))
