@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dwell.aws_errors import explain
+
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 """Set by ``dwell local env``: the AWS on this laptop."""
 
@@ -34,7 +36,9 @@ def find(name: str) -> Stack:
     try:
         (found,) = boto3.Session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        raise StackError(f"cannot look up the stack {name!r}: {error}") from error
+        if isinstance(error, ClientError) and "does not exist" in str(error):
+            raise StackError(f"there is no stack {name!r} in this account and region; give --stack") from error
+        raise StackError(f"cannot look up the stack {name!r}: {explain(error)}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     try:
         return Stack(

@@ -14,7 +14,7 @@ from dwell.fleet.ledger import Ledger
 from dwell.fleet.packing import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
@@ -91,20 +91,24 @@ class Publisher:
         """
         confirmed = 0
         fatal = None
-        for group, answers in self._pool.map(self._publish_group, batches(messages)):
-            for message, answer in zip(group, answers, strict=True):
-                if isinstance(answer, str):
-                    self.ledger.confirm(message, answer)
-                    self._refused_in_a_row = 0
-                    confirmed += len(message.lines)
-                else:
-                    self.ledger.fail(message, _code(answer))
-                    self._refused_in_a_row += 1
-                    if _is_hopeless(answer) or self._refused_in_a_row >= _PATIENCE:
-                        fatal = answer
+        for message, answer in self.send(messages):
+            if isinstance(answer, str):
+                self.ledger.confirm(message, answer)
+                self._refused_in_a_row = 0
+                confirmed += len(message.lines)
+            else:
+                self.ledger.fail(message, _code(answer))
+                self._refused_in_a_row += 1
+                if is_hopeless(answer) or self._refused_in_a_row >= _PATIENCE:
+                    fatal = answer
         if fatal is not None:
             raise PublishError(f"cannot publish to {self._topic_arn}: {fatal}") from fatal
         return confirmed
+
+    def send(self, messages: Sequence[Message]) -> Iterator[tuple[Message, str | Exception]]:
+        """Publish ``messages``; each with its SNS message id or the error, in their order. The ledger is left alone."""
+        for group, answers in self._pool.map(self._publish_group, batches(messages)):
+            yield from zip(group, answers, strict=True)
 
     def _publish_group(self, group: list[Message]) -> tuple[list[Message], list[str | Exception]]:
         """An SNS message id or an error for each message."""
@@ -148,5 +152,6 @@ def _code(error: Exception) -> str:
     return type(error).__name__
 
 
-def _is_hopeless(error: Exception) -> bool:
+def is_hopeless(error: Exception) -> bool:
+    """Whether no later attempt will go better."""
     return _code(error) in _HOPELESS or isinstance(error, NoCredentialsError | PartialCredentialsError)

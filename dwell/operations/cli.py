@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path  # noqa: TC003 (typer reads the annotations when it runs)
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import boto3
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.config import Config
 from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dwell.api import NotSignableError, api_for
-from dwell.fleet.publisher import Publisher, PublishError, sns_client
-from dwell.operations import publishing, quarantine, retraining
-from dwell.operations.samples_file import SamplesFileError
-from dwell.stack import Stack, StackError, find
+from dwell.api import api_for
+from dwell.fleet.publisher import Publisher, sns_client
+from dwell.operations import quarantine, retraining
+from dwell.operations.command import AsJson, BoardError, StackName, explained, out, say_json
+from dwell.operations.publish import publish
+from dwell.operations.since import since as since_when
+from dwell.stack import Stack, find
 from feature_schema import TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-FAILED, UNUSABLE = 1, 2
-"""Exit statuses: what was asked for did not happen, or the call makes no sense."""
-
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-StackName = Annotated[str, typer.Option("--stack", help="Which stack; AWS or a laptop is the environment's choice.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Since = Annotated[str | None, typer.Option(help="Only what was received since: 90m, 24h, 7d, or a time in ISO 8601.")]
+Reason = Annotated[str | None, typer.Option(help="Only what was refused for this reason, such as malformed.")]
 Limit = Annotated[int, typer.Option(min=1, max=100, help="How many, newest or best first.")]
-
-
-class BoardError(RuntimeError):
-    """The API does not give the leaderboard; the message says what it answered."""
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what can go wrong between here and a stack into a sentence and an exit status."""
-    try:
-        yield
-    except (SamplesFileError, publishing.RefusedLinesError) as error:
-        err.print(f"[red]{error}[/red]")
-        raise typer.Exit(UNUSABLE) from error
-    except (
-        StackError, BoardError, NotSignableError, PublishError, retraining.RetrainingError, BotoCoreError, ClientError,
-        HTTPClientError, OSError,
-    ) as error:  # fmt: skip
-        err.print(f"[red]{error}[/red]")
-        raise typer.Exit(FAILED) from error
 
 
 def _board(stack: Stack, limit: int = 20) -> dict[str, Any]:
@@ -65,10 +35,6 @@ def _board(stack: Stack, limit: int = 20) -> dict[str, Any]:
         raise BoardError(f"GET /leaderboard answers {response.status_code}: {response.text[:300]}")
     board: dict[str, Any] = json.loads(response.content)
     return board
-
-
-def _say_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 def _number(value: float | None) -> str:
@@ -91,10 +57,10 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *,
 
 def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """Every model, best first: lower error is better."""
-    with _explained():
+    with explained():
         board = _board(find(stack), limit)
     if as_json:
-        _say_json(board["leaderboard"])
+        say_json(board["leaderboard"])
         return
     rows = [
         ["" if one["rank"] is None else str(one["rank"]), one["model"] + (" (live)" if one["live"] else ""),
@@ -108,10 +74,10 @@ def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson =
 
 def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """The rounds of retraining, newest first: why each started and what came of it."""
-    with _explained():
+    with explained():
         board = _board(find(stack), limit)
     if as_json:
-        _say_json(board["rounds"])
+        say_json(board["rounds"])
         return
     rows = [
         [one["round"], one["status"], _number((one["dataset"] or {}).get("train")), _number(one["baseline_rmse"]),
@@ -125,10 +91,10 @@ def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = Fals
 
 def decisions(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """What the retraining function was asked, what it decided, and why; newest first."""
-    with _explained():
+    with explained():
         board = _board(find(stack), limit)
     if as_json:
-        _say_json(board["decisions"])
+        say_json(board["decisions"])
         return
     rows = [
         [one["decided_at"], one["cause"], one["trigger"], one["outcome"], one["reason"],
@@ -141,43 +107,85 @@ def decisions(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = F
 
 def show_quarantine(
     stack: StackName = "dwell",
-    hours: Annotated[
-        float | None, typer.Option(min=0, help="Only what was received in the last so many hours.")
-    ] = None,
+    since: Since = None,
+    reason: Reason = None,
     examples: Annotated[int, typer.Option(min=0, max=20, help="Lines to show for each reason.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """What waits in quarantine: how many lines for each reason, with examples."""
-    since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
-    with _explained():
-        found = quarantine.survey(boto3.Session().client("s3"), find(stack).bucket, since=since, examples=examples)
-    shown = {
-        reason: [line.line[:200].decode(errors="replace") for line in lines] for reason, lines in found.examples.items()
-    }
+    """What waits in quarantine: how many lines for each reason, with examples.
+
+    "accepted now" counts what the schema of this checkout takes by now: what `dwell replay` would put back.
+    """
+    now = datetime.now(UTC)
+    with explained():
+        found = quarantine.survey(
+            boto3.Session().client("s3"),
+            find(stack).bucket,
+            chosen=quarantine.Chosen(_time(since, now), reason),
+            examples=examples,
+            now=now,
+        )
     if as_json:
-        _say_json({"lines": found.lines, "objects": found.objects, "reasons": found.reasons, "examples": shown})
+        say_json(
+            {
+                "lines": found.lines,
+                "objects": found.objects,
+                "reasons": found.reasons,
+                "accepted_now": found.accepted_now,
+                "examples": {key: [_shown(line) for line in lines] for key, lines in found.examples.items()},
+            }
+        )
         return
     title = f"Quarantine: {found.lines:,} lines in {found.objects:,} objects"
-    rows = [[reason, f"{count:,}"] for reason, count in found.reasons.most_common()]
-    _table(title, ("reason", "lines"), rows, right=frozenset({"lines"}))
-    for reason, texts in shown.items():
-        for text in texts:
-            out.print(f"{reason}: {text!r}", markup=False)
+    rows = [[key, f"{count:,}", f"{found.accepted_now[key]:,}"] for key, count in found.reasons.most_common()]
+    _table(title, ("reason", "lines", "accepted now"), rows, right=frozenset({"lines", "accepted now"}))
+    for key, lines in found.examples.items():
+        for line in lines:
+            out.print(f"{key}: {line.detail}: {_text(line)!r}", markup=False)
+
+
+def _time(text: str | None, now: datetime) -> datetime | None:
+    try:
+        return None if text is None else since_when(text, now=now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from error
+
+
+def _text(line: quarantine.Held) -> str:
+    return line.line[:200].decode(errors="replace")
+
+
+def _shown(line: quarantine.Held) -> dict[str, Any]:
+    return {
+        "line": _text(line),
+        "detail": line.detail,
+        "message_id": line.message_id,
+        "position": line.position,
+        "received_at": line.received_at.isoformat(),
+    }
 
 
 def replay(
     stack: StackName = "dwell",
+    since: Since = None,
+    reason: Reason = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be put back.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put quarantined lines back that the schema accepts by now, each once; the others stay."""
-    with _explained():
+    """Put quarantined lines back that the schema of this checkout accepts by now, each once; the others stay.
+
+    Deploy the schema first: the validator looks at every line again.
+    """
+    now = datetime.now(UTC)
+    chosen = quarantine.Chosen(_time(since, now), reason)
+    with explained():
         found = find(stack)
         with Publisher(sns_client(found.topic_arn), found.topic_arn) as publisher:
-            done = quarantine.replay(boto3.Session().client("s3"), found.bucket, publisher, dry_run=dry_run)
+            s3 = boto3.Session().client("s3")
+            done = quarantine.replay(s3, found.bucket, publisher, chosen=chosen, dry_run=dry_run, now=now)
     if as_json:
         told = {"replayed": done.replayed, "objects": done.objects, "still_refused": dict(done.still_refused)}
-        _say_json({**told, "dry_run": dry_run})
+        say_json({**told, "dry_run": dry_run})
         return
     out.print(
         f"{'Would put' if dry_run else 'Put'} back {done.replayed:,} lines of {done.objects:,} objects; "
@@ -193,29 +201,33 @@ def retrain(
         list[str] | None, typer.Option(help="NAME=VALUE, such as xgboost.max_depth=6; may be given several times.")
     ] = None,
     entrant: Annotated[str | None, typer.Option(help="The name under which the candidates are ranked.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the round.")] = False,
-    patience: Annotated[float, typer.Option(min=1, help="Seconds to wait at most.")] = 1_800,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the end of the round, and for its model to serve.")
+    ] = False,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds to wait at most.")] = 3_600,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a round of retraining now. Cool-down and budget do not hold; one round at a time does."""
-    with _explained():
+    """Ask for a round of retraining now. Cool-down and budget do not hold; one round at a time does.
+
+    Exit status: 0 started (with --wait: ended, whether a model was promoted or not), 1 refused, failed or not in time.
+    """
+    values = _hyperparameters(hyperparameter or [])
+    ended = None
+    with explained():
         found = find(stack)
-        identity = retraining.ask(
-            boto3.Session().client("lambda"),
-            found.retraining_function,
-            reason=reason,
-            hyperparameters=_hyperparameters(hyperparameter or []),
-            entrant=entrant,
+        config = Config(read_timeout=retraining.ANSWER_SECONDS)
+        functions = boto3.Session().client("lambda", config=config)
+        decision = retraining.ask(
+            functions, found.retraining_function, reason=reason, hyperparameters=values, entrant=entrant
         )
-        decision, begun = retraining.wait(
-            lambda: _board(found), identity, until_ended=wait, seconds=patience if wait else min(patience, 120)
-        )
+        if not as_json:
+            out.print(f"Round {decision['round']} has started.")
+        if wait:
+            ended = retraining.wait(lambda: _board(found, 100), decision["round"], seconds=patience)
     if as_json:
-        _say_json({"decision": decision, "round": begun})
-        return
-    out.print(f"Round {decision['round']} has started.")
-    if wait and begun is not None:
-        out.print(f"It ended: {begun['status']}, {begun['promoted'] or begun['reason'] or 'the champion stays'}.")
+        say_json({"decision": decision, "round": ended})
+    elif ended is not None:
+        out.print(f"It ended: {ended['status']}, {ended['promoted'] or ended['reason'] or 'the champion stays'}.")
 
 
 def _hyperparameters(given: list[str]) -> dict[str, Any]:
@@ -229,39 +241,6 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
         except ValueError:
             values[name] = value
     return values
-
-
-def publish(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, NDJSON or Parquet.")],
-    stack: Annotated[str, typer.Option(help="Publish to the topic of this stack.")] = "dwell",
-    topic: Annotated[str | None, typer.Option(help="ARN of an SNS topic, instead of a stack's.")] = None,
-    refused: Annotated[
-        Literal["stop", "skip", "send"],
-        typer.Option(help="Lines that the validator would refuse: stop before anything is sent, skip, or send."),
-    ] = "stop",
-    as_json: AsJson = False,
-) -> None:
-    """Publish the samples of a file, packed. Run it again after an interruption: it goes on where it was."""
-    with _explained():
-        topic_arn = topic or find(stack).topic_arn
-        checked = publishing.check(file)
-        bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
-        )
-        with Publisher(sns_client(topic_arn), topic_arn) as publisher, bar:
-            task = bar.add_task(file.name, total=checked.lines)
-            done = publishing.publish(
-                file,
-                publisher,
-                refused=refused,
-                checked=checked,
-                on_progress=lambda lines: bar.update(task, completed=lines),
-            )
-    if as_json:
-        _say_json({**asdict(done), "refused": checked.refused})
-        return
-    again = f" (an earlier run had sent {done.resumed_at:,})" if done.resumed_at else ""
-    out.print(f"Published {done.published:,} of {done.lines:,} lines{again}; {done.skipped:,} were skipped.")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,151 +1,126 @@
-"""Publishing a file of samples: checked first, packed, and resumable.
-
-A file beside it (``<name>.published``) says how far SNS has confirmed. Whoever runs the command again after an
-interruption goes on there; what was on its way is sent again under the same ids, so nothing counts twice.
-"""
+"""Publish a file: records become lines, lines fill messages, and what SNS confirmed is written into a journal."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from itertools import batched
-from typing import TYPE_CHECKING, Literal
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import Packer
-from dwell.fleet.publisher import PublishError
-from dwell.operations import samples_file
-from feature_schema import Refusal, parse_line
+from dwell.fleet.publisher import PublishError, is_hopeless
+from dwell.operations.check import MAX_LINE_BYTES
+from dwell.operations.sample_line import Origin, line
+from dwell.operations.samples_file import records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
+    from threading import Event
 
-    from dwell.fleet.publisher import Publisher
+    from dwell.fleet.packing import Message
+    from dwell.operations.journal import Journal
 
-CHUNK = 4_000
-"""Lines between two notes of how far SNS has confirmed."""
+MESSAGE_BYTES = MAX_LINE_BYTES
+"""SNS takes 256 KB and bills every 64 KB, so a larger message would save nothing and lose more when it is repeated."""
 
-_EXAMPLES = 5
+_WINDOW = 16
+"""Messages that are sent before the journal is written: a megabyte."""
 
-type Refused = Literal["stop", "skip", "send"]
-
-
-class RefusedLinesError(ValueError):
-    """The file has lines that the validator would refuse, and it was not said what to do with them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a file is published. ``line`` lines are done; ``ends_at`` is the time given to the last row."""
-
-    digest: str
-    ends_at: str
-    lines: int
-    line: int = 0
+_PAUSES = (0.0, 0.5, 2.0, 5.0)
+"""Seconds before each attempt at a message; botocore has its own attempts within each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What the schema says about a whole file: lines accepted, and lines refused by reason with examples."""
+class Sender(Protocol):
+    """What sends messages: a ``Publisher``."""
 
-    lines: int
-    accepted: int
-    refused: Counter[str]
-    examples: tuple[str, ...]
+    def send(self, messages: Sequence[Message]) -> Iterator[tuple[Message, str | Exception]]:
+        """Each message with its SNS message id or the error."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The outcome. ``resumed_at`` is the line an earlier run had come to."""
+@dataclass(slots=True)
+class Pace:
+    """At most so many bytes a second, on average since the start. 0: no limit."""
 
-    lines: int
-    published: int
-    skipped: int
-    resumed_at: int
+    bytes_per_second: float
+    clock: Callable[[], float] = time.monotonic
+    _sent: int = 0
+    _started: float | None = field(default=None)
 
-
-def note_of(path: Path) -> Path:
-    """Where it is noted how far a file is published."""
-    return path.with_name(f"{path.name}.published")
-
-
-def _refusal(line: samples_file.FileLine, now: datetime) -> Refusal | None:
-    try:
-        parse_line(line.text.encode("utf-8", "surrogateescape"), message_id="file", position=0, received_at=now)
-    except Refusal as refusal:
-        return refusal
-    return None
-
-
-def check(path: Path) -> Check:
-    """Read the whole file once. Raises ``SamplesFileError`` if it cannot be read at all."""
-    now = datetime.now(UTC)
-    refused: Counter[str] = Counter()
-    examples: list[str] = []
-    lines = 0
-    for line in samples_file.read(path, content="", ends_at=now):
-        lines += 1
-        refusal = _refusal(line, now)
-        if refusal is not None:
-            refused[refusal.reason] += 1
-            if len(examples) < _EXAMPLES:
-                examples.append(f"line {line.number}: {refusal}")
-    return Check(lines, lines - refused.total(), refused, tuple(examples))
+    def wait(self, size: int) -> float:
+        """Seconds to wait before ``size`` more bytes go out."""
+        now = self.clock()
+        self._started = now if self._started is None else self._started
+        due = self._started + self._sent / self.bytes_per_second if self.bytes_per_second else now
+        self._sent += size
+        return max(0.0, due - now)
 
 
 def publish(
-    path: Path, publisher: Publisher, *, refused: Refused, checked: Check, on_progress: Callable[[int], None]
-) -> Published:
-    """Publish what has not been confirmed yet. ``on_progress`` hears how many lines of the file are done.
+    path: Path,
+    origin: Origin,
+    journal: Journal,
+    sender: Sender,
+    *,
+    skipped: AbstractSet[int],
+    pace: Pace,
+    stop: Event,
+    advance: Callable[[int], None],
+) -> int:
+    """Publish what the journal does not have yet, until ``stop`` is set; how many messages SNS took.
 
-    Raises ``RefusedLinesError`` (before anything is sent), ``PublishError`` and ``OSError``; run it again to go on.
+    ``skipped`` are numbers of records to leave out. ``advance`` hears after every message how many records it had.
+    Raises ``PublishError`` when SNS does not take a message; what it took is in the journal then.
     """
-    if checked.refused and refused == "stop":
-        reasons = ", ".join(f"{count} {reason}" for reason, count in checked.refused.most_common())
-        raise RefusedLinesError("\n".join([f"{checked.refused.total()} lines would be refused: {reasons}",
-                                           *checked.examples]))  # fmt: skip
-    progress = _noted(path, checked.lines)
-    resumed_at = progress.line
-    published = skipped = 0
-    ends_at = datetime.fromisoformat(progress.ends_at)
-    lines = samples_file.read(path, content=progress.digest, ends_at=ends_at, count=checked.lines)
-    done = 0
-    for chunk in batched(lines, CHUNK):
-        before, done = done, done + len(chunk)
-        if done <= progress.line:
-            continue
-        fresh = chunk[max(0, progress.line - before) :]
-        sent = [line for line in fresh if refused == "send" or _refusal(line, datetime.now(UTC)) is None]
-        skipped += len(fresh) - len(sent)
-        packer = Packer()
-        # SNS takes text only: bytes that are no UTF-8 go as the replacement character, and are refused as such
-        texts = (line.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for line in sent)
-        messages = packer.add(Line(text, Kind.SAMPLE) for text in texts if text) + packer.flush()
-        expected = sum(len(message.lines) for message in messages)
-        confirmed = publisher.publish(messages)
-        if confirmed < expected:
-            codes = ", ".join(f"{code}: {count}" for code, count in publisher.ledger.failures.items())
-            raise PublishError(f"SNS did not confirm {expected - confirmed} lines ({codes}); run it again to go on")
-        published += confirmed
-        progress = replace(progress, line=done)
-        note_of(path).write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
-        on_progress(done)
-    note_of(path).write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
-    return Published(checked.lines, published, skipped, resumed_at)
+    taken = 0
+    for window in _windows(_messages(path, origin, journal, skipped)):
+        if stop.wait(pace.wait(sum(message.size for message in window))):
+            break
+        for message, message_id in _confirmed(window, sender, stop):
+            journal.confirm([int(one.identity) for one in message.lines], message_id)
+            taken += 1
+            advance(len(message.lines))
+        if stop.is_set():
+            break
+    return taken
 
 
-def _noted(path: Path, lines: int) -> Progress:
-    """How far an earlier run came; from the beginning if there was none, or if the file has changed since."""
-    content = samples_file.digest(path)
-    try:
-        noted = Progress(**json.loads(note_of(path).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        noted = None
-    except (ValueError, TypeError) as error:
-        raise samples_file.SamplesFileError(f"{note_of(path)} is not a note of ours; delete it: {error}") from error
-    if noted is not None and noted.digest == content:
-        return noted
-    return Progress(content, datetime.now(UTC).isoformat(), lines)
+def _messages(path: Path, origin: Origin, journal: Journal, skipped: AbstractSet[int]) -> Iterator[Message]:
+    packer = Packer(max_lines=MESSAGE_BYTES, max_bytes=MESSAGE_BYTES)  # as many lines as there is room for
+    for record in records(path):
+        if not journal.has(record.number) and record.number not in skipped:
+            yield from packer.add([Line(line(record, origin), Kind.SAMPLE, str(record.number))])
+    yield from packer.flush()
+
+
+def _windows(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    window: list[Message] = []
+    for message in messages:
+        window.append(message)
+        if len(window) == _WINDOW:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+def _confirmed(window: list[Message], sender: Sender, stop: Event) -> Iterator[tuple[Message, str]]:
+    """The messages that SNS took. Raises ``PublishError``, after those, if others it never took."""
+    waiting, error = window, None
+    for pause in _PAUSES:
+        if not waiting or stop.wait(pause):
+            return
+        refused = []
+        for message, answer in sender.send(waiting):
+            if isinstance(answer, str):
+                yield message, answer
+            else:
+                refused.append(message)
+                error = answer
+        waiting = refused
+        if error is not None and is_hopeless(error):
+            break
+    if waiting:
+        raise PublishError(f"SNS does not take the samples: {error}") from error

@@ -26,6 +26,11 @@ PREFIX = "quarantine/"
 REPLAYED = "replayed/"
 """Where lines are kept that were put back."""
 
+
+class DamagedObjectError(ValueError):
+    """An object of the quarantine that is not as the validator writes them; the message names it."""
+
+
 _NDJSON = "application/x-ndjson"
 
 
@@ -49,6 +54,8 @@ class Survey:
     lines: int = 0
     objects: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    accepted_now: Counter[str] = field(default_factory=Counter)
+    """How many of them the schema accepts by now: what a replay would put back."""
     examples: dict[str, list[Held]] = field(default_factory=dict)
 
 
@@ -76,50 +83,76 @@ def held(entry: dict[str, Any]) -> Held:
 
 
 def objects(s3: S3Client, bucket: str, since: datetime | None = None) -> Iterator[tuple[str, list[Held]]]:
-    """Each object of the quarantine with its lines, oldest first; ``since`` (aware) leaves out what came before."""
+    """Each object of the quarantine with its lines, oldest first; ``since`` (aware) leaves out earlier days.
+
+    Raises ``DamagedObjectError``.
+    """
     start = f"{PREFIX}date={since.astimezone(UTC):%Y-%m-%d}/" if since else PREFIX
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX, StartAfter=start):
         for found in page.get("Contents", []):
             body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
-            lines = [held(json.loads(line)) for line in body.splitlines()]
-            if since is not None:
-                lines = [line for line in lines if line.received_at >= since]
-            if lines:
-                yield found["Key"], lines
+            try:
+                yield found["Key"], [held(json.loads(line)) for line in body.splitlines()]
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise DamagedObjectError(f"s3://{bucket}/{found['Key']} is not as the validator writes it") from error
 
 
-def survey(s3: S3Client, bucket: str, *, since: datetime | None = None, examples: int = 3) -> Survey:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which lines: received at or after ``since`` (aware), refused for ``reason``. Nothing said: all."""
+
+    since: datetime | None = None
+    reason: str | None = None
+
+    def takes(self, line: Held) -> bool:
+        """Whether a line is meant."""
+        return (self.since is None or line.received_at >= self.since) and self.reason in {None, line.reason}
+
+
+ALL = Chosen()
+
+
+def survey(s3: S3Client, bucket: str, *, chosen: Chosen = ALL, examples: int = 3, now: datetime) -> Survey:
     """Count what waits in quarantine."""
     seen = Survey()
-    for _, lines in objects(s3, bucket, since):
-        seen.objects += 1
+    for _, held_lines in objects(s3, bucket, chosen.since):
+        lines = [line for line in held_lines if chosen.takes(line)]
+        seen.objects += bool(lines)
         for line in lines:
             seen.lines += 1
             seen.reasons[line.reason] += 1
+            seen.accepted_now[line.reason] += isinstance(accepted_now(line, now), Sample)
             shown = seen.examples.setdefault(line.reason, [])
             if len(shown) < examples:
                 shown.append(line)
     return seen
 
 
-def accepted_now(line: Held) -> Sample | Refusal:
-    """What the schema of today says about a line: the sample, under the id that it had or would have had."""
+def accepted_now(line: Held, now: datetime) -> Sample | Refusal:
+    """What the schema of today says about a line: the sample, under the id that it had or would have had.
+
+    What was ahead of its time is looked at as of ``now``; a workshop row keeps the time when it was received.
+    """
+    at = max(line.received_at, now) if line.reason == "in_the_future" else line.received_at
     try:
-        return parse_line(line.line, message_id=line.message_id, position=line.position, received_at=line.received_at)
+        return parse_line(line.line, message_id=line.message_id, position=line.position, received_at=at)
     except Refusal as refusal:
         return refusal
 
 
-def replay(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool = False) -> Replay:
-    """Put every line back that is accepted by now, each once. Raises ``PublishError``; run it again to go on.
+def replay(
+    s3: S3Client, bucket: str, publisher: Publisher, *, chosen: Chosen = ALL, dry_run: bool = False, now: datetime
+) -> Replay:
+    """Put every chosen line back that is accepted by now, each once. Raises ``PublishError``; run it again to go on.
 
     An object is first published, then kept under ``replayed/``, then taken out of the quarantine (lines that are
     still refused stay). Dying in between repeats samples under the same ids, of which a dataset takes each once. A
     workshop row goes back as a sample with the id that its first delivery gave it.
     """
     done = Replay()
-    for key, lines in objects(s3, bucket):
-        answers = [(line, accepted_now(line)) for line in lines]
+    for key, lines in objects(s3, bucket, chosen.since):
+        others = [line for line in lines if not chosen.takes(line)]
+        answers = [(line, accepted_now(line, now)) for line in lines if chosen.takes(line)]
         samples = [answer for _, answer in answers if isinstance(answer, Sample)]
         still = [(line, answer) for line, answer in answers if isinstance(answer, Refusal)]
         done.still_refused.update(answer.reason for _, answer in still)
@@ -141,8 +174,8 @@ def replay(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool = F
         digest = hashlib.sha256(put_back).hexdigest()[:16]
         name = key.removeprefix(PREFIX).removesuffix(".ndjson")
         s3.put_object(Bucket=bucket, Key=f"{REPLAYED}{name}-{digest}.ndjson", Body=put_back, ContentType=_NDJSON)
-        if still:
-            left = _document([line.entry for line, _ in still])
+        if still or others:
+            left = _document([line.entry for line in [*others, *(line for line, _ in still)]])
             s3.put_object(Bucket=bucket, Key=key, Body=left, ContentType=_NDJSON)
         else:
             s3.delete_object(Bucket=bucket, Key=key)

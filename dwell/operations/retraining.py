@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_lambda import LambdaClient
 
+ANSWER_SECONDS = 130
+"""The function has 120 s to decide and start; a client should wait as long."""
+
 
 class RetrainingError(RuntimeError):
     """The round was refused, has failed, or did not end in time; the message says which."""
@@ -19,24 +22,27 @@ class RetrainingError(RuntimeError):
 
 def ask(
     functions: LambdaClient, function: str, *, reason: str, hyperparameters: dict[str, Any], entrant: str | None
-) -> str:
-    """Ask the retraining function for a round; the id under which its decision is recorded."""
-    identity = uuid.uuid4().hex[:12]
+) -> dict[str, Any]:
+    """Ask the retraining function for a round; its decision: ``outcome``, ``reason`` and ``round``.
+
+    The request has an id, so a client that repeats it after a broken connection asks for the same round. Raises
+    ``RetrainingError`` if the function cannot use the request, or refuses.
+    """
     event = {
         "source": "dwell.operator",
-        "id": identity,
+        "id": uuid.uuid4().hex[:12],
         "reason": reason,
         "hyperparameters": hyperparameters,
         **({"entrant": entrant} if entrant else {}),
     }
-    functions.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
-    return f"operator:{identity}"
-
-
-def decision_of(board: dict[str, Any], identity: str) -> dict[str, Any] | None:
-    """The decision about the request, if it was made yet."""
-    found = [one for one in board["decisions"] if one["decision"].endswith(f"#{identity}")]
-    return found[0] if found else None
+    answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    said = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise RetrainingError(f"{function} cannot do it: {said.get('errorMessage', said)}")
+    decision: dict[str, Any] = said["decisions"][0]
+    if decision["outcome"] == "refuse":
+        raise RetrainingError(f"refused: {decision['reason']}")
+    return decision
 
 
 def round_of(board: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -47,33 +53,28 @@ def round_of(board: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def wait(
     look: Callable[[], dict[str, Any]],
-    identity: str,
+    name: str,
     *,
-    until_ended: bool,
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Wait for the decision and, if asked to, for the end of the round. ``look`` reads the leaderboard.
+) -> dict[str, Any]:
+    """Wait for the end of a round, and for its model to serve if one was promoted. ``look`` reads the leaderboard.
 
-    Raises ``RetrainingError`` for a refusal, a failed round, and when ``seconds`` are over.
+    Raises ``RetrainingError`` for a failed round or deployment, and when ``seconds`` are over.
     """
     end = clock() + seconds
     while True:
-        board = look()
-        decision = decision_of(board, identity)
-        if decision is not None and decision["outcome"] == "refuse":
-            raise RetrainingError(f"refused: {decision['reason']}")
-        if decision is not None:
-            begun = round_of(board, decision["round"])
-            if not until_ended:
-                return decision, begun
-            if begun is not None and begun["status"] == "failed":
-                raise RetrainingError(f"{begun['round']} failed: {begun['reason']}")
-            if begun is not None and begun["status"] != "started":
-                return decision, begun
+        begun = round_of(look(), name)
+        status = "not there" if begun is None else begun["status"]
+        if begun is not None:
+            deployment = begun.get("deployment")
+            if status == "failed":
+                raise RetrainingError(f"{name} failed: {begun['reason']}")
+            if deployment == "failed":
+                raise RetrainingError(f"{name}: {begun['promoted']} could not be deployed")
+            if status == "kept" or deployment == "live":
+                return begun
         if clock() >= end:
-            raise RetrainingError(
-                f"no decision within {seconds:.0f} s" if decision is None else f"no end within {seconds:.0f} s"
-            )
+            raise RetrainingError(f"{name} is {status} after {seconds:.0f} s; look again with `dwell rounds`")
         sleep(1)

@@ -1,137 +1,172 @@
-"""Samples in a file, whatever its form: NDJSON, CSV with or without names, Parquet. Each becomes a line on the wire.
+"""Files of samples: CSV, NDJSON (both also gzipped) and Parquet, record by record, told apart by their content.
 
-A row that has no ``sample_id`` gets one that follows from the file's content and the row's number: a file that is
-published again, in part or whole, is the same samples again, and a dataset takes each once.
+Columns are found by name. A CSV file without a header is read by position: rows as the workshop's fulfilment centres
+publish them, or rows as they are stored under ``samples/``.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
+import gzip
 import json
-import uuid
+import zlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import FEATURES, TARGET, VERSION
+from feature_schema import FEATURES, ROW, TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-FORMS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".parquet": "parquet"}
-"""What a file's name says about its form."""
+WORKSHOP_ROW = (TARGET.name, *(feature.name for feature in FEATURES))
+"""The columns of a row without a header, in their order; a stored row has those of ``feature_schema.ROW``."""
 
-_NAMESPACE = uuid.UUID("b7c7c0b8-7c5f-5d0e-9a53-2e9f9c1a2f10")
-_SENDER = ("robot_id", "fc_id")
-_COLUMNS = (TARGET.name, *(feature.name for feature in FEATURES))
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
 class SamplesFileError(ValueError):
-    """The file cannot be read as samples; the message says why, with the line where one is at fault."""
+    """The file is not what it should be; the message names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileLine:
-    """A sample as a line on the wire. ``number`` counts the file's lines (or rows) from 1."""
+class Record:
+    """One record of a file.
+
+    ``number`` counts records from 1; ``line`` is where it stands in the file (Parquet: the row's number). ``values``
+    are its columns by name, or nothing where it has none that can be told apart; ``text`` is what stands in the file
+    (Parquet: nothing).
+    """
 
     number: int
-    text: str
+    line: int
+    values: dict[str, Any] | None
+    text: str = ""
 
 
-def form_of(path: Path) -> str:
-    """The form of a file, by its name. Raises ``SamplesFileError``."""
-    try:
-        return FORMS[path.suffix.lower()]
-    except KeyError:
-        raise SamplesFileError(f"{path.name}: the name must end with one of {', '.join(FORMS)}") from None
-
-
-def digest(path: Path) -> str:
-    """A hash of the file's content."""
+def records(path: Path) -> Iterator[Record]:
+    """The file's records in their order. Blank lines are none. Raises ``SamplesFileError`` and ``OSError``."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read(path: Path, *, content: str, ends_at: datetime, count: int | None = None) -> Iterator[FileLine]:
-    """The file's samples, in order. Raises ``SamplesFileError``.
-
-    ``content`` is the file's ``digest``. Rows without a time are taken to be a millisecond apart, the last of
-    ``count`` at ``ends_at``: the order of the file is the order of time. Without ``count`` all are at ``ends_at``.
-    """
-    form = form_of(path)
-    if form == "ndjson":
-        with path.open("r", encoding="utf-8", errors="surrogateescape") as file:
-            for number, line in enumerate(file, 1):
-                yield FileLine(number, line.rstrip("\r\n"))
-        return
-    rows = _csv_rows(path) if form == "csv" else _parquet_rows(path)
-    for position, (number, row) in enumerate(rows):
-        recorded_at = ends_at - timedelta(milliseconds=0 if count is None else count - 1 - position)
-        yield FileLine(number, json.dumps(_sample(row, number, content, recorded_at), separators=(",", ":")))
-
-
-def _sample(row: dict[str, Any], number: int, content: str, recorded_at: datetime) -> dict[str, Any]:
-    sample: dict[str, Any] = {
-        "sample_id": row.pop("sample_id", None) or str(uuid.uuid5(_NAMESPACE, f"{content}/{number}")),
-        **{name: row.pop(name, None) or "unknown" for name in _SENDER},
-        "recorded_at": row.pop("recorded_at", None) or recorded_at.isoformat(timespec="milliseconds"),
-        "schema_version": VERSION,
-        TARGET.name: row.pop(TARGET.name, None),
-    }
-    # What is left are the features; one too many is for the schema to refuse.
-    return sample | {"features": row}
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows by column name. Without a first line of names, they are the workshop's: target, then features in order."""
-    with path.open("r", encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
+        magic = file.peek(4)[:4]
+        if magic == _PARQUET:
+            yield from _parquet(path)
+            return
+        content: Iterable[bytes] = gzip.GzipFile(fileobj=file) if magic[:2] == _GZIP else file
         try:
-            first = next(reader, None)
-            if first is None:
-                return
-            named = TARGET.name in (cell.strip() for cell in first)
-            names = tuple(cell.strip() for cell in first) if named else _COLUMNS
-            if not named:
-                yield reader.line_num, _named(first, names, reader.line_num)
-            for cells in reader:
-                yield reader.line_num, _named(cells, names, reader.line_num)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise SamplesFileError(f"{path.name}, line {reader.line_num + 1}: {error}") from error
+            lines = _lines(content, path)
+            first = next(lines, None)
+            if first is not None:
+                form = _ndjson if first[1].lstrip()[:1] == "{" else _csv
+                yield from form(_put_back(first, lines), path)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise SamplesFileError(f"{path}: damaged gzip: {error}") from error
 
 
-def _named(cells: list[str], names: tuple[str, ...], number: int) -> dict[str, Any]:
-    if len(cells) != len(names):
-        raise SamplesFileError(f"line {number}: {len(cells)} cells, {len(names)} expected ({', '.join(names)})")
-    return {name: _value(name, cell.strip()) for name, cell in zip(names, cells, strict=True)}
+def _lines(content: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank with their numbers, newlines included."""
+    for number, line in enumerate(content, start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise SamplesFileError(f"{path}, line {number}: not UTF-8 (byte {error.start + 1})") from error
+        if text.strip():
+            yield number, text
 
 
-def _value(name: str, cell: str) -> Any:
-    """A number as JSON reads it; anything else stays text, and the schema says what is wrong with it."""
-    if name not in _COLUMNS:
-        return cell
+def _put_back(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    yield first
+    yield from rest
+
+
+def _ndjson(lines: Iterator[tuple[int, str]], _path: Path) -> Iterator[Record]:
+    for number, (line, text) in enumerate(lines, start=1):
+        try:
+            values = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            values = None
+        yield Record(number, line, values if isinstance(values, dict) else None, text.strip())
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key stands twice")
+    return values
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _csv(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[Record]:
+    read: list[tuple[int, str]] = []
+
+    def feed() -> Iterator[str]:
+        for line in lines:
+            read.append(line)
+            yield line[1]
+
+    header: tuple[str, ...] | None = None
+    number = 0
+    rows = csv.reader(feed(), strict=True)
+    while True:
+        read.clear()
+        try:
+            cells = next(rows, None)
+        except csv.Error as error:
+            raise SamplesFileError(f"{path}, line {read[-1][0] if read else '?'}: {error}") from error
+        if cells is None:
+            return
+        line, text = read[0][0], " ".join(part.strip() for _, part in read)
+        if number == 0 and header is None:
+            header = _header(cells, f"{path}, line {line}")
+            if header is not None:
+                continue
+        number += 1
+        if header is not None and len(cells) != len(header):
+            raise SamplesFileError(f"{path}, line {line}: {len(cells)} cells, and the header has {len(header)}")
+        columns = header or {len(WORKSHOP_ROW): WORKSHOP_ROW, len(ROW): ROW}.get(len(cells))
+        yield Record(number, line, None if columns is None else dict(zip(columns, cells, strict=True)), text)
+
+
+def _header(cells: list[str], where: str) -> tuple[str, ...] | None:
+    """The names in the first line, or nothing if it is a row already. Raises ``SamplesFileError``."""
+    names = tuple(cell.strip() for cell in cells)
+    if any(_is_number(name) for name in names):
+        return None
+    absent = [name for name in WORKSHOP_ROW if name not in names]
+    if absent:
+        raise SamplesFileError(
+            f"{where}: neither a row nor a header with all columns of the schema; missing: {', '.join(absent)}"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SamplesFileError(f"{where}: the header names a column twice: {', '.join(twice)}")
+    return names
+
+
+def _is_number(cell: str) -> bool:
     try:
-        return json.loads(cell)
+        float(cell)
     except ValueError:
-        return cell
+        return False
+    return True
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    from pyarrow import ArrowException  # noqa: PLC0415 (a large import for one form)
+def _parquet(path: Path) -> Iterator[Record]:
+    from pyarrow import ArrowException  # noqa: PLC0415 - takes half a second, and few files are Parquet
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415
 
     number = 0
     try:
         with ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                for row in batch.to_pylist():
+            names = file.schema_arrow.names
+            absent = [name for name in WORKSHOP_ROW if name not in names]
+            if absent and "features" not in names:
+                raise SamplesFileError(f"{path}: has not all columns of the schema; missing: {', '.join(absent)}")
+            for batch in file.iter_batches(batch_size=2_000):
+                for values in batch.to_pylist():
                     number += 1
-                    yield number, {name: _plain(value) for name, value in row.items()}
+                    yield Record(number, number, values)
     except (ArrowException, OSError) as error:
-        raise SamplesFileError(f"{path.name}: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+        raise SamplesFileError(f"{path}, row {number + 1}: not readable as Parquet: {error}") from error

@@ -156,7 +156,7 @@ def _varied(number: int) -> str:
 
 @pytest.mark.parametrize("command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "retrain"])
 def test_a_stack_that_is_not_there_is_said(on_stack: Stack, command: str) -> None:
-    assert "cannot look up the stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)
+    assert "there is no stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)
 
 
 def test_the_tables_are_for_people(on_stack: Stack) -> None:

@@ -1,203 +1,231 @@
-"""Files of samples: every form becomes lines, checked before and resumable after an interruption."""
+"""A file is published once, however often it is interrupted: the journal knows what SNS took."""
 
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (fixtures of pytest)
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 
-from dwell.fleet.ledger import Ledger
 from dwell.fleet.publisher import PublishError
-from dwell.operations import publishing, samples_file
-from dwell.operations.publishing import RefusedLinesError, check, note_of, publish
-from dwell.operations.samples_file import SamplesFileError
-from feature_schema import FEATURES, TARGET, parse_line
+from dwell.operations import publishing
+from dwell.operations.check import inspect
+from dwell.operations.journal import Journal, JournalError, Subject
+from dwell.operations.publishing import Pace
+from dwell.operations.sample_line import Origin
+from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dwell.fleet.packing import Message
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
-NAMES = [TARGET.name, *(feature.name for feature in FEATURES)]
 
 
-def values(number: int) -> list[int]:
-    return [int(TARGET.minimum) + number, *(int(feature.minimum) for feature in FEATURES)]
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of about five samples, two at once, and no waiting for another attempt."""
+    monkeypatch.setattr(publishing, "MESSAGE_BYTES", 2_500)
+    monkeypatch.setattr(publishing, "_WINDOW", 2)
+    monkeypatch.setattr(publishing, "_PAUSES", (0.0, 0.0))
 
 
 def workshop_file(folder: Path, rows: int) -> Path:
     path = folder / "rows.csv"
-    path.write_text("".join(",".join(map(str, values(number))) + "\n" for number in range(rows)))
+    features = ",".join(str(int(feature.minimum)) for feature in FEATURES)
+    path.write_text("".join(f"{int(TARGET.minimum) + number},{features}\n" for number in range(rows)))
     return path
 
 
-class FakePublisher:
-    """Confirms messages, until told to refuse."""
+def error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Publish")
 
-    def __init__(self, *, refuse_after: int | None = None) -> None:
-        self.ledger = Ledger()
-        self.lines: list[str] = []
-        self.refuse_after = refuse_after
 
-    def publish(self, messages: Sequence[Message]) -> int:
-        confirmed = 0
+class FakeTopic:
+    """Takes messages; ``answer`` may say that the n-th attempt goes wrong."""
+
+    def __init__(self, answer: Callable[[int], Exception | None] = lambda _: None) -> None:
+        self.attempts = 0
+        self.taken: list[Message] = []
+        self._answer = answer
+
+    def send(self, messages: Sequence[Message]) -> Iterator[tuple[Message, str | Exception]]:
         for message in messages:
-            if self.refuse_after is not None and len(self.lines) >= self.refuse_after:
-                self.ledger.fail(message, "Throttling")
-                continue
-            self.lines += [line.text for line in message.lines]
-            confirmed += len(message.lines)
-        return confirmed
+            self.attempts += 1
+            refused = self._answer(self.attempts)
+            if refused is None:
+                self.taken.append(message)
+            yield message, refused or f"message-{self.attempts}"
 
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        return [json.loads(line.text) for message in self.taken for line in message.lines]
+
+    @property
     def ids(self) -> list[str]:
-        return [json.loads(line)["sample_id"] for line in self.lines]
+        return [sample["sample_id"] for sample in self.samples]
 
 
-def send(path: Path, publisher: FakePublisher, **options: Any) -> publishing.Published:
-    options = {"refused": "stop", "on_progress": lambda _: None, **options}
-    return publish(path, publisher, checked=check(path), **options)  # type: ignore[arg-type] # a fake
+def publish(
+    path: Path, topic: FakeTopic, *, skip_bad: bool = False, stop: threading.Event | None = None, arn: str = "topic",
+    restart: bool = False, now: datetime = NOW,
+) -> int:  # fmt: skip
+    found = inspect(path, now=NOW, advance=lambda _: None)
+    state = path.with_suffix(".journal")
+    with Journal(state, Subject(found.digest, found.records, arn), now=now, restart=restart) as journal:
+        return publishing.publish(
+            path,
+            Origin(found.digest, found.records, journal.started_at),
+            journal,
+            topic,
+            skipped=found.bad if skip_bad else frozenset(),
+            pace=Pace(0),
+            stop=stop or threading.Event(),
+            advance=lambda _: None,
+        )
 
 
-def test_workshop_rows_become_samples_in_the_order_of_the_file(tmp_path: Path) -> None:
-    publisher = FakePublisher()
-    done = send(workshop_file(tmp_path, 250), publisher)
-    samples = [
-        parse_line(line.encode(), message_id="m", position=0, received_at=datetime.now(UTC)) for line in publisher.lines
+def test_everything_is_published_in_order_in_few_messages(tmp_path: Path) -> None:
+    topic = FakeTopic()
+    assert publish(workshop_file(tmp_path, 100), topic) == len(topic.taken) < 30
+    assert [sample[TARGET.name] for sample in topic.samples] == [int(TARGET.minimum) + number for number in range(100)]
+    assert max(message.size for message in topic.taken) <= 2_500
+    assert len(set(topic.ids)) == 100
+
+
+def test_publishing_again_publishes_nothing(tmp_path: Path) -> None:
+    path = workshop_file(tmp_path, 20)
+    publish(path, FakeTopic())
+    again = FakeTopic()
+    assert publish(path, again) == 0
+    assert again.attempts == 0
+
+
+def test_what_was_not_taken_goes_next_time_and_nothing_else(tmp_path: Path) -> None:
+    # given a topic that refuses a message in the middle of two that go at once
+    path = workshop_file(tmp_path, 100)
+    first = FakeTopic(lambda attempt: error("AuthorizationError") if attempt == 5 else None)
+    with pytest.raises(PublishError, match="AuthorizationError"):
+        publish(path, first)
+    # when it is published again, an hour later
+    second = FakeTopic()
+    publish(path, second, now=NOW + timedelta(hours=1))
+    # then the one after it, which SNS took, is not sent again; and everything is there, as if in one go
+    assert not set(first.ids) & set(second.ids)
+    whole = FakeTopic()
+    publish(path, whole, restart=True)
+    by_id = {sample["sample_id"]: sample for sample in [*first.samples, *second.samples]}
+    assert by_id == {sample["sample_id"]: sample for sample in whole.samples}
+    assert len(by_id) == 100
+
+
+def test_a_message_that_is_refused_once_is_sent_again(tmp_path: Path) -> None:
+    topic = FakeTopic(lambda attempt: error("Throttling") if attempt == 2 else None)
+    publish(workshop_file(tmp_path, 50), topic)
+    assert len(set(topic.ids)) == len(topic.ids) == 50
+    assert topic.attempts == len(topic.taken) + 1
+
+
+def test_a_signal_stops_it_between_two_steps(tmp_path: Path) -> None:
+    path = workshop_file(tmp_path, 100)
+    stop = threading.Event()
+
+    def stopping(attempt: int) -> None:
+        if attempt == 3:
+            stop.set()
+
+    first, second = FakeTopic(stopping), FakeTopic()
+    assert publish(path, first, stop=stop) == 4
+    publish(path, second)
+    assert sorted(first.ids + second.ids) == sorted(set(first.ids) | set(second.ids))
+    assert len(first.ids + second.ids) == 100
+
+
+def test_a_process_that_dies_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
+    # given a journal whose last line is cut off
+    path = workshop_file(tmp_path, 100)
+    first = FakeTopic()
+    publish(path, first)
+    journal = path.with_suffix(".journal")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:4]) + lines[4][:10])
+    # when it is published again
+    second = FakeTopic()
+    publish(path, second)
+    # then what the whole lines tell is not sent again, and the journal is whole
+    told = [line.text for message in first.taken[:3] for line in message.lines]
+    assert [line.text for message in second.taken for line in message.lines] == [
+        line.text for message in first.taken for line in message.lines if line.text not in told
     ]
-    assert (done.lines, done.published, done.skipped) == (250, 250, 0)
-    assert [sample.target for sample in samples] == [TARGET.minimum + number for number in range(250)]
-    times = [sample.recorded_at for sample in samples]
-    assert times == sorted(set(times))
-    assert len(set(publisher.ids())) == 250
+    third = FakeTopic()
+    assert publish(path, third) == 0
 
 
-def test_columns_are_found_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "named.csv"
-    names = [*reversed(NAMES), "sample_id", "fc_id"]
-    path.write_text(",".join(names) + "\n" + ",".join(map(str, [*reversed(values(7)), "own-id", "fc-9"])) + "\n")
-    publisher = FakePublisher()
-    send(path, publisher)
-    (line,) = publisher.lines
-    sample = parse_line(line.encode(), message_id="m", position=0, received_at=datetime.now(UTC))
-    assert (sample.sample_id, sample.fc_id, sample.robot_id) == ("own-id", "fc-9", "unknown")
-    assert sample.target == TARGET.minimum + 7
-
-
-def test_parquet_is_read_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    rows = [dict(zip(NAMES, values(number), strict=True)) for number in range(3)]
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    publisher = FakePublisher()
-    assert send(path, publisher).published == 3
-
-
-def test_json_lines_stay_as_they_are(tmp_path: Path) -> None:
-    sample = {
-        "sample_id": "a", "robot_id": "r", "fc_id": "f", "recorded_at": "2026-11-23T06:39:00Z", "schema_version": 1,
-        TARGET.name: values(0)[0], "features": dict(zip(NAMES[1:], values(0)[1:], strict=True)),
-    }  # fmt: skip
-    path = tmp_path / "samples.ndjson"
-    path.write_text(json.dumps(sample) + "\n")
-    publisher = FakePublisher()
-    send(path, publisher)
-    assert publisher.lines == [json.dumps(sample)]
-
-
-def test_a_large_file_is_not_in_the_future(tmp_path: Path) -> None:
-    # more rows, a millisecond apart, than a clock may be ahead
-    path = workshop_file(tmp_path, 10)
-    lines = list(samples_file.read(path, content="c", ends_at=NOW, count=1_000_000))
-    first = datetime.fromisoformat(json.loads(lines[0].text)["recorded_at"])
-    assert first == NOW - timedelta(milliseconds=999_999)
-    assert check(path).refused == {}
-
-
-def test_the_same_file_is_the_same_samples(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [1, 30])
+def test_a_journal_that_dies_in_its_first_line_begins_anew(tmp_path: Path, cut: int) -> None:
     path = workshop_file(tmp_path, 5)
-    first, second = FakePublisher(), FakePublisher()
-    send(path, first)
-    note_of(path).unlink()
-    send(path, second)
-    assert first.ids() == second.ids()
+    publish(path, FakeTopic())
+    journal = path.with_suffix(".journal")
+    journal.write_text(journal.read_text()[:cut])
+    topic = FakeTopic()
+    publish(path, topic)
+    assert len(topic.ids) == 5
 
 
-def test_an_interrupted_file_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a publication that SNS stops confirming
-    monkeypatch.setattr(publishing, "CHUNK", 100)
-    path = workshop_file(tmp_path, 450)
-    broken = FakePublisher(refuse_after=250)
-    with pytest.raises(PublishError, match="run it again"):
-        send(path, broken)
-    # when it is run again
-    again = FakePublisher()
-    done = send(path, again)
-    # then it starts after the last chunk that was confirmed whole, and every sample is sent
-    assert done.resumed_at == 200
-    assert len(again.lines) == 250
-    assert len(set(broken.ids()) | set(again.ids())) == 450
-    # and a third time sends nothing
-    third = FakePublisher()
-    assert send(path, third).published == 0
-    assert third.lines == []
+def test_bad_samples_are_left_out_and_can_follow_later(tmp_path: Path) -> None:
+    path = workshop_file(tmp_path, 6)
+    rows = path.read_text().splitlines()
+    rows[2] = "not a row"
+    path.write_text("\n".join(rows))
+    first, second = FakeTopic(), FakeTopic()
+    publish(path, first, skip_bad=True)
+    assert len(first.ids) == 5
+    assert publish(path, second) == 1
+    assert [line.text for message in second.taken for line in message.lines] == ["not a row"]
 
 
-def test_a_changed_file_starts_anew(tmp_path: Path) -> None:
+def test_another_file_or_topic_has_another_journal(tmp_path: Path) -> None:
     path = workshop_file(tmp_path, 5)
-    send(path, FakePublisher())
+    publish(path, FakeTopic())
+    with pytest.raises(JournalError, match="another topic"):
+        publish(path, FakeTopic(), arn="elsewhere")
     workshop_file(tmp_path, 6)
-    publisher = FakePublisher()
-    assert send(path, publisher).published == 6
+    with pytest.raises(JournalError, match="another content"):
+        publish(path, FakeTopic())
+    topic = FakeTopic()
+    publish(path, topic, restart=True)
+    assert len(topic.ids) == 6
 
 
-def test_a_line_that_would_be_refused_stops_before_anything_is_sent(tmp_path: Path) -> None:
-    path = workshop_file(tmp_path, 3)
-    path.write_text(path.read_text() + ",".join(["-5", *map(str, values(0)[1:])]) + "\n")
-    publisher = FakePublisher()
-    with pytest.raises(RefusedLinesError, match=f"out_of_range:{TARGET.name}") as stopped:
-        send(path, publisher)
-    assert "line 4" in str(stopped.value)
-    assert publisher.lines == []
-
-
-@pytest.mark.parametrize(("refused", "sent", "skipped"), [("skip", 3, 1), ("send", 4, 0)])
-def test_refused_lines_can_be_skipped_or_sent(tmp_path: Path, refused: str, sent: int, skipped: int) -> None:
-    path = workshop_file(tmp_path, 3)
-    path.write_text(path.read_text() + ",".join(["no number", *map(str, values(0)[1:])]) + "\n")
-    publisher = FakePublisher()
-    done = send(path, publisher, refused=refused)
-    assert (len(publisher.lines), done.skipped) == (sent, skipped)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("samples.txt", b"", "must end with"),
-        ("rows.csv", b"1,2,3\n", "line 1: 3 cells"),
-        ("rows.csv", b"\xff\xfe\n", "line 1"),
-        ("rows.parquet", b"PAR1 or not", "rows.parquet"),
-    ],
-)
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(SamplesFileError, match=message):
-        check(path)
-
-
-def test_an_empty_file_is_published_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.touch()
-    assert send(path, FakePublisher()).lines == 0
-
-
-def test_a_foreign_note_is_not_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"{}", b"{}\n", b"my diary", b"\xff\xfe", b'{"digest": "x"}\n{"records": 1}\n'])
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = workshop_file(tmp_path, 1)
-    note_of(path).write_text("{}")
-    with pytest.raises(SamplesFileError, match="not a note of ours"):
-        send(path, FakePublisher())
+    journal = path.with_suffix(".journal")
+    journal.write_bytes(content)
+    with pytest.raises(JournalError, match="is no journal"):
+        publish(path, FakeTopic())
+    assert journal.read_bytes() == content
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    subject = Subject("digest", 1, "topic")
+    with (
+        Journal(tmp_path / "journal", subject, now=NOW),
+        pytest.raises(JournalError, match="in use"),
+        Journal(tmp_path / "journal", subject, now=NOW),
+    ):
+        pass
+
+
+def test_the_pace_is_kept_on_average() -> None:
+    time = 100.0
+    pace = Pace(1_000, clock=lambda: time)
+    assert [pace.wait(500), pace.wait(500)] == [0, 0.5]
+    time += 0.75
+    assert pace.wait(500) == 0.25
+    assert Pace(0, clock=lambda: time).wait(10**9) == 0

@@ -14,8 +14,10 @@ from dwell.fleet.ledger import Ledger
 from dwell.fleet.packing import Message  # noqa: TC001 (a fake's signature)
 from dwell.fleet.publisher import PublishError
 from dwell.operations import quarantine
-from feature_schema import FEATURES, TARGET, csv_sample_id
+from dwell.operations.quarantine import Chosen, DamagedObjectError
+from feature_schema import FEATURES, TARGET, csv_sample_id, parse_line
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RECEIVED = "2026-11-23T06:39:00.000Z"
 GOOD_ROW = ",".join(str(int(field.minimum)) for field in (TARGET, *FEATURES))
 
@@ -84,12 +86,16 @@ def a_bucket() -> FakeS3:
     )
 
 
-def replay(s3: FakeS3, publisher: FakePublisher, *, dry_run: bool = False) -> quarantine.Replay:
-    return quarantine.replay(s3, "bucket", publisher, dry_run=dry_run)  # type: ignore[arg-type] # fakes
+def replay(s3: FakeS3, publisher: FakePublisher, **options: Any) -> quarantine.Replay:
+    return quarantine.replay(s3, "bucket", publisher, **{"now": NOW, **options})  # type: ignore[arg-type] # fakes
+
+
+def survey(s3: FakeS3, **options: Any) -> quarantine.Survey:
+    return quarantine.survey(s3, "bucket", now=NOW, **options)  # type: ignore[arg-type] # a fake
 
 
 def test_a_survey_counts_by_reason_with_examples() -> None:
-    found = quarantine.survey(a_bucket(), "bucket", examples=1)  # type: ignore[arg-type] # a fake
+    found = survey(a_bucket(), examples=1)
     assert (found.lines, found.objects) == (5, 3)
     assert found.reasons == {"malformed": 3, "too_strict": 2}
     assert [line.line for line in found.examples["too_strict"]] == [GOOD_ROW.encode()]
@@ -97,8 +103,13 @@ def test_a_survey_counts_by_reason_with_examples() -> None:
 
 def test_a_survey_can_start_later() -> None:
     since = datetime(2026, 11, 23, tzinfo=UTC)
-    found = quarantine.survey(a_bucket(), "bucket", since=since)  # type: ignore[arg-type] # a fake
-    assert found.lines == 4
+    assert survey(a_bucket(), chosen=Chosen(since=since)).lines == 4
+
+
+def test_a_survey_can_look_at_one_reason_and_says_what_a_replay_would_put_back() -> None:
+    found = survey(a_bucket(), chosen=Chosen(reason="too_strict"))
+    assert (found.lines, found.objects, found.accepted_now) == (2, 2, {"too_strict": 2})
+    assert survey(a_bucket()).accepted_now.total() == 2
 
 
 def test_what_is_accepted_by_now_goes_back_once_and_the_rest_stays() -> None:
@@ -122,6 +133,31 @@ def test_an_unconfirmed_replay_leaves_everything_where_it_was() -> None:
     with pytest.raises(PublishError, match="run it again"):
         replay(s3, FakePublisher(confirms=False))
     assert s3.objects == before
+
+
+def test_what_is_not_chosen_stays() -> None:
+    s3, publisher = a_bucket(), FakePublisher()
+    at_six = Chosen(since=datetime(2026, 11, 23, 7, tzinfo=UTC))
+    assert replay(s3, publisher, chosen=at_six).replayed == 0
+    assert replay(s3, publisher, chosen=Chosen(reason="malformed")).still_refused == {"malformed": 3}
+    assert replay(s3, publisher, chosen=Chosen(reason="too_strict")).replayed == 2
+    assert [one["reason"] for one in s3.under("quarantine/")] == ["malformed"] * 3
+
+
+def test_what_was_ahead_of_its_time_goes_back_when_the_time_has_come() -> None:
+    sample = parse_line(GOOD_ROW.encode(), message_id="m", position=0, received_at=NOW).model_dump_json(
+        exclude_none=True
+    )
+    key = "quarantine/date=2026-11-23/hour=06/d.ndjson"
+    s3 = FakeS3({key: [entry(sample, "in_the_future", received_at=RECEIVED)]})
+    assert replay(s3, FakePublisher(), now=datetime.fromisoformat(RECEIVED)).replayed == 0
+    assert replay(s3, FakePublisher(), now=NOW).replayed == 1
+
+
+def test_an_object_that_somebody_spoilt_is_named() -> None:
+    key = "quarantine/date=2026-11-23/hour=06/d.ndjson"
+    with pytest.raises(DamagedObjectError, match=key):
+        survey(FakeS3({key: [{"reason": "malformed"}]}))
 
 
 def test_a_dry_run_changes_nothing() -> None:

@@ -1,0 +1,71 @@
+"""What the operators' commands have in common: their options, how they end, and how they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from rich.console import Console
+
+from dwell.api import NotSignableError
+from dwell.aws_errors import explain
+from dwell.fleet.publisher import PublishError
+from dwell.operations.journal import JournalError
+from dwell.operations.quarantine import DamagedObjectError
+from dwell.operations.retraining import RetrainingError
+from dwell.operations.samples_file import SamplesFileError
+from dwell.stack import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+"""Exit statuses: what was asked for did not happen; the call or its file makes no sense; a signal ended it."""
+
+StackName = Annotated[str, typer.Option("--stack", help="Which stack; AWS or a laptop is the environment's choice.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class BoardError(RuntimeError):
+    """The API does not give the leaderboard; the message says what it answered."""
+
+
+def end(message: str, status: int = FAILED) -> typer.Exit:
+    """Say why, and answer the exception that ends the command."""
+    err.print(message, style="red", markup=False)
+    return typer.Exit(status)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what can go wrong between here and a stack into a sentence and an exit status."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise end(explain(error)) from error
+    except SamplesFileError as error:
+        raise end(str(error), UNUSABLE) from error
+    except (
+        BoardError,
+        DamagedObjectError,
+        HTTPClientError,
+        JournalError,
+        NotSignableError,
+        OSError,
+        PublishError,
+        RetrainingError,
+        StackError,
+    ) as error:
+        raise end(str(error)) from error
+
+
+def say_json(value: object) -> None:
+    """To standard output, which then has nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
