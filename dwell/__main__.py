@@ -8,6 +8,7 @@ from dwell.fleet.cli import app as fleet
 from dwell.lifecycle.cli import run
 from dwell.local.cli import app as local
 from dwell.operations import cli as operations
+from dwell.operations.table import table
 
 app = typer.Typer(
     help="Predicts how long a warehouse robot will stand at a pick station, and keeps that prediction right by itself.",
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 operations.add_to(app)
+app.command("table")(table)
 app.add_typer(fleet, name="fleet")
 app.add_typer(local, name="local")
 
