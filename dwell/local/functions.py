@@ -1,0 +1,49 @@
+"""The template's functions by the names that people use: those of their folders.
+
+``python -m dwell.local.functions`` prints all of them as JSON, ``python -m dwell.local.functions validator`` the logical
+id of one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from dwell.local.laptop import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template without its functions."""
+
+
+def _skip(_loader: _Loader, _name: str, _node: yaml.Node) -> None:
+    """No function of the template matters here."""
+
+
+_Loader.add_multi_constructor("!", _skip)  # type: ignore[no-untyped-call]
+
+
+def logical_ids(template: Path = ROOT / "template.yaml") -> dict[str, str]:
+    """Logical ids by the folder that the handler is in."""
+    read: dict[str, Any] = yaml.load(template.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (safe)
+    return {
+        resource["Properties"]["Handler"].split(".")[0]: name
+        for name, resource in read["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+if __name__ == "__main__":
+    ids = logical_ids()
+    if len(sys.argv) == 1:
+        sys.stdout.write(json.dumps(ids, indent=2) + "\n")
+    elif sys.argv[1] in ids:
+        sys.stdout.write(ids[sys.argv[1]] + "\n")
+    else:
+        sys.exit(f"there is no function {sys.argv[1]!r}; there are {', '.join(ids)}")

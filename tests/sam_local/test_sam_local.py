@@ -1,0 +1,201 @@
+"""Every function with every event of its own, in containers, against the embedded AWS: what it answers and does."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from feature_schema import ROW, TARGET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import SamLocal
+
+EVENTS = Path(__file__).resolve().parents[2] / "events"
+
+FUNCTION_OF = {
+    "sns-": "forwarder",
+    "firehose-": "validator",
+    "api-leaderboard": "leaderboard",
+    "api-": "inference",
+    "alarm-": "retraining",
+    "schedule": "retraining",
+    "retrain-": "retraining",
+    "training-job-": "promotion",
+    "endpoint-": "promotion",
+}
+"""Whose event a file is, by how its name begins; the first that fits."""
+
+
+def function_of(event: str) -> str:
+    return next(function for start, function in FUNCTION_OF.items() if event.startswith(start))
+
+
+def read(event: str) -> Any:
+    return json.loads((EVENTS / f"{event}.json").read_text())
+
+
+def names(function: str) -> list[str]:
+    return sorted(path.stem for path in EVENTS.glob("*.json") if function_of(path.stem) == function)
+
+
+def records(sam_local: SamLocal) -> set[str]:
+    """The partition keys (SNS message ids) of everything in the stream."""
+    kinesis = sam_local.laptop.client("kinesis")
+    (stream,) = kinesis.list_streams()["StreamNames"]
+    found = set()
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        found |= {record["PartitionKey"] for record in kinesis.get_records(ShardIterator=iterator)["Records"]}
+    return found
+
+
+def quarantined(sam_local: SamLocal) -> int:
+    s3 = sam_local.laptop.client("s3")
+    listed = s3.list_objects_v2(Bucket=sam_local.stack.bucket, Prefix="quarantine/").get("Contents", [])
+    return sum(
+        len(s3.get_object(Bucket=sam_local.stack.bucket, Key=one["Key"])["Body"].read().splitlines()) for one in listed
+    )
+
+
+def items(sam_local: SamLocal, kind: str) -> list[dict[str, Any]]:
+    answer = sam_local.laptop.client("dynamodb").query(
+        TableName=sam_local.stack.table,
+        KeyConditionExpression="kind = :kind",
+        ExpressionAttributeValues={":kind": {"S": kind}},
+    )
+    return list(answer["Items"])
+
+
+def test_every_event_file_belongs_to_a_function(sam_local: SamLocal) -> None:
+    assert {function_of(path.stem) for path in EVENTS.glob("*.json")} == set(sam_local.functions)
+
+
+@pytest.mark.parametrize("event", names("forwarder"))
+def test_the_forwarder_puts_each_message_into_the_stream(sam_local: SamLocal, event: str) -> None:
+    given = read(event)
+    answer = sam_local.invoke("forwarder", given)
+    assert answer["forwarded"] == len(given["Records"])
+    assert {record["Sns"]["MessageId"] for record in given["Records"]} <= records(sam_local)
+
+
+@pytest.mark.parametrize("event", names("validator"))
+def test_the_validator_makes_rows_and_puts_bad_lines_aside(sam_local: SamLocal, event: str) -> None:
+    given, before = read(event), quarantined(sam_local)
+    answer = sam_local.invoke("validator", given)
+    assert [one["recordId"] for one in answer["records"]] == [one["recordId"] for one in given["records"]]
+    for record in answer["records"]:
+        if record["result"] == "Ok":
+            rows = base64.b64decode(record["data"]).decode().splitlines()
+            assert {row.count(",") + 1 for row in rows} == {len(ROW)}
+    lines = [base64.b64decode(one["data"]).rstrip(b"\n").count(b"\n") + 1 for one in given["records"]]
+    kept = sum(
+        base64.b64decode(one["data"]).count(b"\n") for one in answer["records"] if one["result"] == "Ok"
+    )
+    assert quarantined(sam_local) - before == sum(lines) - kept
+    if event == "firehose-broken":
+        assert quarantined(sam_local) > before
+
+
+@pytest.mark.parametrize("event", names("inference"))
+def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(
+    sam_local: SamLocal, event: str
+) -> None:
+    answer = sam_local.invoke("inference", read(event))
+    if "bad" in event or "no-features" in event:
+        assert answer["statusCode"] == 400
+        assert json.loads(answer["body"])["reason"]
+        return
+    assert answer["statusCode"] == 200
+    if event == "api-liveinference":
+        assert float(answer["body"]) > 0
+        return
+    body = json.loads(answer["body"])
+    for one in body.get("predictions", [body]):
+        assert one[TARGET.name] > 0
+        assert one["source"] == "fallback"  # nothing serves here
+
+
+@pytest.mark.parametrize("event", names("leaderboard"))
+def test_the_leaderboard_is_there_before_there_is_a_model(sam_local: SamLocal, event: str) -> None:
+    answer = sam_local.invoke("leaderboard", read(event))
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["leaderboard"] is not None
+
+
+@pytest.mark.parametrize("event", [name for name in names("retraining") if name.startswith("alarm-")])
+def test_an_alarm_without_new_samples_is_refused_and_recorded(sam_local: SamLocal, event: str) -> None:
+    before = len(items(sam_local, "decision"))
+    sam_local.invoke("retraining", read(event))
+    sam_local.invoke("retraining", read(event))  # the same event twice is one decision
+    decisions = items(sam_local, "decision")
+    assert len(decisions) == before + 1
+    assert {one["outcome"]["S"] for one in decisions} == {"refuse"}
+
+
+def test_the_schedule_looks_at_the_alarms(sam_local: SamLocal) -> None:
+    before = len(items(sam_local, "round"))
+    sam_local.invoke("retraining", read("schedule"))
+    assert len(items(sam_local, "round")) == before
+
+
+def test_an_operator_starts_a_training_job(sam_local: SamLocal) -> None:
+    # given a stored object of samples
+    row = ",".join(["1000"] * (len(ROW) - 7) + ["s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", ""])
+    sam_local.laptop.client("s3").put_object(
+        Bucket=sam_local.stack.bucket, Key="samples/date=2026-11-23/hour=06/a.gz", Body=gzip.compress(row.encode())
+    )
+    # when an operator asks
+    sam_local.invoke("retraining", read("retrain-manual"))
+    # then the job is there, once, and so is the round
+    sagemaker = sam_local.laptop.client("sagemaker")
+    (job,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    sam_local.invoke("retraining", read("retrain-manual"))
+    assert len(sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
+    (begun,) = items(sam_local, "round")
+    assert job["TrainingJobName"] == begun["job"]["S"]
+
+
+def test_what_became_of_a_job_is_recorded(sam_local: SamLocal) -> None:
+    # given the job above, which one row could not train
+    sagemaker = sam_local.laptop.client("sagemaker")
+    (job,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    name = job["TrainingJobName"]
+    ended = eventually(
+        lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"], lambda s: s != "InProgress"
+    )
+    assert ended == "Failed"
+    # when its event arrives (again: the deployed function has had it)
+    event = read("training-job-failed")
+    event["detail"] |= {"TrainingJobName": name, "TrainingJobStatus": ended}
+    sam_local.invoke("promotion", event)
+    # then the round says so
+    (begun,) = items(sam_local, "round")
+    assert begun["status"]["S"] == "failed"
+
+
+@pytest.mark.parametrize("event", names("promotion"))
+def test_events_of_strangers_change_nothing(sam_local: SamLocal, event: str) -> None:
+    """The files name jobs and endpoints that are not there: an event alone proves nothing."""
+    before = (items(sam_local, "round"), items(sam_local, "model"))
+    answer = sam_local.client.invoke(
+        FunctionName=sam_local.functions["promotion"], Payload=json.dumps(read(event)).encode()
+    )
+    answer["Payload"].read()
+    assert (items(sam_local, "round"), items(sam_local, "model")) == before
+
+
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
+    end = time.monotonic() + seconds
+    while not until(seen := look()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return seen
