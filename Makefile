@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e test-sdk lint format lock clean
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk lint format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -26,6 +26,12 @@ integration: setup ## Run the tests that use the embedded AWS.
 
 e2e: setup ## Play a short loop and check its report.
 	$(PY) -m pytest tests/e2e
+
+invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUNCTION=validator EVENT=firehose-packed.
+	$(PY) tests/sam_local/invoke.py "$(FUNCTION)" "$(EVENT)"
+
+test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with every event in containers.
+	$(PY) -m pytest tests/sam_local
 
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself

@@ -1,7 +1,6 @@
 """The template's functions by the names that people use: those of their folders.
 
-``python -m dwell.local.functions`` prints all of them as JSON, ``python -m dwell.local.functions validator`` the logical
-id of one.
+``python -m dwell.local.functions`` prints all of them as JSON; with a name behind it, the logical id of that one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def _skip(_loader: _Loader, _name: str, _node: yaml.Node) -> None:
     """No function of the template matters here."""
 
 
-_Loader.add_multi_constructor("!", _skip)  # type: ignore[no-untyped-call]
+_Loader.add_multi_constructor("!", _skip)
 
 
 def logical_ids(template: Path = ROOT / "template.yaml") -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import base_image
 import engine
+
 from dwell.local import deployment
 from dwell.local import laptop as local
 from dwell.local.functions import logical_ids

@@ -24,6 +24,7 @@ import arrangement
 import base_image
 import doorway
 import engine
+
 from dwell.local import deployment
 from dwell.local import laptop as local
 from dwell.local.functions import logical_ids

@@ -18,6 +18,7 @@ import arrangement
 import base_image
 import doorway
 import engine
+
 from dwell.local import deployment
 from dwell.local import laptop as local
 from dwell.local.functions import logical_ids
@@ -45,17 +46,22 @@ def main(function: str, event: str) -> int:
     if not path.exists():
         sys.exit(f"there is no event {event!r}; there are {', '.join(sorted(p.stem for p in path.parent.iterdir()))}")
     deployment.build()
-    with arrangement.engine_with_image() as address, _stack() as laptop, tempfile.TemporaryDirectory() as folder:
-        with doorway.opened(engine.bridge_address(address), laptop.port) as url:
-            base_image.pointed_at(engine.docker(address), {"AWS_ENDPOINT_URL": url})
-            given = Path(folder, "variables.json")
-            given.write_text(json.dumps(arrangement.variables(laptop)))
-            command = [
-                deployment.SAM / "sam", "local", "invoke", functions[function], "--event", path, "--env-vars", given,
-                "--skip-pull-image", "--parameter-overrides", f"Architecture={base_image.ARCHITECTURE}",
-            ]  # fmt: skip
-            environment = {**os.environ, **laptop.environment(), "DOCKER_HOST": address}
-            ran = subprocess.run(command, cwd=local.ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    with (
+        arrangement.engine_with_image() as address,
+        _stack() as laptop,
+        tempfile.TemporaryDirectory() as folder,
+        doorway.opened(engine.bridge_address(address), laptop.port) as url,
+    ):
+        base_image.pointed_at(engine.docker(address), {"AWS_ENDPOINT_URL": url})
+        given = Path(folder, "variables.json")
+        given.write_text(json.dumps(arrangement.variables(laptop)))
+        command = [
+            str(deployment.SAM / "sam"), "local", "invoke", functions[function], "--event", str(path),
+            "--env-vars", str(given), "--skip-pull-image",
+            "--parameter-overrides", f"Architecture={base_image.ARCHITECTURE}",
+        ]  # fmt: skip
+        environment = {**os.environ, **laptop.environment(), "DOCKER_HOST": address}
+        ran = subprocess.run(command, cwd=local.ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     sys.stdout.write(ran.stdout)
     # sam exits with 0 although the function raised
     return ran.returncode or int('"errorMessage"' in ran.stdout)

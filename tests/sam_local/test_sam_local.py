@@ -98,18 +98,14 @@ def test_the_validator_makes_rows_and_puts_bad_lines_aside(sam_local: SamLocal, 
             rows = base64.b64decode(record["data"]).decode().splitlines()
             assert {row.count(",") + 1 for row in rows} == {len(ROW)}
     lines = [base64.b64decode(one["data"]).rstrip(b"\n").count(b"\n") + 1 for one in given["records"]]
-    kept = sum(
-        base64.b64decode(one["data"]).count(b"\n") for one in answer["records"] if one["result"] == "Ok"
-    )
+    kept = sum(base64.b64decode(one["data"]).count(b"\n") for one in answer["records"] if one["result"] == "Ok")
     assert quarantined(sam_local) - before == sum(lines) - kept
     if event == "firehose-broken":
         assert quarantined(sam_local) > before
 
 
 @pytest.mark.parametrize("event", names("inference"))
-def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(
-    sam_local: SamLocal, event: str
-) -> None:
+def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(sam_local: SamLocal, event: str) -> None:
     answer = sam_local.invoke("inference", read(event))
     if "bad" in event or "no-features" in event:
         assert answer["statusCode"] == 400
