@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import shutil
 import signal
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_BRIDGE = Path("/sys/class/net/docker0")
+"""The network that an engine makes for its containers, and leaves behind when it ends."""
+
+
 class NoEngineError(RuntimeError):
     """No container engine can be had; the message says why."""
 
@@ -27,8 +32,11 @@ def running() -> Iterator[str]:
         context = subprocess.run(["docker", "context", "inspect"], capture_output=True, text=True, check=True).stdout
         yield str(json.loads(context)[0]["Endpoints"]["docker"]["Host"])
         return
-    if not shutil.which("dockerd"):
-        raise NoEngineError("no container engine answers, and dockerd is not installed (Debian: docker.io)")
+    if missing := [program for program in ("dockerd", "ip") if not shutil.which(program)]:
+        raise NoEngineError(
+            f"no container engine answers, and {' and '.join(missing)} cannot be found to start one"
+            " (Debian: docker.io, iproute2)"
+        )
     folder = Path(tempfile.mkdtemp(prefix="dwell-docker-"))
     address = f"unix://{folder}/docker.sock"
     command = [
@@ -38,6 +46,7 @@ def running() -> Iterator[str]:
         "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false",
     ]  # fmt: skip
     log = folder / "log"
+    bridge_was_there = _BRIDGE.exists()
     with log.open("wb") as output:
         daemon = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -55,6 +64,8 @@ def running() -> Iterator[str]:
             daemon.kill()
             daemon.wait()
         shutil.rmtree(folder)
+        if _BRIDGE.exists() and not bridge_was_there:
+            subprocess.run(["ip", "link", "delete", _BRIDGE.name], check=True)
 
 
 def _answers(address: str | None) -> bool:
@@ -72,4 +83,6 @@ def bridge_address(address: str) -> str:
     shown = subprocess.run(
         [*docker(address), "network", "inspect", "bridge"], capture_output=True, text=True, check=True
     ).stdout
-    return str(json.loads(shown)[0]["IPAM"]["Config"][0]["Gateway"])
+    (config,) = json.loads(shown)[0]["IPAM"]["Config"]
+    # An engine names the gateway of a bridge that it found; of one that it has just made, it is the first address.
+    return str(config.get("Gateway") or next(ipaddress.ip_network(config["Subnet"]).hosts()))
