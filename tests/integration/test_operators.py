@@ -1,4 +1,4 @@
-"""The operators' commands and the workshop's clients, against the real template on an emulator."""
+"""The operators' commands, against the real template on an emulator."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dwell.__main__ import app
-from dwell.api import api_for
 from dwell.lifecycle.storage import Storage
-from feature_schema import FEATURES, TARGET, csv_sample_id
+from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,27 +47,7 @@ def stored(stack: Stack) -> list[str]:
     return list(storage.samples()["sample_id"])
 
 
-# --- the workshop's clients, as they are ---------------------------------------------------------------------------
-
-
-def test_a_fulfilment_centre_publishes_one_row_a_message(on_stack: Stack) -> None:
-    sns = boto3.Session().client("sns")
-    message_ids = [
-        sns.publish(TopicArn=on_stack.topic_arn, Message=f"{ROW[0] + number},{FEATURE_CELLS}")["MessageId"]
-        for number in range(5)
-    ]
-    expected = {csv_sample_id(message_id, 0) for message_id in message_ids}
-    eventually(lambda: set(stored(on_stack)), lambda ids: expected <= ids)
-
-
-def test_an_edge_reads_a_plain_number_five_times_a_second(on_stack: Stack) -> None:
-    api = api_for(on_stack.api_url, timeout=20)
-    api.get(f"/liveinference?features={FEATURE_CELLS}")  # the first answer waits for a cold start
-    for _ in range(10):
-        response = api.get(f"/liveinference?features={FEATURE_CELLS}")
-        assert response.status_code == 200
-        assert float(response.text) > 0
-        time.sleep(0.2)
+# --- who may ask ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/leaderboard", f"/liveinference?features={FEATURE_CELLS}"])
