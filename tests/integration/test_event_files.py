@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.parser.models import (
     KinesisFirehoseModel,
     SnsModel,
 )
+from pydantic import BaseModel
 
 from dwell.local.deployment import SAM
 from dwell.local.laptop import ROOT
@@ -54,7 +55,7 @@ OTHER_TYPE = {
     "Subject",  # null if a message has none
 }
 
-PARSED = {
+PARSED: dict[str, type[BaseModel]] = {
     "sns-": SnsModel,
     "firehose-": KinesisFirehoseModel,
     "api-": APIGatewayProxyEventV2Model,
