@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_lambda_powertools.utilities.parser.models import (
@@ -13,10 +13,12 @@ from aws_lambda_powertools.utilities.parser.models import (
     KinesisFirehoseModel,
     SnsModel,
 )
-from pydantic import BaseModel
 
 from dwell.local.deployment import SAM
 from dwell.local.laptop import ROOT
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 EVENTS = {path.stem: path for path in (ROOT / "events").glob("*.json")}
 
