@@ -76,7 +76,7 @@ $(VENVS)/%/.ready: requirements/%.txt $(UV)
 LOCK = $(UV) pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --allow-unsafe --python-version 3.12
 
 lock: $(UV) ## Pin the requirements again (versions and hashes only).
-	cd requirements && for name in uv image emulator sam dev sdk; do $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) $$name.in -o $$name.txt; done
+	cd requirements && for name in $(basename $(notdir $(wildcard requirements/*.in))); do $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) $$name.in -o $$name.txt; done
 	cd layers/dependencies && $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) requirements.in -o requirements.txt
 
 clean: ## Remove environments and outputs.

@@ -1,0 +1,57 @@
+"""The examples of the documentation run as they stand there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from dwell.lifecycle.storage import Storage
+from dwell.local.laptop import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dwell.stack import Stack
+
+PAGE = ROOT / "docs" / "robots-and-planners.md"
+
+
+def examples(page: Path, language: str) -> list[str]:
+    """The code blocks of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def as_a_reader(on_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """What the page has its reader export."""
+    monkeypatch.setenv("API_URL", on_stack.api_url)
+    monkeypatch.setenv("SAMPLES_TOPIC_ARN", on_stack.topic_arn)
+    return on_stack
+
+
+@pytest.mark.usefixtures("as_a_reader")
+def test_a_planner_asks_with_curl() -> None:
+    (command,) = [text for text in examples(PAGE, "sh") if text.startswith("curl")]
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    (shown,) = examples(PAGE, "json")
+    assert json.loads(ran.stdout).keys() == json.loads(shown).keys()
+
+
+def test_a_robot_reports_with_boto3(as_a_reader: Stack) -> None:
+    (program,) = examples(PAGE, "python")
+    storage = Storage.of(boto3.Session().client("s3"), as_a_reader.bucket)
+    storage.read()
+    before = len(storage.samples())
+    subprocess.run([sys.executable, "-c", program], check=True)
+    end = time.monotonic() + 30
+    while len(storage.samples()) == before and time.monotonic() < end:
+        time.sleep(0.3)
+        storage.read()
+    assert "robot-17" in set(storage.samples()["robot_id"])
