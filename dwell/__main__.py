@@ -9,9 +9,10 @@ from dwell.lifecycle.cli import run
 from dwell.local.cli import app as local
 from dwell.operations import cli as operations
 from dwell.operations.table import table
+from feature_schema import TARGET
 
 app = typer.Typer(
-    help="Predicts how long a warehouse robot will stand at a pick station, and keeps that prediction right by itself.",
+    help=f"Predicts {TARGET.name} ({TARGET.meaning}), and keeps that prediction right by itself.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feature_schema import BASELINE, FEATURES, ROW, TARGET, describe
+from feature_schema import BASELINE, FEATURES, ROW, TARGET, VERSION, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from feature_schema.description import Field
+
 OLDEST = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 INTERVAL = timedelta(milliseconds=250)
 STAMP = "20261123T063900Z"
 ROUND = f"{STAMP}-no-model"
+TYPICAL = (TARGET.maximum - TARGET.minimum) / 43
+"""What a made-up target mostly lies above its lower end: far from both, for it is skewed to the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +50,50 @@ def made_up(rows: int, *, seed: int = 1, drift_from: int | None = None, noise: f
     effects = np.random.default_rng(world)
     unit: NDArray[np.float64] = random.beta(2, 3, size=(rows, len(FEATURES)))
     low, high = (np.array([getattr(field, end) for field in FEATURES]) for end in ("minimum", "maximum"))
-    features = np.round(low + unit * (high - low))
+    features = low + unit * (high - low)
+    whole = np.array([field.type == "integer" for field in FEATURES])
+    features[:, whole] = np.round(features[:, whole])
 
     logarithm = _effects(unit, effects)
     if drift_from is not None:
         logarithm[drift_from:] += 0.8 * _effects(unit, effects)[drift_from:]
-    expected: NDArray[np.float64] = 14_000.0 * np.exp(logarithm)
+    above: NDArray[np.float64] = TYPICAL * np.exp(logarithm)
     factors = np.exp(noise * random.normal(size=rows) - noise**2 / 2)
-    target: NDArray[np.float64] = np.clip(np.round(expected * factors), TARGET.minimum, TARGET.maximum)
+    lowest = min(TARGET.minimum, 0.0)
+    expected, target = lowest + above, lowest + above * factors
+    if TARGET.type == "integer":
+        target = np.round(target)
+    target = np.clip(target, TARGET.minimum, TARGET.maximum)
 
     lines = []
     for number in range(rows):
         moment = (OLDEST + number * INTERVAL).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         cells = [
-            int(target[number]),
-            *map(int, features[number]),
+            *map(as_number, (TARGET, *FEATURES), (target[number], *features[number])),
             f"s{seed}-{number}",
             f"r{number % 50}",
             "fc1",
             moment,
+            *("", "", ""),
+            VERSION,
         ]
-        lines.append(",".join(map(str, cells)) + ",,,")
+        lines.append(",".join(map(str, cells)))
         assert lines[-1].count(",") == len(ROW) - 1
     return MadeUp(features, target, expected, lines)
+
+
+def as_number(field: Field, value: float) -> int | float:
+    """A value as a sample carries it: a whole number where the schema says so."""
+    return int(value) if field.type == "integer" else float(value)
 
 
 def _effects(unit: NDArray[np.float64], effects: np.random.Generator) -> NDArray[np.float64]:
     count = unit.shape[1]
     alone = unit @ effects.normal(0, 0.5, count)
     bent = np.square(unit - 0.4) @ effects.normal(0, 1.0, count)
-    left, right = effects.permutation(count)[:6].reshape(2, 3)
-    together = (unit[:, left] * unit[:, right]) @ effects.normal(0, 1.5, 3)
+    pairs = min(3, count // 2)
+    left, right = effects.permutation(count)[: 2 * pairs].reshape(2, pairs)
+    together = (unit[:, left] * unit[:, right]) @ effects.normal(0, 1.5, pairs)
     total: NDArray[np.float64] = alone + bent + together
     total -= total.mean()
     return total

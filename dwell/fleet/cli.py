@@ -21,6 +21,7 @@ from rich.table import Table
 from dwell.api import NotSignableError
 from dwell.fleet.drift import DEFAULT, DRIFTS, UnknownDriftError, drift_named
 from dwell.fleet.fleet import Fleet, Settings
+from dwell.fleet.physics import AnotherSchemaError, require_robots
 from dwell.fleet.planner import planner_for
 from dwell.fleet.publisher import Publisher, PublishError, sns_client
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
@@ -47,6 +48,15 @@ _LINES = 5_000
 def _end(message: str, status: int) -> typer.Exit:
     _console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(status)
+
+
+@app.callback()
+def only_robots() -> None:
+    """Robots that work, report what happened, and ask for predictions."""
+    try:
+        require_robots()
+    except AnotherSchemaError as error:
+        raise _end(str(error), UNUSABLE) from error
 
 
 @app.command()

@@ -1,9 +1,10 @@
 """The robots' world: which interactions there are, and how long each takes.
 
-The one place beside the schema that names features. An interaction's duration is a routine part that takes the same
-time whenever the features are the same, plus a skilled part (search and take) that is log-normal: skewed to the right,
-and more variable where it takes longer or where a bin is disordered. Mean and variance of that law are known in closed
-form for every sample, and so is the error of the best possible predictor.
+The one place beside the schema that names features: it simulates this domain and no other, and says so where the
+schema describes something else. An interaction takes a routine time, the same whenever the features are the same, plus
+a skilled part (search and take) that is log-normal: skewed to the right, and more variable where it takes longer or
+where a bin is disordered. Mean and variance of that law are known in closed form for every sample, and so is the error
+of the best possible predictor.
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     type Floats = NDArray[np.float64]
     type Integers = NDArray[np.int64]
 
+UNITS = {
+    "duration": "ms",
+    "fc_avg": "ms",
+    **dict.fromkeys(("item_length", "item_width", "item_height"), "mm"),
+    "item_quantity": "count",
+    "item_weight": "g",
+    **dict.fromkeys(("bin_location", "bin_width", "bin_height", "bin_depth"), "mm"),
+    **dict.fromkeys(("bin_fullness", "bin_clutter"), "%"),
+}
+"""What the schema has to describe, and in which units, for robots to work."""
 BIN_LOCATIONS = (250, 650, 1_050, 1_450, 1_850)
 """mm above ground, by the level of the pod."""
 BIN_HEIGHTS = (280, 240, 200, 170, 140)
@@ -43,6 +54,22 @@ TIGHT = 0.85
 """Share of the bin's side from which on an item has to be turned and pulled."""
 TIGHTEST_FIT = 0.98
 """No side of an item takes more than this share of the side of its bin."""
+
+
+class AnotherSchemaError(RuntimeError):
+    """The schema describes something else than robots at a pick station."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the fleet simulates warehouse robots, and the schema of this checkout describes something else "
+            f"({TARGET.name}); publish samples of your own with `dwell publish`"
+        )
+
+
+def require_robots() -> None:
+    """Raises ``AnotherSchemaError`` unless the schema describes what is simulated here."""
+    if {field.name: field.unit for field in (TARGET, *FEATURES)} != UNITS:
+        raise AnotherSchemaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +116,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The law of each sample's duration, in arrays of one length.
+    """The law of how long each interaction takes, in arrays of one length.
 
     ``routine`` (ms) plus a log-normal of mean ``skilled`` (ms) and logarithmic deviation ``spread``, rounded to whole
     milliseconds and cut off at ``patience`` (ms).
@@ -101,14 +128,14 @@ class Law:
     patience: float
 
     def durations(self, rng: Generator) -> Integers:
-        """Let it happen: one duration (ms) for each sample."""
+        """Let it happen: how long each one took (ms)."""
         deviations = rng.standard_normal(self.skilled.shape)
         skilled = self.skilled * np.exp(self.spread * deviations - self.spread**2 / 2)
         durations: Floats = np.clip(np.rint(self.routine + skilled), TARGET.minimum, self.patience)
         return durations.astype(np.int64)
 
     def moments(self) -> tuple[Floats, Floats]:
-        """Mean (ms) and variance (ms^2) of each sample's duration as it is published.
+        """Mean (ms) and variance (ms^2) of what is published for each one.
 
         The cut-off is exact: partial moments of the log-normal (the routine part keeps the lower bound far away).
         Rounding adds 1/12 ms^2 (Sheppard's correction), as the law is smooth on the scale of a millisecond.

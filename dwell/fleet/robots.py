@@ -74,11 +74,15 @@ def joined(parts: list[Interactions]) -> Interactions:
 
 
 class Robots:
-    """The robots of one seed. They live in the fulfilment centres of their world, by the centres' shares."""
+    """The robots of one seed. They live in the fulfilment centres of their world, by the centres' shares.
+
+    Raises ``AnotherSchemaError`` where the schema does not describe them.
+    """
 
     def __init__(self, seed: int, *, robots: int = 5_000, world: World | None = None, label: str = "initial") -> None:
         if robots < 1 or seed < 0:
             raise ValueError("there must be at least one robot, and the seed must not be negative")
+        physics.require_robots()
         self.seed = seed
         self.world = world or physics.World()
         self.label = label
@@ -144,10 +148,10 @@ class Robots:
                 "fc_id": self.world.centres[centre].fc_id,
                 "recorded_at": stamp,
                 "schema_version": VERSION,
-                TARGET.name: duration,
+                TARGET.name: took,
                 "features": features,
             }
-            for number, robot, centre, duration, features in zip(
+            for number, robot, centre, took, features in zip(
                 interactions.numbers.tolist(),
                 interactions.robots.tolist(),
                 interactions.centres.tolist(),

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dwell.fleet.drift import DEFAULT, UnknownDriftError, drift_named
+from dwell.fleet.physics import AnotherSchemaError, require_robots
 from dwell.lifecycle import page
 from dwell.lifecycle.screen import Screen
 from dwell.lifecycle.story import Script, StoryError, play
@@ -41,8 +42,9 @@ def run(
     # A stopped run closes what it has opened, like an interrupted one.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        require_robots()
         drift_named(drift)
-    except UnknownDriftError as error:
+    except (AnotherSchemaError, UnknownDriftError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(2) from error
     script = Script(steady=steady, recovered=steady, drift=drift)

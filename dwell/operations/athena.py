@@ -1,7 +1,7 @@
 """The stored samples as a table for Athena: its DDL out of the schema, and its creation.
 
-Partitions are projected: Athena computes which folders a query needs from its conditions on ``date`` and ``hour``, so
-nobody has to add partitions. The files are gzipped CSV without a header, as the validator writes them.
+Partitions are projected: Athena computes which folders a query needs from its conditions on day and hour, so nobody has
+to add partitions. The files are gzipped CSV without a header, as the validator writes them.
 """
 
 from __future__ import annotations
@@ -21,18 +21,26 @@ if TYPE_CHECKING:
 FOLDER = "samples/"
 YEARS = 3
 """How far back partitions are looked for."""
-PARTITIONS = ("date", "hour")
-"""The partition columns, strings both; they are named as in the keys of the objects."""
+
+
+def partition(name: str) -> str:
+    """The column of a partition: as it is named in the keys of the objects, unless a feature has that name."""
+    return f"stored_{name}" if name in {column.lower() for column in ROW} else name
+
+
+DAY, HOUR = partition("date"), partition("hour")
+"""The partition columns, strings both: when a sample was stored, in UTC."""
 
 _TYPES = {"integer": "bigint", "number": "double"}
 _PROVENANCE = {
     "sample_id": ("string", "who sent it twice sent it with the same id"),
-    "robot_id": ("string", "which robot"),
-    "fc_id": ("string", "which fulfilment centre"),
+    "robot_id": ("string", "which robot, or who else it was that sent it"),
+    "fc_id": ("string", "which fulfilment centre, or where else it was"),
     "recorded_at": ("string", "when it happened, ISO 8601 in UTC"),
     "predicted": ("double", f"what was predicted ({TARGET.unit})"),
     "expected_error": ("double", f"how far off the model expected to be ({TARGET.unit})"),
     "model": ("string", "which model predicted"),
+    "schema_version": ("bigint", "the version of the schema that it was checked against"),
 }
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -62,22 +70,21 @@ def ddl(bucket: str, *, database: str = "default", table: str = "samples") -> st
     properties = {
         "classification": "csv",
         "projection.enabled": "true",
-        "projection.date.type": "date",
-        "projection.date.format": "yyyy-MM-dd",
-        "projection.date.range": f"NOW-{YEARS}YEARS,NOW+1DAYS",  # Firehose's clock need not be Athena's
-        "projection.date.interval": "1",
-        "projection.date.interval.unit": "DAYS",
-        "projection.hour.type": "integer",
-        "projection.hour.range": "0,23",
-        "projection.hour.digits": "2",
+        f"projection.{DAY}.type": "date",
+        f"projection.{DAY}.format": "yyyy-MM-dd",
+        f"projection.{DAY}.range": f"NOW-{YEARS}YEARS,NOW+1DAYS",  # Firehose's clock need not be Athena's
+        f"projection.{DAY}.interval": "1",
+        f"projection.{DAY}.interval.unit": "DAYS",
+        f"projection.{HOUR}.type": "integer",
+        f"projection.{HOUR}.range": "0,23",
+        f"projection.{HOUR}.digits": "2",
         "serialization.null.format": "",  # a sample without a prediction has empty cells
-        "storage.location.template": f"s3://{bucket}/{FOLDER}date=${{date}}/hour=${{hour}}/",
+        "storage.location.template": f"s3://{bucket}/{FOLDER}date=${{{DAY}}}/hour=${{{HOUR}}}/",
     }
     told = ",\n".join(f"  {_quoted(name)} = {_quoted(value)}" for name, value in properties.items())
-    partitions = ", ".join(f"`{name}` string" for name in PARTITIONS)
     return (
         f"CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{table}` (\n{lines}\n)\n"
-        f"PARTITIONED BY ({partitions})\n"
+        f"PARTITIONED BY (`{DAY}` string, `{HOUR}` string)\n"
         "ROW FORMAT DELIMITED FIELDS TERMINATED BY ','\n"
         "STORED AS TEXTFILE\n"
         f"LOCATION {_quoted(f's3://{bucket}/{FOLDER}')}\n"

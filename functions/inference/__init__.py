@@ -1,1 +1,1 @@
-"""The planner's API: how long will the interaction take? An answer always comes, from a model or from the fallback."""
+"""The planner's API: what will happen? An answer always comes, from a model or from the fallback."""

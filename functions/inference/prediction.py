@@ -33,7 +33,7 @@ def within_bounds(value: float) -> float:
     """The value, or the bound of the target next to it.
 
     What happens is always inside the bounds, so this can only bring an answer nearer to it. A linear model that
-    extrapolates may answer less than no time, which no planner can use.
+    extrapolates may answer what cannot be, such as less than no time, which no planner can use.
     """
     return min(max(value, TARGET.minimum), TARGET.maximum)
 

@@ -187,7 +187,7 @@ def _error(one: TournamentCandidate) -> str | None:
 
 
 def _number(value: float | None) -> float | None:
-    """A number that can be an error or a duration, or nothing."""
+    """A number that can be an error or a time taken, or nothing."""
     return value if value is not None and math.isfinite(value) and value >= 0 else None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
 
-from feature_schema import predicted
+from feature_schema import happened, predicted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +70,7 @@ def read(samples: Iterable[Sample], reasons: Iterable[str]) -> Readings:
         echo = sample.prediction
         if echo is None or echo.source != "model" or echo.model is None or echo.expected_error is None:
             continue
-        squared = (predicted(echo) - sample.target) ** 2
+        squared = (predicted(echo) - happened(sample)) ** 2
         readings.models.setdefault(echo.model, LiveError()).add(squared, echo.expected_error**2)
     return readings
 

@@ -9,6 +9,8 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dwell.operations import athena
 from feature_schema import TARGET
 from tests.made_up_dataset import made_up
@@ -50,7 +52,7 @@ def test_the_table_answers_over_the_stored_rows(laptop: Laptop) -> None:
         return [[cell.get("VarCharValue") for cell in line["Data"]] for line in answer[1:]]
 
     (counted,) = ask(f"SELECT count(*), sum({TARGET.name}), count(predicted) FROM {name}")  # noqa: S608 - our own names
-    assert [float(cell or 0) for cell in counted] == [300, rows.target.sum(), 0]
+    assert [float(cell or 0) for cell in counted] == pytest.approx([300, rows.target.sum(), 0])
     assert ask(f"SELECT hour, count(*) FROM {name} WHERE date = '2026-11-23' GROUP BY hour ORDER BY hour") == [  # noqa: S608
         ["06", "100"],
         ["07", "200"],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from feature_schema import ROW, TARGET
+from feature_schema import PROVENANCE, ROW, TARGET, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,7 +146,8 @@ def test_the_schedule_looks_at_the_alarms(sam_local: SamLocal) -> None:
 
 def test_an_operator_starts_a_training_job(sam_local: SamLocal) -> None:
     # given a stored object of samples
-    row = ",".join(["1000"] * (len(ROW) - 7) + ["s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", ""])
+    numbers = ["1000"] * (len(ROW) - len(PROVENANCE))
+    row = ",".join([*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION)])
     sam_local.laptop.client("s3").put_object(
         Bucket=sam_local.stack.bucket, Key="samples/date=2026-11-23/hour=06/a.gz", Body=gzip.compress(row.encode())
     )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dwell.fleet.physics import AnotherSchemaError, require_robots
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,6 +52,15 @@ def event() -> Callable[[str], dict[str, Any]]:
         return content
 
     return read
+
+
+@pytest.fixture
+def robots() -> None:
+    """For tests of what tells of robots: the fleet, and the samples in ``events/``. Under another schema they skip."""
+    try:
+        require_robots()
+    except AnotherSchemaError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

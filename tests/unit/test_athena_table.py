@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 import sqlglot
 from sqlglot import expressions
 
-from dwell.fleet.robots import Robots, sample_line
 from dwell.operations import athena
-from feature_schema import FEATURES, PROVENANCE, ROW, TARGET, parse_line, prediction, row
+from feature_schema import FEATURES, PROVENANCE, ROW, TARGET, happened, parse_line, prediction, row
+from tests.made_up_sample import EXPECTED_ERROR, a_sample, value
 
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
@@ -50,18 +51,17 @@ def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> No
 
 def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
     # given rows with a prediction and without
-    robots = Robots(1)
-    told = [prediction(14_000.5, model="xgboost-20261123T051100Z", expected_error=1_830.25), None]
+    told = [prediction(value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR), None]
     for answer in told:
-        (sample,) = robots.samples(robots.take(1), NOW, None if answer is None else [answer])
-        parsed = parse_line(sample_line(sample).text.encode(), message_id="m", position=0, received_at=NOW)
+        line = json.dumps(a_sample(prediction=answer)).encode()
+        parsed = parse_line(line, message_id="m", position=0, received_at=NOW)
         cells = row(parsed).split(",")
         # then every cell is of its column's type, or empty where nothing was predicted
         read = {
             name: READ[kind](cell) if cell else None
             for (name, kind), cell in zip(columns(create).items(), cells, strict=True)
         }
-        assert read[TARGET.name] == parsed.target
+        assert read[TARGET.name] == happened(parsed)
         assert {name for name, value in read.items() if value is None} == (
             set() if answer else {"predicted", "expected_error", "model"}
         )
@@ -73,13 +73,21 @@ def test_partitions_are_projected_onto_the_folders_that_firehose_writes(create: 
     written = re.search(r'Prefix: "(samples/.*)"', template)
     assert written is not None
     assert written[1] == "samples/date=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
-    assert said["storage.location.template"] == "s3://a-bucket/samples/date=${date}/hour=${hour}/"
+    assert (
+        said["storage.location.template"]
+        == "s3://a-bucket/samples/date=${" + athena.DAY + "}/hour=${" + athena.HOUR + "}/"
+    )
     assert said["projection.enabled"] == "true"
-    assert said["projection.date.format"] == "yyyy-MM-dd"
-    assert (said["projection.hour.range"], said["projection.hour.digits"]) == ("0,23", "2")
+    assert said[f"projection.{athena.DAY}.format"] == "yyyy-MM-dd"
+    assert (said[f"projection.{athena.HOUR}.range"], said[f"projection.{athena.HOUR}.digits"]) == ("0,23", "2")
     (partitioned,) = create.find_all(expressions.PartitionedByProperty)
-    assert [each.name for each in partitioned.this.expressions] == list(athena.PARTITIONS)
-    assert {f"projection.{name}.type" for name in athena.PARTITIONS} <= set(said)
+    assert [each.name for each in partitioned.this.expressions] == [athena.DAY, athena.HOUR]
+    assert {f"projection.{name}.type" for name in (athena.DAY, athena.HOUR)} <= set(said)
+
+
+def test_a_feature_may_have_the_name_of_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(athena, "ROW", ("demand", "Hour", *PROVENANCE))
+    assert (athena.partition("date"), athena.partition("hour")) == ("date", "stored_hour")
 
 
 def test_rows_are_plain_csv_without_a_header(create: expressions.Create) -> None:

@@ -28,6 +28,7 @@ from feature_schema import (
     describe,
     description,
     feature_row,
+    happened,
     parse_features,
     parse_line,
     parse_lines,
@@ -39,6 +40,7 @@ from feature_schema import (
     schema_hash,
 )
 from feature_schema.line import CLOCK_TOLERANCE, MAX_LINE_BYTES, MAX_LINES
+from tests.made_up_sample import EXPECTED_ERROR, a_features, a_row, a_sample, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,16 +63,18 @@ REASONS = {
 # --- samples as robots make them -------------------------------------------------------------------------------
 
 
-def within(field: description.Field) -> st.SearchStrategy[int]:
-    return st.integers(int(field.minimum), int(field.maximum))
+def within(field: description.Field) -> st.SearchStrategy[int | float]:
+    if field.type == "integer":
+        return st.integers(math.ceil(field.minimum), math.floor(field.maximum))
+    return st.floats(field.minimum, field.maximum)
 
 
 identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 features = st.fixed_dictionaries({feature.name: within(feature) for feature in FEATURES})
 predictions = st.fixed_dictionaries(
-    {TARGET.name: st.floats(TARGET.minimum, TARGET.maximum) | within(TARGET)},
+    {TARGET.name: within(dataclasses.replace(TARGET, type="integer")) | st.floats(TARGET.minimum, TARGET.maximum)},
     optional={
-        "expected_error": st.none() | st.floats(0.001, TARGET.maximum - TARGET.minimum),
+        "expected_error": st.none() | st.floats(EXPECTED_ERROR / 1_000, TARGET.maximum - TARGET.minimum),
         "model": st.none() | identifiers,
         "source": st.sampled_from(["model", "fallback"]),
     },
@@ -110,23 +114,6 @@ def reason(line: bytes | str | dict[str, Any]) -> str:
     return refused.value.reason
 
 
-def a_sample(**changed: Any) -> dict[str, Any]:
-    return {
-        "sample_id": "sample-1",
-        "robot_id": "robot-1",
-        "fc_id": "fc1",
-        "recorded_at": "2026-11-23T06:38:50.123Z",
-        "schema_version": VERSION,
-        TARGET.name: 14_350,
-        "features": a_features(),
-        **changed,
-    }
-
-
-def a_features(**changed: Any) -> dict[str, Any]:
-    return {feature.name: int(feature.minimum) + 1 for feature in FEATURES} | changed
-
-
 def a_text(**changed: Any) -> str:
     return json.dumps(a_sample(**changed))
 
@@ -134,11 +121,11 @@ def a_text(**changed: Any) -> str:
 def assert_within_bounds(sample: Sample) -> None:
     for feature in FEATURES:
         assert feature.minimum <= getattr(sample.features, feature.name) <= feature.maximum
-    assert TARGET.minimum <= sample.target <= TARGET.maximum
+    assert TARGET.minimum <= happened(sample) <= TARGET.maximum
     assert sample.recorded_at <= NOW + CLOCK_TOLERANCE
     if sample.prediction is not None:
         assert TARGET.minimum <= predicted(sample.prediction) <= TARGET.maximum
-        assert math.isfinite((predicted(sample.prediction) - sample.target) ** 2)
+        assert math.isfinite((predicted(sample.prediction) - happened(sample)) ** 2)
         assert sample.prediction.expected_error is None or math.isfinite(sample.prediction.expected_error**2)
 
 
@@ -151,7 +138,7 @@ def test_a_sample_comes_back_as_it_was_sent(sent: dict[str, Any]) -> None:
 
     assert_within_bounds(sample)
     assert {name: getattr(sample.features, name) for name in NAMES} == sent["features"]
-    assert sample.target == sent[TARGET.name]
+    assert happened(sample) == sent[TARGET.name]
     assert sample.recorded_at == datetime.fromisoformat(sent["recorded_at"])
     echo = sent.get("prediction")
     assert (sample.prediction is None) == (echo is None)
@@ -164,8 +151,9 @@ def test_a_row_has_the_columns_of_the_schema_and_the_values_of_the_sample(sent: 
     cells = dict(zip(ROW, row(read(sent)).split(","), strict=True))
 
     echo = sent.get("prediction") or {}
-    assert {name: int(cells[name]) for name in NAMES} == sent["features"]
-    assert int(cells[TARGET.name]) == sent[TARGET.name]
+    assert {name: json.loads(cells[name]) for name in NAMES} == sent["features"]
+    assert json.loads(cells[TARGET.name]) == sent[TARGET.name]
+    assert cells["schema_version"] == str(VERSION)
     assert [cells[name] for name in PROVENANCE[:3]] == [sent["sample_id"], sent["robot_id"], sent["fc_id"]]
     milliseconds = timedelta(milliseconds=1)
     assert (
@@ -229,15 +217,21 @@ def test_a_sample_with_overwritten_bytes_raises_nothing_but_a_refusal(
 
 @pytest.mark.parametrize("field", [TARGET, *FEATURES], ids=lambda field: field.name)
 def test_bounds_are_inclusive_and_one_beyond_is_out_of_range(field: description.Field) -> None:
-    def with_value(value: float) -> dict[str, Any]:
+    def with_value(number: float) -> dict[str, Any]:
         if field is TARGET:
-            return a_sample(**{field.name: value})
-        return a_sample(features=a_features(**{field.name: value}))
+            return a_sample(**{field.name: number})
+        return a_sample(features=a_features(**{field.name: number}))
 
-    assert read(with_value(int(field.minimum)))
-    assert read(with_value(int(field.maximum)))
-    assert reason(with_value(int(field.minimum) - 1)) == f"out_of_range:{field.name}"
-    assert reason(with_value(int(field.maximum) + 1)) == f"out_of_range:{field.name}"
+    assert read(with_value(value(field, 0)))
+    assert read(with_value(value(field, 1)))
+    assert read(with_value(math.ceil(field.minimum))), "a whole number is a number too"
+    assert reason(with_value(_beyond(value(field, 0), -1))) == f"out_of_range:{field.name}"
+    assert reason(with_value(_beyond(value(field, 1), +1))) == f"out_of_range:{field.name}"
+
+
+def _beyond(bound: float, direction: int) -> float:
+    """The next number of the same kind."""
+    return bound + direction if isinstance(bound, int) else math.nextafter(bound, direction * math.inf)
 
 
 def _replaced(old: str, new: str) -> str:
@@ -247,7 +241,11 @@ def _replaced(old: str, new: str) -> str:
 
 
 F0, F1 = NAMES[0], NAMES[1]
-TARGET_VALUE = f'"{TARGET.name}": 14350'
+TARGET_VALUE = f'"{TARGET.name}": {json.dumps(value(TARGET))}'
+NOT_FINITE = f"{'wrong_type' if TARGET.type == 'integer' else 'out_of_range'}:{TARGET.name}"
+TOO_LITTLE = TARGET.minimum - 1
+ECHO = value(TARGET)
+WHOLE = [field.name for field in FEATURES if field.type == "integer"][:1]
 
 
 @pytest.mark.parametrize(
@@ -266,14 +264,14 @@ TARGET_VALUE = f'"{TARGET.name}": 14350'
         (b"\xef\xbb\xbf" + a_text().encode(), "malformed"),
         (a_text().encode("utf-16"), "malformed"),
         (a_text() + a_text(), "malformed"),
-        ("[" * 10_000, "malformed"),
-        ('{"features":' * 1_000, "malformed"),
+        ("[" * (MAX_LINE_BYTES - 1), "malformed"),
+        ('{"features":' * (MAX_LINE_BYTES // 12), "malformed"),
         ("x" * 1_000_000, "too_long"),
         (a_text() + " " * MAX_LINE_BYTES, "too_long"),
         ("{}", f"missing:{TARGET.name}"),
         (a_sample(firmware="7"), "unexpected_field"),
         (a_sample(features=a_features(humidity=1)), "unexpected_field"),
-        (a_sample(prediction={TARGET.name: 1, "secret": 1}), "unexpected_field"),
+        (a_sample(prediction={TARGET.name: ECHO, "secret": 1}), "unexpected_field"),
         (a_sample(schema_version=VERSION + 1), "unknown_schema_version"),
         (a_sample(schema_version=VERSION + 1, features={"other": 1}), "unknown_schema_version"),
         (a_sample(schema_version=VERSION + 1, robot_id=17), "unknown_schema_version"),
@@ -284,22 +282,22 @@ TARGET_VALUE = f'"{TARGET.name}": 14350'
         (a_sample(features=[1, 2]), "wrong_type:features"),
         (a_sample(features=a_features(**{F0: {"nested": [1]}})), f"wrong_type:{F0}"),
         (a_sample(features=a_features(**{F0: "1500"})), f"wrong_type:{F0}"),
-        (a_sample(features=a_features(**{F0: 1500.5})), f"wrong_type:{F0}"),
+        *((a_sample(features=a_features(**{name: 1500.5})), f"wrong_type:{name}") for name in WHOLE),
         (a_sample(features=a_features(**{F0: True})), f"wrong_type:{F0}"),
         (a_sample(features=a_features(**{F0: None})), f"wrong_type:{F0}"),
-        (_replaced(TARGET_VALUE, f'"{TARGET.name}": NaN'), f"wrong_type:{TARGET.name}"),
-        (_replaced(TARGET_VALUE, f'"{TARGET.name}": -Infinity'), f"wrong_type:{TARGET.name}"),
-        (_replaced(TARGET_VALUE, f'"{TARGET.name}": 1e400'), f"wrong_type:{TARGET.name}"),
+        (_replaced(TARGET_VALUE, f'"{TARGET.name}": NaN'), NOT_FINITE),
+        (_replaced(TARGET_VALUE, f'"{TARGET.name}": -Infinity'), NOT_FINITE),
+        (_replaced(TARGET_VALUE, f'"{TARGET.name}": 1e400'), NOT_FINITE),
         (_replaced(TARGET_VALUE, f'"{TARGET.name}": {"9" * 4_000}'), f"out_of_range:{TARGET.name}"),
-        (_replaced(TARGET_VALUE, f'"{TARGET.name}": {"9" * 10_000}'), "malformed"),
+        (_replaced(TARGET_VALUE, f'"{TARGET.name}": {"9" * 4_400}'), "malformed"),
         (a_sample(prediction={TARGET.name: 1e308}), f"out_of_range:prediction.{TARGET.name}"),
-        (a_sample(prediction={TARGET.name: -1}), f"out_of_range:prediction.{TARGET.name}"),
+        (a_sample(prediction={TARGET.name: TOO_LITTLE}), f"out_of_range:prediction.{TARGET.name}"),
         (a_sample(prediction={TARGET.name: math.nan}), f"out_of_range:prediction.{TARGET.name}"),
         (a_sample(prediction={TARGET.name: "5"}), f"wrong_type:prediction.{TARGET.name}"),
-        (a_sample(prediction={TARGET.name: 5, "expected_error": 0}), "out_of_range:prediction.expected_error"),
-        (a_sample(prediction={TARGET.name: 5, "expected_error": 1e308}), "out_of_range:prediction.expected_error"),
-        (a_sample(prediction={TARGET.name: 5, "model": "a,b"}), "wrong_type:prediction.model"),
-        (a_sample(prediction={TARGET.name: 5, "source": "guess"}), "wrong_type:prediction.source"),
+        (a_sample(prediction={TARGET.name: ECHO, "expected_error": 0}), "out_of_range:prediction.expected_error"),
+        (a_sample(prediction={TARGET.name: ECHO, "expected_error": 1e308}), "out_of_range:prediction.expected_error"),
+        (a_sample(prediction={TARGET.name: ECHO, "model": "a,b"}), "wrong_type:prediction.model"),
+        (a_sample(prediction={TARGET.name: ECHO, "source": "guess"}), "wrong_type:prediction.source"),
         (a_sample(prediction={}), f"missing:prediction.{TARGET.name}"),
         (a_sample(prediction=5), "wrong_type:prediction"),
         (a_sample(sample_id="a,b"), "wrong_type:sample_id"),
@@ -323,12 +321,12 @@ def test_a_bad_line_is_refused_with_its_reason(line: Any, expected: str) -> None
     "line",
     [
         a_text()[:-1] + ', "sample_id": "another"}',
-        a_text()[:-1] + f', "{TARGET.name}": 1}}',
+        a_text()[:-1] + f', "{TARGET.name}": {ECHO}}}',
         a_text()[:-1] + ', "s\\u0061mple_id": "another"}',
         _replaced(f'"{F1}": ', f'"{F1}": 1, "{F1}": '),
         _replaced(f'"{F1}": ', f'"\\u{ord(F1[0]):04x}{F1[1:]}": 1, "{F1}": '),
-        a_text()[:-1] + f', "prediction": {{"{TARGET.name}": 5, "{TARGET.name}": 6}}}}',
-        a_text()[:-1] + f', "prediction": null, "prediction": {{"{TARGET.name}": 5}}}}',
+        a_text()[:-1] + f', "prediction": {{"{TARGET.name}": {ECHO}, "{TARGET.name}": {ECHO}}}}}',
+        a_text()[:-1] + f', "prediction": null, "prediction": {{"{TARGET.name}": {ECHO}}}}}',
         a_text()[:-1] + ', "prediction": null, "prediction": null}',
         '{"features": {}, ' + a_text()[1:],
         '{"recorded_at": 5, ' + a_text()[1:],
@@ -398,17 +396,13 @@ def test_as_many_lines_as_fit_into_a_message_are_read() -> None:
     assert len(parse_lines(b"\n" * MAX_LINES, message_id="m", received_at=NOW)) == MAX_LINES
 
 
-def workshop_row(**changed: Any) -> str:
-    return ",".join(str(value) for value in ({TARGET.name: 14_350} | a_features() | changed).values())
-
-
 @given(within(TARGET), features)
-def test_a_workshop_row_is_a_sample_received_now(target: int, values: dict[str, int]) -> None:
-    line = ",".join(str(value) for value in (target, *(values[name] for name in NAMES))).encode()
+def test_a_workshop_row_is_a_sample_received_now(target: float, values: dict[str, int | float]) -> None:
+    line = ",".join(str(cell) for cell in (target, *(values[name] for name in NAMES))).encode()
 
     sample = parse_line(line, message_id="m", position=7, received_at=NOW)
 
-    assert sample.target == target
+    assert happened(sample) == target
     assert {name: getattr(sample.features, name) for name in NAMES} == values
     assert sample.recorded_at == NOW
     assert sample.sample_id == csv_sample_id("m", 7)
@@ -425,20 +419,20 @@ def test_the_id_of_a_workshop_row_depends_on_message_and_position_only() -> None
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("1,2,3", "malformed"),
-        (workshop_row() + ",1", "malformed"),
-        (workshop_row() + ",", "malformed"),
-        (workshop_row().replace(",", ";"), "malformed"),
-        (workshop_row() + "],[1", "malformed"),
-        (workshop_row(**{F0: "NaN"}), "malformed"),
-        (workshop_row(**{F0: "0x10"}), "malformed"),
-        (workshop_row(**{F0: ""}), "malformed"),
-        (workshop_row(**{F0: 1500.5}), f"wrong_type:{F0}"),
-        (workshop_row(**{F0: "true"}), f"wrong_type:{F0}"),
-        (workshop_row(**{F0: '"1500"'}), f"wrong_type:{F0}"),
-        (workshop_row(**{F0: "[1500]"}), f"wrong_type:{F0}"),
-        (workshop_row(**{F0: "9" * 3_000}), f"out_of_range:{F0}"),
-        (workshop_row(**{TARGET.name: 0}), f"out_of_range:{TARGET.name}"),
+        ("1", "malformed"),
+        (a_row() + ",1", "malformed"),
+        (a_row() + ",", "malformed"),
+        (a_row().replace(",", ";"), "malformed"),
+        (a_row() + "],[1", "malformed"),
+        (a_row(**{F0: "NaN"}), "malformed"),
+        (a_row(**{F0: "0x10"}), "malformed"),
+        (a_row(**{F0: ""}), "malformed"),
+        *((a_row(**{name: 1500.5}), f"wrong_type:{name}") for name in WHOLE),
+        (a_row(**{F0: "true"}), f"wrong_type:{F0}"),
+        (a_row(**{F0: '"1500"'}), f"wrong_type:{F0}"),
+        (a_row(**{F0: "[1500]"}), f"wrong_type:{F0}"),
+        *((a_row(**{name: "9" * 3_000}), f"out_of_range:{name}") for name in WHOLE),
+        (a_row(**{TARGET.name: int(TARGET.minimum) - 1}), f"out_of_range:{TARGET.name}"),
     ],
 )
 def test_a_bad_workshop_row_is_refused_with_its_reason(line: str, expected: str) -> None:
@@ -449,7 +443,7 @@ def test_a_bad_workshop_row_is_refused_with_its_reason(line: str, expected: str)
 
 
 @given(features)
-def test_a_request_reads_the_same_in_json_and_in_a_query(values: dict[str, int]) -> None:
+def test_a_request_reads_the_same_in_json_and_in_a_query(values: dict[str, int | float]) -> None:
     in_json = parse_request(json.dumps({"features": values})).features
     in_query = parse_features(",".join(str(values[name]) for name in NAMES))
 
@@ -505,7 +499,7 @@ def test_a_bad_request_is_refused_with_its_reason(body: str, expected: str) -> N
 
 @given(st.floats(TARGET.minimum, TARGET.maximum), st.none() | identifiers)
 def test_an_answer_can_be_echoed_as_it_is(value: float, model: str | None) -> None:
-    answer = prediction(value, model=model, expected_error=None if model is None else 1_830.25)
+    answer = prediction(value, model=model, expected_error=None if model is None else EXPECTED_ERROR)
 
     echoed = read(a_sample(prediction=answer)).prediction
 
@@ -557,11 +551,11 @@ def _first(**changed: Any) -> tuple[description.Field, ...]:
     ("module", "name", "value"),
     [
         (schema, "VERSION", VERSION + 1),
-        (schema, "BASELINE", 12_345.0),
-        (description, "TARGET", dataclasses.replace(TARGET, unit="s")),
+        (schema, "BASELINE", value(TARGET, 0.123)),
+        (description, "TARGET", dataclasses.replace(TARGET, unit="furlong")),
         (description, "TARGET", dataclasses.replace(TARGET, maximum=TARGET.maximum + 1)),
         (description, "FEATURES", _first(name="another")),
-        (description, "FEATURES", _first(type="number")),
+        (description, "FEATURES", _first(type="number" if FEATURES[0].type == "integer" else "integer")),
         (description, "FEATURES", _first(unit="furlong")),
         (description, "FEATURES", _first(minimum=FEATURES[0].minimum - 1)),
         (description, "FEATURES", _first(maximum=FEATURES[0].maximum + 1)),

@@ -18,7 +18,7 @@ from dwell.fleet.ledger import Ledger
 from dwell.fleet.live_error import Tally
 from dwell.fleet.planner import Planner, PlannerError
 from dwell.fleet.publisher import Publisher, PublishError
-from feature_schema import TARGET, Refusal, Sample, csv_sample_id, parse_lines, prediction
+from feature_schema import TARGET, Refusal, Sample, csv_sample_id, happened, parse_lines, prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sns import SNSClient
 
+pytestmark = pytest.mark.usefixtures("robots")
 TOPIC = "arn:aws:sns:us-east-1:000000000000:samples"
 
 
@@ -185,7 +186,7 @@ def test_predictions_are_echoed_and_live_error_is_what_the_validator_will_measur
     fleet.finish()
 
     echoed = [sample for sample in topic.samples() if sample.prediction is not None]
-    squares = sum((sample.target - 14_000.0) ** 2 for sample in echoed)
+    squares = sum((happened(sample) - 14_000.0) ** 2 for sample in echoed)
     snapshot = fleet.snapshot()
     tally = snapshot.by_world["initial", "m-1"]
     assert snapshot.model == tally.samples == len(echoed)

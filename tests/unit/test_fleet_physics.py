@@ -24,6 +24,7 @@ from feature_schema import FEATURES, TARGET
 if TYPE_CHECKING:
     from dwell.fleet.physics import Floats, Integers
 
+pytestmark = pytest.mark.usefixtures("robots")
 NAMES = [feature.name for feature in FEATURES]
 
 

@@ -17,15 +17,15 @@ from urllib3 import HTTPResponse
 
 from dwell.api import Api, NotSignableError
 from dwell.fleet.planner import Planner, PlannerError, planner_for
-from dwell.fleet.robots import Robots
-from feature_schema import baseline, parse_request, prediction
+from feature_schema import TARGET, baseline, parse_request, prediction
+from tests.made_up_sample import EXPECTED_ERROR, a_features, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com"
 CREDENTIALS = Credentials("AKIDEXAMPLE", "a-secret", "a-token")
-INSTANCES = Robots(1).take(3).instances()
+INSTANCES = [a_features() for _ in range(3)]
 
 
 def answer(request: AWSPreparedRequest) -> tuple[int, bytes]:
@@ -110,7 +110,10 @@ def test_a_single_question_has_no_list_around_it() -> None:
 
 
 def test_answers_are_counted_by_source_and_given_as_they_came() -> None:
-    given = [prediction(14_000, model="m-1", expected_error=2_000.5), prediction(1.5, model=None, expected_error=None)]
+    given = [
+        prediction(value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
+        prediction(value(TARGET, 0.25), model=None, expected_error=None),
+    ]
     planner = planner_of(FakeApi(lambda _: (200, json.dumps({"predictions": given}).encode())))
 
     assert planner.ask(INSTANCES[:2]) == given

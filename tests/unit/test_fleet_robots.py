@@ -16,8 +16,9 @@ from dwell.fleet.drift import DRIFTS, UnknownDriftError, drift_named
 from dwell.fleet.line import Kind
 from dwell.fleet.physics import World
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
-from feature_schema import Refusal, csv_sample_id, parse_features, parse_line, parse_request, prediction
+from feature_schema import Refusal, csv_sample_id, happened, parse_features, parse_line, parse_request, prediction
 
+pytestmark = pytest.mark.usefixtures("robots")
 NOW = datetime(2026, 11, 23, 6, 39, 0, 123_456, tzinfo=UTC)
 
 
@@ -39,7 +40,7 @@ def test_good_samples_are_accepted_as_json_and_as_rows(seed: int, predicted: boo
 
         assert accepted.sample_id == line.identity
         assert (accepted.prediction is not None) == predicted
-        assert (same.target, same.features) == (accepted.target, accepted.features)
+        assert (happened(same), same.features) == (happened(accepted), accepted.features)
         assert (same.sample_id, row.identity, row.kind) == (csv_sample_id("m", position), "", Kind.ROW)
 
 

@@ -42,6 +42,7 @@ from feature_schema import (
 from inference import request
 from inference.endpoint import EndpointAnswer, EndpointFailedError, failure_reason, read_answer
 from inference.prediction import predict, within_bounds
+from tests.made_up_sample import EXPECTED_ERROR, a_features, a_sample, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,14 +59,13 @@ ENDPOINT = "live-inference"
 
 
 def some_features(count: int = 1) -> list[Features]:
-    values = {feature.name: int(feature.minimum) + 1 for feature in FEATURES}
-    asked = parse_request(json.dumps({"instances": [values] * count}))
+    asked = parse_request(json.dumps({"instances": [a_features()] * count}))
     return list(asked.instances or ())
 
 
 def answer_body(predictions: Sequence[Any], **changed: Any) -> bytes:
-    answer = {"model": MODEL, "expected_error": 1830.25, "schema_hash": schema_hash(), "predictions": predictions}
-    return json.dumps(answer | changed).encode()
+    answer = {"model": MODEL, "expected_error": EXPECTED_ERROR, "schema_hash": schema_hash()}
+    return json.dumps(answer | {"predictions": predictions} | changed).encode()
 
 
 def client_error(code: str, message: str = "") -> ClientError:
@@ -100,7 +100,7 @@ def test_each_exception_means_one_reason(error: Any, reason: str) -> None:
 def test_an_answer_says_which_model_gave_it() -> None:
     answer = read_answer(answer_body([14_100.5, 9_000]), rows=2)
 
-    assert (answer.model, answer.expected_error, answer.predictions) == (MODEL, 1830.25, [14_100.5, 9_000.0])
+    assert (answer.model, answer.expected_error, answer.predictions) == (MODEL, EXPECTED_ERROR, [14_100.5, 9_000.0])
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,12 @@ def test_arbitrary_bytes_are_an_endpoint_error(body: bytes, rows: int) -> None:
 
 
 def test_a_models_answers_carry_its_name_and_expected_error() -> None:
-    answers = predict(some_features(2), lambda _: read_answer(answer_body([14_100.5, 9_000]), rows=2))
+    told = [value(TARGET, 0.25), value(TARGET, 0.75)]
+    answers = predict(some_features(2), lambda _: read_answer(answer_body(told), rows=2))
 
     assert answers.fallback_reason is None
-    by_model = {"expected_error": 1830.25, "model": MODEL, "source": "model"}
-    assert answers.answers == [{TARGET.name: 14_100.5, **by_model}, {TARGET.name: 9_000, **by_model}]
+    by_model = {"expected_error": EXPECTED_ERROR, "model": MODEL, "source": "model"}
+    assert answers.answers == [{TARGET.name: one, **by_model} for one in told]
 
 
 @pytest.mark.parametrize("reason", ["no_model", "time_out", "endpoint_error"])
@@ -190,18 +191,8 @@ def test_an_answer_is_inside_the_targets_bounds_and_a_robot_can_echo_it(value: f
 
 def echo(answer: dict[str, Any]) -> Sample:
     now = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
-    (features,) = some_features()
-    sample = {
-        "sample_id": "s",
-        "robot_id": "r",
-        "fc_id": "f",
-        "recorded_at": now.isoformat(),
-        "schema_version": 1,
-        TARGET.name: int(TARGET.minimum),
-        "features": features.model_dump(),
-        "prediction": answer,
-    }
-    return parse_line(json.dumps(sample).encode(), message_id="m", position=0, received_at=now)
+    line = json.dumps(a_sample(prediction=answer)).encode()
+    return parse_line(line, message_id="m", position=0, received_at=now)
 
 
 def test_bounds_themselves_stay() -> None:
@@ -237,7 +228,7 @@ def test_a_body_that_cannot_be_read_is_refused(body: str | None, is_base64: bool
 
 
 def test_the_largest_request_that_the_schema_allows_is_read() -> None:
-    largest = {feature.name: int(feature.maximum) for feature in FEATURES}
+    largest = {feature.name: value(feature, 1) for feature in FEATURES}
     body = json.dumps({"instances": [largest] * MAX_INSTANCES}, indent=2)
 
     for encoded, is_base64 in ((body, False), (base64.b64encode(body.encode()).decode(), True)):
@@ -294,6 +285,7 @@ def body_of(answer: dict[str, Any]) -> Any:
     return json.loads(answer["body"])
 
 
+@pytest.mark.usefixtures("robots")
 @pytest.mark.parametrize("name", ["api-predictions-one", "api-predictions-base64"])
 def test_one_prediction(
     call: Call, runtime: Runtime, event: ReadEvent, published: Callable[[], Metrics], name: str
@@ -304,7 +296,12 @@ def test_one_prediction(
     assert features is not None
     assert runtime.asked == [feature_row(features)]
     assert answer["statusCode"] == 200
-    assert body_of(answer) == {TARGET.name: 1_000.5, "expected_error": 1830.25, "model": MODEL, "source": "model"}
+    assert body_of(answer) == {
+        TARGET.name: 1_000.5,
+        "expected_error": EXPECTED_ERROR,
+        "model": MODEL,
+        "source": "model",
+    }
     assert published() == {
         (frozenset(), "Predictions"): 1,
         (frozenset(), "Fallbacks"): 0,
@@ -312,6 +309,7 @@ def test_one_prediction(
     }
 
 
+@pytest.mark.usefixtures("robots")
 def test_many_predictions_come_in_the_order_of_the_instances(
     call: Call, runtime: Runtime, published: Callable[[], Metrics]
 ) -> None:
@@ -322,6 +320,7 @@ def test_many_predictions_come_in_the_order_of_the_instances(
     assert published()[frozenset(), "Predictions"] == 3
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_workshops_interface_answers_with_a_plain_number(call: Call, runtime: Runtime, event: ReadEvent) -> None:
     answer = call("api-liveinference")
 
@@ -362,6 +361,7 @@ def test_a_good_request_is_answered_whatever_the_endpoint_does(
     }
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_workshops_interface_falls_back_too(call: Call, runtime: Runtime, event: ReadEvent) -> None:
     runtime.answer = client_error("ValidationError")
 
@@ -371,10 +371,11 @@ def test_the_workshops_interface_falls_back_too(call: Call, runtime: Runtime, ev
     assert (answer["statusCode"], float(answer["body"])) == (200, baseline(features))
 
 
+@pytest.mark.usefixtures("robots")
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("api-predictions-bad", (f"out_of_range:{FEATURES[10].name}", FEATURES[10].name)),
+        ("api-predictions-bad", (f"out_of_range:{FEATURES[-2].name}", FEATURES[-2].name)),
         ("api-liveinference-bad", ("malformed", None)),
         ("api-liveinference-no-features", ("missing:features", "features")),
     ],
@@ -411,6 +412,7 @@ def test_what_is_no_route_is_not_found(call: Call, event: ReadEvent, method: str
     assert call("api-predictions-one", rawPath=path, requestContext=context)["statusCode"] == 404
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_endpoint_is_asked_as_sagemaker_expects(inference: ModuleType, event: ReadEvent, context: Context) -> None:
     sent = event("api-liveinference")
     expected = {

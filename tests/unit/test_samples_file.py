@@ -15,15 +15,16 @@ import pytest
 from dwell.operations.check import inspect
 from dwell.operations.sample_line import Origin, line
 from dwell.operations.samples_file import SamplesFileError, records
-from feature_schema import FEATURES, TARGET, VERSION, Sample, parse_line, prediction, row
+from feature_schema import FEATURES, TARGET, VERSION, Sample, happened, parse_line, prediction, row
+from tests.made_up_sample import value
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 NAMES = [TARGET.name, *(feature.name for feature in FEATURES)]
 ORIGIN = Origin("digest", 10, NOW)
 
 
-def values(number: int = 0) -> list[int]:
-    return [int(TARGET.minimum) + number, *(int(feature.minimum) for feature in FEATURES)]
+def values(number: int = 0) -> list[int | float]:
+    return [value(TARGET, 0) + number, *(value(feature, 0) for feature in FEATURES)]
 
 
 def row_text(number: int = 0) -> str:
@@ -49,7 +50,7 @@ def read(path: Path, content: str | bytes) -> list[Sample]:
 
 def test_workshop_rows_are_read_by_position(tmp_path: Path) -> None:
     samples = read(tmp_path / "rows.csv", f"{row_text(1)}\n\n{row_text(2)}\r\n{row_text(3)}")
-    assert [sample.target for sample in samples] == [TARGET.minimum + number for number in (1, 2, 3)]
+    assert [happened(sample) for sample in samples] == [TARGET.minimum + number for number in (1, 2, 3)]
     assert [sample.fc_id for sample in samples] == ["unknown"] * 3
     # the order of the file is the order of time
     assert [sample.recorded_at for sample in samples] == [NOW - timedelta(milliseconds=left) for left in (9, 8, 7)]
@@ -61,7 +62,7 @@ def test_columns_are_found_by_name(tmp_path: Path, byte_order_mark: bytes) -> No
     header = ",".join([*reversed(NAMES), "sample_id", " fc_id ", "recorded_at"])
     cells = ",".join([*map(str, reversed(values(7))), "own-id", "", "2026-11-22 06:39:00+00:00"])
     (sample,) = read(tmp_path / "named.csv", byte_order_mark + f"{header}\n{cells}\n".encode())
-    assert (sample.sample_id, sample.fc_id, sample.target) == ("own-id", "unknown", TARGET.minimum + 7)
+    assert (sample.sample_id, sample.fc_id, happened(sample)) == ("own-id", "unknown", TARGET.minimum + 7)
     assert sample.recorded_at == datetime(2026, 11, 22, 6, 39, tzinfo=UTC)
 
 
@@ -74,9 +75,9 @@ def test_stored_rows_are_read_with_all_that_they_say(tmp_path: Path) -> None:
 
 def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
     # as pandas writes a column in which a value was missing once
-    cells = ",".join(f"{value}.0" for value in values(7))
+    cells = ",".join(str(float(one)) for one in values(7))
     (sample,) = read(tmp_path / "floats.csv", f"{cells}\n")
-    assert sample.target == TARGET.minimum + 7
+    assert happened(sample) == TARGET.minimum + 7
 
 
 def test_json_samples_stay_as_they_are(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_json_samples_get_what_they_do_not_say(tmp_path: Path) -> None:
 def test_flat_json_is_read_by_name(tmp_path: Path) -> None:
     flat = dict(zip(NAMES, values(3), strict=True)) | {"fc_id": "fc-9"}
     (sample,) = read(tmp_path / "flat.jsonl", json.dumps(flat))
-    assert (sample.target, sample.fc_id) == (TARGET.minimum + 3, "fc-9")
+    assert (happened(sample), sample.fc_id) == (TARGET.minimum + 3, "fc-9")
 
 
 @pytest.mark.parametrize("recorded_at", [datetime(2026, 11, 22, 6, 39), datetime(2026, 11, 22, 6, 39, tzinfo=UTC)])  # noqa: DTZ001 (a column without a zone)
@@ -106,7 +107,7 @@ def test_parquet_is_read_by_name(tmp_path: Path, recorded_at: datetime) -> None:
     table = [dict(zip(NAMES, map(float, values(number)), strict=True)) for number in range(3)]
     pq.write_table(pa.Table.from_pylist([one | {"recorded_at": recorded_at} for one in table]), path)
     samples = read(path, path.read_bytes())
-    assert [sample.target for sample in samples] == [TARGET.minimum + number for number in range(3)]
+    assert [happened(sample) for sample in samples] == [TARGET.minimum + number for number in range(3)]
     assert samples[0].recorded_at == datetime(2026, 11, 22, 6, 39, tzinfo=UTC)
 
 
@@ -127,7 +128,7 @@ def test_ids_follow_from_content_and_place() -> None:
     [
         (b"a,b,c\n1,2,3\n", f"line 1: neither a row nor a header .* missing: {TARGET.name}"),
         (f"{','.join([*NAMES, NAMES[0]])}\n".encode(), f"line 1: the header names a column twice: {TARGET.name}"),
-        (f"{','.join(NAMES)}\n\n1,2,3\n".encode(), f"line 3: 3 cells, and the header has {len(NAMES)}"),
+        (f"{','.join(NAMES)}\n\n1\n".encode(), f"line 3: 1 cells, and the header has {len(NAMES)}"),
         (f"{row_text()}\n\xff\n".encode("latin-1"), "line 2: not UTF-8"),
         (f'{row_text()}\n"{row_text()}\n'.encode(), "line 2: unexpected end of data"),
         (gzip.compress(row_text().encode())[:-9], "damaged gzip"),
@@ -148,7 +149,12 @@ def test_parquet_of_another_schema_is_told(tmp_path: Path) -> None:
 
 def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
     header = ",".join([*NAMES, "colour"])
-    rows = [[*values(), "red"], ["-1", *values()[1:], "red"], ["", *values()[1:], "blue"], ["x", *values()[1:], ""]]
+    rows = [
+        [*values(), "red"],
+        [TARGET.minimum - 1, *values()[1:], "red"],
+        ["", *values()[1:], "blue"],
+        ["x", *values()[1:], ""],
+    ]
     path = tmp_path / "rows.csv"
     path.write_text("\n".join([header, *(",".join(map(str, cells)) for cells in rows)]))
     seen: list[int] = []
@@ -164,7 +170,7 @@ def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("1,2,3", "malformed"),
+        ("1", "malformed"),
         ('{"sample_id": ', "malformed"),
         (json.dumps(a_sample())[:-1] + ', "fc_id": "again"}', "duplicate_key"),
         (json.dumps(a_sample(colour="red")), "unexpected_field"),

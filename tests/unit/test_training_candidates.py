@@ -98,7 +98,7 @@ def test_a_hyperparameter_that_means_nothing_is_refused(given: dict[str, Any]) -
 def test_an_algorithm_comes_near_the_noise_floor(algorithm: Algorithm) -> None:
     allowed = {"xgboost": 1.10, "linear": 1.04, "k-nearest-neighbours": 1.35}[algorithm.name]
     without_model = ((baseline(ROWS.features) - ROWS.target)[TRAIN:] ** 2).mean() ** 0.5
-    assert FLOOR < error(fitted(algorithm)) < allowed * FLOOR < without_model
+    assert 0.99 * FLOOR < error(fitted(algorithm)) < allowed * FLOOR < without_model
 
 
 @every_algorithm
@@ -142,8 +142,9 @@ def test_one_row_and_many_give_the_same_answer(algorithm: Algorithm) -> None:
 def test_far_beyond_what_was_seen_the_answer_stays_in_the_range_of_what_was_seen(algorithm: Algorithm) -> None:
     model = fitted(algorithm, rows=1_000)
     answers = model.predict(np.vstack([ROWS.features[:5] * 1_000, ROWS.features[:5] * -1_000]))
-    assert (answers > 0).all()
-    assert (answers <= 1.5 * ROWS.target[:1_000].max()).all()
+    least, most = ROWS.target[:1_000].min(), ROWS.target[:1_000].max()
+    assert (answers > least - 0.5 * abs(least)).all()
+    assert (answers < most + 0.5 * abs(most)).all()
 
 
 @every_algorithm
@@ -157,6 +158,21 @@ def test_constant_features_and_targets_that_are_not_positive_are_learnt_from_too
     # then most of the spread is explained
     rest = model.predict(features[1_500:]) - target[1_500:]
     assert rest.std() < 0.4 * target.std()
+
+
+@every_algorithm
+def test_many_features_take_no_more_memory_than_there_is(algorithm: Algorithm, tmp_path: Path) -> None:
+    # given a schema of 150 features, of which three matter; all products of two would fill 16 GB
+    random = np.random.default_rng(1)
+    features = random.uniform(-1, 1, size=(1_500, 150))
+    target = 100 + features[:, :3] @ np.array([30.0, 20.0, 10.0]) + random.normal(size=1_500)
+    # when
+    model, _ = algorithm.load_module().fit(features[:1_000], target[:1_000], **algorithm.hyperparameters)
+    model.save(tmp_path)
+    # then it learns something, and is small
+    rest = model.predict(features[1_000:]) - target[1_000:]
+    assert rest.std() < 0.9 * target.std()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2_000_000
 
 
 @every_algorithm
@@ -188,10 +204,11 @@ def test_few_rows_get_one_thread_and_many_no_more_than_there_are_processors(monk
     assert [threads(rows) for rows in (0, ROWS_PER_THREAD, 2 * ROWS_PER_THREAD, 10**7)] == [1, 1, 2, 4]
 
 
-def test_a_metric_is_read_off_its_line_and_off_no_other() -> None:
+@pytest.mark.parametrize("value", [1830.25, 1278.0, 0.0, 0.012_345, 3.25e-7, 4.5e12])
+def test_a_metric_is_read_off_its_line_and_off_no_other(value: float) -> None:
     # given every line that a job prints, and what the framework prints of hyperparameters
     definitions = metric_definitions(NAMES)
-    lines = [metric_line(definition["Name"], 1830.25) for definition in definitions]
+    lines = [metric_line(definition["Name"], value) for definition in definitions]
     noise = '{"xgboost:rmse": 5, "xgboost.eta": "0.1"} train --xgboost.eta 0.1 xgboost:rmse=12.0 INFO best: xgboost'
     # then each expression finds its own line and nothing else
     for definition, line in zip(definitions, lines, strict=True):
@@ -199,7 +216,7 @@ def test_a_metric_is_read_off_its_line_and_off_no_other() -> None:
         assert found == [line]
         match = re.search(definition["Regex"], line)
         assert match is not None
-        assert float(match[1]) == 1830.25
+        assert float(match[1]) == value
     assert len(definitions) <= 40, "SageMaker's limit"
     assert {definition["Name"] for definition in definitions} >= {rmse_of(name) for name in (*NAMES, "champion")}
 

@@ -94,7 +94,7 @@ def test_a_client_that_does_not_choose_gets_json(model_dir: Path, accept: str | 
 @pytest.mark.parametrize(
     ("request_", "status", "reason"),
     [
-        (("1,2\n", CSV, JSON), 400, "wrong_width"),
+        ((",".join(["1"] * (WIDTH - 1)) + "\n", CSV, JSON), 400, "wrong_width"),
         ((BODY + ",".join(["1"] * (WIDTH + 1)), CSV, JSON), 400, "wrong_width"),
         ((BODY + "\n" + BODY, CSV, JSON), 400, "malformed"),
         (("a,b,c\n", CSV, JSON), 400, "malformed"),

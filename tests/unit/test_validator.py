@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_schema import FEATURES, ROW, TARGET, Refusal, csv_sample_id, parse_lines
+from tests.made_up_sample import a_row, value
 from validator import meter, quarantine, transform
 from validator.meter import MODELS_PER_BATCH, MODELS_PER_ENVIRONMENT, LiveError, Readings
 from validator.transform import RefusedLine
@@ -42,8 +43,14 @@ def rows(answer: dict[str, str]) -> list[dict[str, str]]:
     return [dict(zip(ROW, line.split(","), strict=True)) for line in text.splitlines()]
 
 
-def workshop_row(target: int = 14_350) -> bytes:
-    return ",".join(str(int(value)) for value in (target, *(feature.minimum for feature in FEATURES))).encode()
+def workshop_row() -> bytes:
+    return a_row().encode()
+
+
+def shortest_row() -> bytes:
+    """A row of few characters, filled up with blanks to the length from which a buffer is promised to fit."""
+    promised = 26 if all(field.type == "integer" for field in (TARGET, *FEATURES)) else 34
+    return ",".join(f"{value(field, 0):g}" for field in (TARGET, *FEATURES)).ljust(promised - 1).encode()
 
 
 def firehose(*messages: bytes) -> dict[str, Any]:
@@ -86,6 +93,7 @@ def test_every_record_is_answered_in_order_and_every_line_accounted_for(event: R
     assert len(batch.samples) == sum(len(rows(answer)) for answer in batch.answers if answer["result"] == "Ok")
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_message_that_sns_delivered_becomes_rows_with_what_the_robots_echoed(event: ReadEvent) -> None:
     message = event("sns-packed")["Records"][0]["Sns"]["Message"]
 
@@ -97,6 +105,7 @@ def test_the_message_that_sns_delivered_becomes_rows_with_what_the_robots_echoed
     assert [cells["model"] for cells in rows(answer)] == ["xgboost-20261122T181500Z"] * 2 + ["", ""]
 
 
+@pytest.mark.usefixtures("robots")
 def test_workshop_rows_get_ids_from_their_message_and_the_time_of_arrival(event: ReadEvent) -> None:
     single, packed = transform.transform(event("firehose-workshop-rows")).answers
 
@@ -117,6 +126,7 @@ def test_a_record_put_directly_is_known_by_its_own_id(event: ReadEvent) -> None:
     assert [(line.message_id, line.position) for line in batch.refused] == [(record_id, 1)]
 
 
+@pytest.mark.usefixtures("robots")
 def test_broken_lines_are_refused_with_reason_and_place_and_the_good_one_beside_them_is_kept(event: ReadEvent) -> None:
     batch = transform.transform(event("firehose-broken"))
 
@@ -153,7 +163,7 @@ def test_any_batch_is_answered_and_accounted_for(messages: list[bytes]) -> None:
 
 def test_records_whose_rows_do_not_fit_into_the_answer_are_left_whole_and_uncounted() -> None:
     # 3 MB of bare rows, the largest buffer that Firehose has, grow to more than an answer may weigh.
-    message = b"\n".join([workshop_row()] * 9_000 + [b"broken"])
+    message = b"\n".join([shortest_row()] * 9_000 + [b"broken"])
     sent = firehose(*[message] * 12)
 
     batch = transform.transform(sent)
@@ -167,8 +177,8 @@ def test_records_whose_rows_do_not_fit_into_the_answer_are_left_whole_and_uncoun
 
 
 def test_a_buffer_of_one_megabyte_always_fits() -> None:
-    shortest = len(workshop_row(1)) + 1
-    message = b"\n".join([workshop_row(1)] * (250_000 // shortest))
+    shortest = shortest_row()
+    message = b"\n".join([shortest] * (250_000 // (len(shortest) + 1)))
 
     batch = transform.transform(firehose(*[message] * 4))
 
@@ -233,6 +243,7 @@ def samples_of(event: dict[str, Any]) -> list[Any]:
     return transform.transform(event).samples
 
 
+@pytest.mark.usefixtures("robots")
 def test_only_echoes_of_a_model_count_as_predicted(event: ReadEvent) -> None:
     readings = meter.read(samples_of(event("firehose-packed")), [])
 
@@ -244,6 +255,7 @@ def test_only_echoes_of_a_model_count_as_predicted(event: ReadEvent) -> None:
     )
 
 
+@pytest.mark.usefixtures("robots")
 @pytest.mark.parametrize("changed", [{"model": None}, {"expected_error": None}, {"source": "fallback"}], ids=str)
 def test_an_echo_that_does_not_say_who_or_how_well_is_no_measurement(event: ReadEvent, changed: dict[str, Any]) -> None:
     sample = json.loads(event("sns-single")["Records"][0]["Sns"]["Message"])
@@ -312,6 +324,7 @@ def bucket(validator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     return bucket
 
 
+@pytest.mark.usefixtures("robots")
 def test_a_clean_batch_is_answered_without_a_quarantine(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, published: Callable[[], Metrics]
 ) -> None:
@@ -332,6 +345,7 @@ def test_a_clean_batch_is_answered_without_a_quarantine(
     )
 
 
+@pytest.mark.usefixtures("robots")
 def test_refused_lines_are_stored_and_counted_by_reason(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, published: Callable[[], Metrics]
 ) -> None:
@@ -349,6 +363,7 @@ def test_refused_lines_are_stored_and_counted_by_reason(
     assert by_reason == {reason: reasons.count(reason) for reason in reasons}
 
 
+@pytest.mark.usefixtures("robots")
 def test_a_batch_that_comes_again_doubles_nothing_in_the_quarantine(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context
 ) -> None:
@@ -359,6 +374,7 @@ def test_a_batch_that_comes_again_doubles_nothing_in_the_quarantine(
     assert len(bucket.objects) == 1
 
 
+@pytest.mark.usefixtures("robots")
 def test_when_the_quarantine_cannot_be_written_the_batch_fails_and_counts_nothing(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, published: Callable[[], Metrics]
 ) -> None:
@@ -370,6 +386,7 @@ def test_when_the_quarantine_cannot_be_written_the_batch_fails_and_counts_nothin
     assert published() == {}
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_quarantine_is_written_as_s3_expects(validator: ModuleType, event: ReadEvent, context: Context) -> None:
     key, body = quarantine.document(transform.transform(event("firehose-broken")).refused)
     expected = {"Bucket": "data", "Key": key, "Body": body, "ContentType": "application/x-ndjson"}
@@ -381,6 +398,7 @@ def test_the_quarantine_is_written_as_s3_expects(validator: ModuleType, event: R
         stubber.assert_no_pending_responses()
 
 
+@pytest.mark.usefixtures("robots")
 def test_one_batch_logs_one_metric_line_and_one_more_for_each_model_and_reason(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -392,6 +410,7 @@ def test_one_batch_logs_one_metric_line_and_one_more_for_each_model_and_reason(
     assert len(metrics) == 1 + 1 + len(reasons)
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_function_remembers_which_models_it_has_published(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, published: Callable[[], Metrics]
 ) -> None:
@@ -406,6 +425,7 @@ def test_the_function_remembers_which_models_it_has_published(
     assert counted[frozenset(), "PredictedSamples"] == MODELS_PER_ENVIRONMENT + 10
 
 
+@pytest.mark.usefixtures("robots")
 def test_the_log_has_counts_and_no_payload(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

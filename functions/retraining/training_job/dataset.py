@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = "dataset.json"
 
@@ -36,6 +39,7 @@ class Description:
     round: str
     stamp: str
     schema_hash: str
+    schema_version: int
     target: str
     features: tuple[str, ...]
     baseline: str | float
@@ -56,6 +60,7 @@ def read_description(folder: Path) -> Description:
             round=told["round"],
             stamp=told["stamp"],
             schema_hash=schema["hash"],
+            schema_version=int(schema["version"]),
             target=schema["target"]["name"],
             features=tuple(feature["name"] for feature in schema["features"]),
             baseline=schema["baseline"],
@@ -155,7 +160,7 @@ def _read_objects(folder: Path, description: Description) -> bytes:
             f"{len(paths)} objects of {size} bytes were delivered; {DESCRIPTION} names {description.objects} of"
             f" {description.size} bytes"
         )
-    texts = []
+    texts, others = [], 0
     for path in paths:
         try:
             text = gzip.decompress(path.read_bytes())
@@ -163,12 +168,27 @@ def _read_objects(folder: Path, description: Description) -> bytes:
             raise DatasetError(f"{path.name} is damaged: {error}") from error
         if text and not text.endswith(b"\n"):
             text += b"\n"
-        # No cell of a row holds a comma or a newline. A row of another schema would shift every column after it.
-        lines, cells = text.count(b"\n"), len(description.row)
-        if text.count(b",") != lines * (cells - 1):
+        lines = text.count(b"\n")
+        text = _of_version(text, lines, description.schema_version)
+        kept, cells = text.count(b"\n"), len(description.row)
+        # No cell of a row holds a comma or a newline. A missing one would shift every column after it.
+        if text.count(b",") != kept * (cells - 1):
             raise DatasetError(f"{path.name} holds rows that have not {cells} cells")
         texts.append(text)
+        others += lines - kept
+    if others:
+        log.info("%d rows of another version of the schema were left out", others)
+        if not any(texts):
+            raise DatasetError(f"none of {others} rows is of the schema's version {description.schema_version}")
     return b"".join(texts)
+
+
+def _of_version(text: bytes, lines: int, version: int) -> bytes:
+    """The rows that were validated under this version of the schema: those of another mean something else."""
+    end = f",{version}\n".encode()
+    if text.count(end) == lines:
+        return text
+    return b"".join(line for line in text.splitlines(keepends=True) if line.endswith(end))
 
 
 def _parse(text: bytes, description: Description) -> pd.DataFrame:
@@ -184,6 +204,7 @@ def _parse(text: bytes, description: Description) -> pd.DataFrame:
             usecols=[*numbers, "sample_id", "recorded_at"],
             dtype={**dict.fromkeys(numbers, np.float64), "sample_id": str, "recorded_at": str},
             keep_default_na=False,
+            float_precision="round_trip",  # exactly the numbers that an answer is asked for with
         )
     except ValueError as error:
         raise DatasetError(f"a row is not as the validator writes it: {error}") from error

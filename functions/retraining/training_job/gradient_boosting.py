@@ -47,8 +47,8 @@ def fit(
 ) -> tuple[BoostedTrees, Hyperparameters]:
     """Choose depth and rounds on the newest part of the rows, then learn from all of them.
 
-    Durations are positive and skewed to the right, and what makes them long multiplies. The gamma objective says just
-    that and still predicts the mean, which is what squared error asks for; a logarithm would predict the median.
+    What is always positive is mostly skewed to the right, and what makes it large multiplies. The gamma objective says
+    just that and still predicts the mean, which is what squared error asks for; a logarithm would predict the median.
     """
     older = holdout.newest(len(target))
     parameters = {

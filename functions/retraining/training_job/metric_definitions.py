@@ -27,7 +27,7 @@ def rows_of(part: str) -> str:
 
 def metric_line(name: str, value: float) -> str:
     """The line of output that tells a metric."""
-    return f"metric {name}={value:.6f}"
+    return f"metric {name}={value:.9g}"
 
 
 def metric_definitions(candidates: Iterable[str]) -> list[dict[str, str]]:
@@ -36,4 +36,4 @@ def metric_definitions(candidates: Iterable[str]) -> list[dict[str, str]]:
     The framework's own log repeats every hyperparameter, so a line is only a metric behind the word ``metric``.
     """
     names = [rmse_of(who) for who in (*candidates, "baseline", "champion", "winner")] + [rows_of(part) for part in ROWS]
-    return [{"Name": name, "Regex": rf"metric {name}=([0-9]+\.[0-9]+)"} for name in names]
+    return [{"Name": name, "Regex": rf"metric {name}=([0-9]+[.]?[0-9]*(?:e[+-][0-9]+)?)"} for name in names]

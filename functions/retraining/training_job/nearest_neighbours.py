@@ -1,4 +1,4 @@
-"""K nearest neighbours: the weighted mean of the most similar interactions that were seen."""
+"""K nearest neighbours: the weighted mean of the most similar rows that were seen."""
 
 from __future__ import annotations
 

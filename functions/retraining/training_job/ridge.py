@@ -1,4 +1,4 @@
-"""Linear regression with a ridge penalty, on standardised features, their logarithms and all products of two."""
+"""Linear regression with a ridge penalty, on standardised features, their logarithms and the products of two."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from candidates import Hyperparameters
 
 FILE = "ridge.npz"
-ROWS_AT_ONCE = 20_000
-"""Some hundred terms a row: so many rows fit into 60 MB, whatever the dataset's size."""
+NUMBERS_AT_ONCE = 6_500_000
+"""Terms that are in memory at a time (50 MB), whatever the dataset's size: 20,000 rows of twelve features."""
+WIDEST_PRODUCTS = 40
+"""Features up to which their products are terms too: 3,321 terms, and normal equations of 90 MB. They grow with the
+fourth power of the features; a hundred features would take more than a training instance has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,15 @@ class Terms:
         numbers would leave the earth.
         """
         standardised = (_with_logarithms(features, self.lowest, self.highest) - self.centre) / self.scale
+        alone = np.hstack([np.ones((len(features), 1)), standardised])
+        if features.shape[1] > WIDEST_PRODUCTS:
+            return alone
         left, right = np.triu_indices(standardised.shape[1])
-        return np.hstack([np.ones((len(features), 1)), standardised, standardised[:, left] * standardised[:, right]])
+        return np.hstack([alone, standardised[:, left] * standardised[:, right]])
+
+    def width(self) -> int:
+        """How many terms a row has."""
+        return len(self.of(self.lowest[None, :])[0])
 
 
 def _with_logarithms(
@@ -73,7 +83,7 @@ class RidgeRegression:
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """See ``candidates.Model``."""
-        answers = [self._clipped(self.terms.of(rows) @ self.weights) for rows in _chunks(features)]
+        answers = [self._clipped(self.terms.of(rows) @ self.weights) for rows in _chunks(features, len(self.weights))]
         return np.concatenate(answers) if answers else np.empty(0)
 
     def _clipped(self, linear: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,9 +96,11 @@ class RidgeRegression:
         np.savez(folder / FILE, weights=self.weights, scalars=scalars, **terms)
 
 
-def _chunks(rows: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[start : start + ROWS_AT_ONCE]
+def _chunks(rows: NDArray[np.float64], terms: int) -> Iterator[NDArray[np.float64]]:
+    """Rows (first axis) in parts that fit into memory when each has so many terms."""
+    at_once = max(1, NUMBERS_AT_ONCE // terms)
+    for start in range(0, len(rows), at_once):
+        yield rows[start : start + at_once]
 
 
 def _unlinked(linear: NDArray[np.float64], logarithmic: bool, most: float) -> NDArray[np.float64]:
@@ -101,7 +113,8 @@ def _moments(
     """The normal equations' two sides, (terms, terms) and (terms,), summed so that no table of all terms is needed."""
     left: NDArray[np.float64] | float = 0.0
     right: NDArray[np.float64] | float = 0.0
-    for rows, values in zip(_chunks(features), _chunks(linked), strict=True):
+    width = terms.width()
+    for rows, values in zip(_chunks(features, width), _chunks(linked, width), strict=True):
         of_rows = terms.of(rows)
         left = left + of_rows.T @ of_rows
         right = right + of_rows.T @ values
@@ -136,7 +149,7 @@ def fit(
 
     newest_target = target[older:]
     tried = np.array([_solve(old, one) for one in alpha])
-    linear = np.concatenate([terms.of(rows) @ tried.T for rows in _chunks(features[older:])])
+    linear = np.concatenate([terms.of(rows) @ tried.T for rows in _chunks(features[older:], terms.width())])
     best = (np.inf, alpha[0])
     for position, one in enumerate(alpha):
         predicted = _unlinked(linear[:, position], logarithmic, most)

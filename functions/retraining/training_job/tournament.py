@@ -106,7 +106,7 @@ def _baseline(description: Description, test: Rows) -> NDArray[np.float64]:
 
 def _predict(model: Model, test: Rows) -> NDArray[np.float64]:
     predicted = model.predict(test.features)
-    # What single precision cannot hold is no duration of anything, and its square's square would be infinite.
+    # What single precision cannot hold is no measure of anything, and its square's square would be infinite.
     usable = np.abs(predicted) <= np.finfo(np.float32).max
     wrong = len(test) if predicted.shape != test.target.shape else int((~usable).sum())
     if wrong:

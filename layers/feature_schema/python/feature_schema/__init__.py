@@ -14,6 +14,7 @@ from feature_schema.sample import (
     Sample,
     baseline,
     feature_row,
+    happened,
     predicted,
     prediction,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "csv_sample_id",
     "describe",
     "feature_row",
+    "happened",
     "parse_features",
     "parse_line",
     "parse_lines",

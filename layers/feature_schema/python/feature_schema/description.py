@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import schema
+from feature_schema import rules, schema
 from feature_schema.schema import Features, Target, Unit
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ PROVENANCE = (
     "predicted",
     "expected_error",
     "model",
+    "schema_version",
 )
-"""The columns of a stored row that follow target and features: who, when, and the prediction that was echoed."""
+"""The columns of a stored row that follow target and features: who, when, the prediction that was echoed, and the
+schema's version, by which a dataset tells rows of an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,16 @@ def _bound(field: FieldInfo, name: str, attribute: str) -> float:
     for constraint in field.metadata:
         if hasattr(constraint, attribute):
             return float(getattr(constraint, attribute))
-    raise TypeError(f"the schema gives no bound '{attribute}' for {name}")
+    raise rules.UnsoundSchemaError(f"the schema gives no bound '{attribute}' for {name}")
 
 
 def _fields(model: type[BaseModel]) -> tuple[Field, ...]:
+    rules.check_contract(model)
     described = []
     for name, field in model.model_fields.items():
         units = [unit.symbol for unit in field.metadata if isinstance(unit, Unit)]
         if len(units) != 1 or not field.description:
-            raise TypeError(f"the schema must give {name} one unit and a meaning")
+            raise rules.UnsoundSchemaError(f"the schema must give {name} one unit and a meaning")
         described.append(
             Field(
                 name=name,
@@ -68,14 +71,14 @@ def _fields(model: type[BaseModel]) -> tuple[Field, ...]:
 FEATURES: tuple[Field, ...] = _fields(Features)
 """The features, in the order of a row."""
 
-(TARGET,) = _fields(Target)
+(TARGET,) = rules.only_one(_fields(Target))
 """The target. A schema has exactly one."""
 
 ROW: tuple[str, ...] = (TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE)
 """The columns of a stored row: target first, features in order (the workshop's file format), then provenance."""
 
-if isinstance(schema.BASELINE, str) and schema.BASELINE not in Features.model_fields:
-    raise TypeError(f"the schema's BASELINE names no feature: {schema.BASELINE}")
+rules.check_fields(TARGET, FEATURES, taken={*PROVENANCE, "features", "prediction", "source"})
+rules.check_baseline(schema.BASELINE, TARGET, FEATURES)
 
 
 @cache

@@ -20,15 +20,15 @@ from feature_schema.refusal import Refusal, refusal
 from feature_schema.sample import PredictionRequest, Sample, predicted
 from feature_schema.schema import Features, Target
 
-MAX_LINE_BYTES = 16_384
-"""A sample is about 400 bytes; what is far longer is no sample."""
+MAX_LINE_BYTES = 4_096 + 1_024 * len(FEATURES)
+"""A sample takes about 200 bytes and 20 for each feature; what is far longer is no sample."""
 
-MAX_LINES = 40_000
-"""Lines in one message. The shortest sample, a workshop row, takes 28 bytes, so a record of the stream (1 MiB) holds
-fewer; a message of a million newlines is no reason to run out of memory."""
+MAX_LINES = 1_048_576 // (2 * (1 + len(FEATURES)))
+"""Lines in one message: what a record of the stream (1 MiB) holds of rows in which every number has one digit. A
+message of a million newlines is no reason to run out of memory."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far a robot's clock may be ahead of the stream's."""
+"""How far a sender's clock may be ahead of the stream's."""
 
 UNKNOWN_SENDER = "unknown"
 """``robot_id`` and ``fc_id`` of a workshop row, which names neither."""
@@ -177,4 +177,5 @@ def row(sample: Sample) -> str:
         cells += ["", "", ""]
     else:
         cells += [predicted(answer), answer.expected_error or "", answer.model or ""]
+    cells.append(sample.schema_version)
     return ",".join(str(cell) for cell in cells)

@@ -24,7 +24,8 @@ ExpectedError = Annotated[FiniteNumber, Field(gt=0, le=TARGET.maximum - TARGET.m
 """How far off a model expects to be: a root mean square, in the target's unit."""
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""No robot recorded anything before; an older time is a clock that was never set."""
+"""Nobody sent samples before; an older time is a clock that was never set. The time of what a sample is *about*, if it
+is another, is a feature."""
 
 _CONTRACT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -50,7 +51,7 @@ _PREDICTED: dict[str, Any] = {  # inside the target's bounds: one absurd echo mu
 Prediction = create_model(
     "Prediction",
     __base__=PredictionProvenance,
-    __doc__="The answer to a planner, and what a robot echoes inside the sample of the same interaction.",
+    __doc__="The answer to a planner, and what is echoed inside the sample of the same interaction.",
     **_PREDICTED,
 )
 
@@ -68,11 +69,6 @@ class Sample(Target):
     schema_version: Annotated[int, Field(ge=schema.VERSION, le=schema.VERSION)]  # a Literal would take `true` for 1
     features: Features
     prediction: Prediction | None = None
-
-    @property
-    def target(self) -> float:
-        """The target's value, in its unit."""
-        return float(getattr(self, TARGET.name))
 
 
 class PredictionRequest(BaseModel):
@@ -101,11 +97,16 @@ def predicted(answer: PredictionProvenance) -> float:
     return float(getattr(answer, TARGET.name))
 
 
+def happened(sample: Sample) -> float:
+    """The target's value in a sample, in its unit. No attribute: the target may have any name."""
+    return float(getattr(sample, TARGET.name))
+
+
 def baseline(features: Features) -> float:
     """The answer without a model, in the target's unit."""
     if isinstance(schema.BASELINE, str):
         return float(getattr(features, schema.BASELINE))
-    return schema.BASELINE
+    return float(schema.BASELINE)
 
 
 def feature_row(features: Features) -> str:

@@ -1,0 +1,113 @@
+"""A schema that cannot work is refused with a sentence when it is imported."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from feature_schema import BASELINE, FEATURES, PROVENANCE, TARGET
+from feature_schema.rules import UnsoundSchemaError, check_baseline, check_fields
+
+PACKAGE = Path(__file__).parents[2] / "layers/feature_schema/python/feature_schema"
+FIRST, *OTHERS = FEATURES
+
+SCHEMA = """
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION = 1
+
+@dataclass(frozen=True)
+class Unit:
+    symbol: str
+
+class Features(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    floor_area: Annotated[float, Unit("m2"), Field(ge=1, le=1_000, description="how large it is")]
+
+class Target(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    target: Annotated[float, Unit("EUR"), Field(ge=-5, le=5, description="what is predicted")]
+
+BASELINE = 0
+"""
+ANOTHER = 'other: Annotated[int, Unit("x"), Field(ge=0, le=1, description="x")]'
+
+
+def imported(folder: Path, schema: str) -> subprocess.CompletedProcess[str]:
+    """What comes of a schema file in a package of its own."""
+    package = folder / "feature_schema"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "schema.py").write_text(schema)
+    program = "import feature_schema as f; print(*f.ROW[:2], f.baseline(f.Features(floor_area=2)))"
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_another_schema_takes_the_place_of_ours(tmp_path: Path) -> None:
+    assert imported(tmp_path, SCHEMA).stdout == "target floor_area 0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("floor_area: Annotated[float", "floor_area: Annotated[str", "floor_area the type int or float"),
+        ("floor_area: Annotated[float", "floor_area: Annotated[bool", "floor_area the type int or float"),
+        ("floor_area: Annotated[float", "floor_area: Annotated[float | None", "floor_area the type int or float"),
+        ('Unit("m2"), ', "", "floor_area one unit and a meaning"),
+        (', description="how large it is"', "", "floor_area one unit and a meaning"),
+        ("ge=1, ", "", "no bound 'ge' for floor_area"),
+        ("le=1_000", "lt=1_000", "no bound 'le' for floor_area"),
+        ("strict=True", "strict=False", "must be strict"),
+        ('extra="forbid", ', "", "must be strict, and forbid"),
+        ("BASELINE = 0", 'BASELINE = "floor"', "BASELINE names no feature: floor"),
+        ("BASELINE = 0", "BASELINE = 6", "BASELINE 6 is not within the bounds of target"),
+        ("    target: ", f"    {ANOTHER}\n    target: ", "one target, not 2"),
+        ("    floor_area: ", "    sample_id: ", "the schema's name sample_id is taken"),
+    ],
+)  # fmt: skip
+def test_an_unsound_schema_says_what_is_wrong(tmp_path: Path, old: str, new: str, says: str) -> None:
+    assert old in SCHEMA
+    done = imported(tmp_path, SCHEMA.replace(old, new))
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("feature_schema.rules.UnsoundSchemaError: ")
+    assert says in last
+
+
+@pytest.mark.parametrize("name", [*PROVENANCE, "Model", "features", "source", OTHERS[0].name.upper(), TARGET.name])
+def test_a_name_that_something_else_has_is_refused(name: str) -> None:
+    with pytest.raises(UnsoundSchemaError, match=f"(?i)name {name} is taken"):
+        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken={*PROVENANCE, "features", "source"})
+
+
+@pytest.mark.parametrize("name", ["", "länge", "a-b", "a b", "a,b", "1st", "x" * 64])
+def test_a_name_that_is_none_everywhere_is_refused(name: str) -> None:
+    with pytest.raises(UnsoundSchemaError, match=re.escape(repr(name))):
+        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken=())
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(1.0, 1.0), (2.0, 1.0), (float("-inf"), 1.0), (0.0, float("nan"))])
+def test_a_range_is_finite_and_not_empty(minimum: float, maximum: float) -> None:
+    with pytest.raises(UnsoundSchemaError, match=f"{TARGET.name} a finite range"):
+        check_fields(replace(TARGET, minimum=minimum, maximum=maximum), FEATURES, taken=())
+
+
+def test_this_schema_keeps_to_the_rules() -> None:
+    check_fields(TARGET, FEATURES, taken=PROVENANCE)
+    check_baseline(BASELINE, TARGET, FEATURES)
+    with pytest.raises(UnsoundSchemaError, match="at least one feature"):
+        check_fields(TARGET, [], taken=())
+    with pytest.raises(UnsoundSchemaError, match="not within the bounds"):
+        check_baseline(float("nan"), TARGET, FEATURES)
