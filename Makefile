@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk lint format lock clean
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -35,6 +35,15 @@ test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with ev
 
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself
+
+notebooks: setup $(VENVS)/sdk/.ready ## Execute the notebooks on the embedded AWS; copies and pictures go to build/notebooks.
+	$(VENVS)/sdk/bin/python -m pytest -W default tests/notebooks
+
+# JupyterLab would look for news, updates and extensions on the internet.
+lab: setup $(VENVS)/sdk/.ready ## Open the notebooks in JupyterLab, with the AWS environment of this shell.
+	cd notebooks && PYTHONPATH=$(CURDIR):$(CURDIR)/layers/feature_schema/python ../$(VENVS)/sdk/bin/jupyter lab \
+	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  --LabApp.extension_manager=readonly $(OPTIONS)
 
 lint: setup ## Run the linters and the type checker.
 	.venv/bin/ruff check .

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from feature_schema import ROW
+from dwell.stored_samples import FOLDER, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +38,9 @@ class Storage:
 
     def read(self) -> None:
         """Read the objects that are new since the last time. Objects are never changed once written."""
-        for key in _objects(self.s3, self.bucket, "samples/"):
+        for key in _objects(self.s3, self.bucket, FOLDER):
             if key not in self._samples:
-                self._samples[key] = _rows(self._bytes(key))
+                self._samples[key] = parse(self._bytes(key))
         for key in _objects(self.s3, self.bucket, "quarantine/"):
             if key not in self._quarantined:
                 self._quarantined[key] = [json.loads(line) for line in self._bytes(key).splitlines()]
@@ -52,7 +51,7 @@ class Storage:
     def samples(self) -> pd.DataFrame:
         """Every stored row, duplicates included: the columns of ``feature_schema.ROW``; ``recorded_at`` is UTC."""
         if not self._samples:
-            return _rows(gzip.compress(b""))
+            return parse(gzip.compress(b""))
         return pd.concat(self._samples.values(), ignore_index=True)
 
     def quarantined(self) -> list[dict[str, Any]]:
@@ -62,14 +61,3 @@ class Storage:
     def failed(self) -> int:
         """How many objects Firehose put aside because it could not have them processed."""
         return sum(1 for _ in _objects(self.s3, self.bucket, "failed/"))
-
-
-_TEXT = ("sample_id", "robot_id", "fc_id", "model")
-
-
-def _rows(compressed: bytes) -> pd.DataFrame:
-    rows = pd.read_csv(
-        io.BytesIO(gzip.decompress(compressed)), names=list(ROW), dtype=dict.fromkeys(_TEXT, "string"), header=None
-    )
-    rows["recorded_at"] = pd.to_datetime(rows["recorded_at"], utc=True, format="ISO8601")
-    return rows

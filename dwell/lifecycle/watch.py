@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import HTTPClientError
 
+from dwell.board import BoardError, read_board
 from dwell.lifecycle.report import Moment
 
 if TYPE_CHECKING:
@@ -36,13 +37,9 @@ class Watch:
     def leaderboard(self) -> dict[str, Any]:
         """``GET /leaderboard``. Raises ``WatchError``."""
         try:
-            response = self.api.get("/leaderboard")
-        except HTTPClientError as error:
-            raise WatchError(f"GET /leaderboard: {error}") from error
-        if response.status_code != 200:
-            raise WatchError(f"GET /leaderboard answers {response.status_code}: {response.text[:200]}")
-        board: dict[str, Any] = json.loads(response.content)
-        return board
+            return read_board(self.api)
+        except (BoardError, HTTPClientError) as error:
+            raise WatchError(str(error)) from error
 
     def alarms(self) -> dict[str, str]:
         """The state of each retraining alarm, by its name without the stack's."""

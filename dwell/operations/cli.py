@@ -13,9 +13,10 @@ from rich import box
 from rich.table import Table
 
 from dwell.api import api_for
+from dwell.board import read_board
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import quarantine, retraining
-from dwell.operations.command import AsJson, BoardError, StackName, explained, out, say_json
+from dwell.operations.command import AsJson, StackName, explained, out, say_json
 from dwell.operations.publish import publish
 from dwell.operations.since import since as since_when
 from dwell.stack import Stack, find
@@ -30,11 +31,7 @@ Limit = Annotated[int, typer.Option(min=1, max=100, help="How many, newest or be
 
 
 def _board(stack: Stack, limit: int = 20) -> dict[str, Any]:
-    response = api_for(stack.api_url, timeout=20).get(f"/leaderboard?limit={limit}")
-    if response.status_code != 200:
-        raise BoardError(f"GET /leaderboard answers {response.status_code}: {response.text[:300]}")
-    board: dict[str, Any] = json.loads(response.content)
-    return board
+    return read_board(api_for(stack.api_url, timeout=20), limit=limit)
 
 
 def _number(value: float | None) -> str:

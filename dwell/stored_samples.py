@@ -1,0 +1,61 @@
+"""The stored samples as a table: what the validator accepted, read from ``samples/`` in the bucket."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from feature_schema import ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+FOLDER = "samples/"
+"""Below it, objects lie in folders by the day and the hour in which they arrived."""
+
+_TEXT = ("sample_id", "robot_id", "fc_id", "model")
+
+
+def newest_samples(s3: S3Client, bucket: str, *, rows: int) -> pd.DataFrame:
+    """The newest ``rows`` samples, or as many as there are, oldest first and each once.
+
+    The columns are those of ``feature_schema.ROW``; ``recorded_at`` is UTC. Objects are read from the newest back until
+    there are enough rows, so the cost is bounded by what is asked for, not by what is kept.
+    """
+    read = [parse(gzip.compress(b""))]
+    found = 0
+    for key in _newest_first(s3, bucket):
+        if found >= rows:
+            break
+        read.append(parse(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+        found += len(read[-1])
+    filled = [one for one in read if len(one)] or read
+    table = pd.concat(filled, ignore_index=True).sort_values("recorded_at", kind="stable")
+    return table.drop_duplicates("sample_id").tail(rows).reset_index(drop=True)
+
+
+def parse(compressed: bytes) -> pd.DataFrame:
+    """The rows of one object: the columns of ``feature_schema.ROW``; ``recorded_at`` is UTC."""
+    rows = pd.read_csv(
+        io.BytesIO(gzip.decompress(compressed)), names=list(ROW), dtype=dict.fromkeys(_TEXT, "string"), header=None
+    )
+    rows["recorded_at"] = pd.to_datetime(rows["recorded_at"], utc=True, format="ISO8601")
+    return rows
+
+
+def _newest_first(s3: S3Client, bucket: str) -> Iterator[str]:
+    """Keys from the newest hour back; within an hour, Firehose's names sort by time."""
+    for day in reversed(_folders(s3, bucket, FOLDER)):
+        for hour in reversed(_folders(s3, bucket, day)):
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=hour)
+            yield from sorted((entry["Key"] for page in pages for entry in page.get("Contents", [])), reverse=True)
+
+
+def _folders(s3: S3Client, bucket: str, prefix: str) -> list[str]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    return sorted(folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", []))

@@ -1,0 +1,104 @@
+"""The newest samples as a table, from a bucket that lists as S3 does."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from dwell.stored_samples import newest_samples
+from feature_schema import FEATURES, ROW, TARGET
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
+
+
+class Bucket:
+    """Objects by key, listed one to a page, with folders where a delimiter is asked for."""
+
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        self.objects = objects
+        self.read: list[str] = []
+
+    def get_paginator(self, operation: str) -> Bucket:
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str, Delimiter: str | None = None) -> list[dict[str, Any]]:  # noqa: N803
+        assert Bucket == "bucket"
+        keys = [key for key in sorted(self.objects) if key.startswith(Prefix)]
+        if Delimiter is None:
+            return [{"Contents": [{"Key": key}]} for key in keys] or [{}]
+        folders = dict.fromkeys(Prefix + key.removeprefix(Prefix).split(Delimiter)[0] + Delimiter for key in keys)
+        return [{"CommonPrefixes": [{"Prefix": folder}]} for folder in folders] or [{}]
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 (boto3's names)
+        assert Bucket == "bucket"
+        self.read.append(Key)
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+
+def a_row(number: int, *, predicted: bool = False) -> str:
+    """The sample ``s-<number>``, a minute after the one before."""
+    at = (START + timedelta(minutes=number)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    cells = [int(field.minimum) for field in (TARGET, *FEATURES)]
+    return ",".join(
+        [*map(str, cells), f"s-{number}", "r", "f", at, *(["9", "2.5", "m"] if predicted else ["", "", ""])]
+    )
+
+
+def a_bucket(objects: dict[str, list[str]]) -> Bucket:
+    return Bucket({key: gzip.compress("\n".join(rows).encode()) for key, rows in objects.items()})
+
+
+OVER_MIDNIGHT = {
+    "samples/date=2026-11-23/hour=22/delivery-1.gz": [a_row(0), a_row(1)],
+    "samples/date=2026-11-23/hour=22/delivery-2.gz": [a_row(2), a_row(3)],
+    "samples/date=2026-11-23/hour=23/delivery-3.gz": [a_row(5), a_row(4)],
+    "samples/date=2026-11-24/hour=00/delivery-4.gz": [a_row(6, predicted=True)],
+    "quarantine/date=2026-11-24/hour=00/delivery-4.ndjson": ["{}"],
+}
+
+
+def newest(bucket: Bucket, rows: int) -> list[str]:
+    return list(newest_samples(cast("S3Client", bucket), "bucket", rows=rows)["sample_id"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected", "objects"),
+    [
+        (1, ["s-6"], 1),
+        (2, ["s-5", "s-6"], 2),
+        (4, ["s-3", "s-4", "s-5", "s-6"], 3),
+        (100, [f"s-{number}" for number in range(7)], 4),
+    ],
+)
+def test_the_newest_come_in_order_of_time_from_no_more_objects_than_needed(
+    rows: int, expected: list[str], objects: int
+) -> None:
+    bucket = a_bucket(OVER_MIDNIGHT)
+    assert newest(bucket, rows) == expected
+    assert bucket.read == sorted(OVER_MIDNIGHT, reverse=True)[:objects]
+
+
+def test_a_sample_that_was_stored_twice_counts_once() -> None:
+    again = {**OVER_MIDNIGHT, "samples/date=2026-11-24/hour=00/delivery-5.gz": [a_row(6, predicted=True), a_row(5)]}
+    assert newest(a_bucket(again), 100) == [f"s-{number}" for number in range(7)]
+
+
+def test_the_table_has_the_columns_of_a_row_and_numbers_where_something_was_predicted() -> None:
+    table = newest_samples(cast("S3Client", a_bucket(OVER_MIDNIGHT)), "bucket", rows=100)
+    assert list(table.columns) == list(ROW)
+    assert table["recorded_at"].iloc[-1] == START + timedelta(minutes=6)
+    assert list(table["predicted"].dropna()) == [9]
+    assert list(table["model"].dropna()) == ["m"]
+
+
+def test_an_empty_bucket_gives_an_empty_table() -> None:
+    table = newest_samples(cast("S3Client", a_bucket({})), "bucket", rows=100)
+    assert (len(table), list(table.columns)) == (0, list(ROW))
