@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk lint format lock clean
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk test-browser lint format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -35,6 +35,9 @@ test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with ev
 
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself
+
+test-browser: setup $(VENVS)/browser/.ready ## Look at the leaderboard's page in Chromium (Debian: chromium, chromium-driver).
+	$(VENVS)/browser/bin/python -m pytest tests/browser
 
 lint: setup ## Run the linters and the type checker.
 	.venv/bin/ruff check .
@@ -76,7 +79,7 @@ $(VENVS)/%/.ready: requirements/%.txt $(UV)
 LOCK = $(UV) pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --allow-unsafe --python-version 3.12
 
 lock: $(UV) ## Pin the requirements again (versions and hashes only).
-	cd requirements && for name in uv image emulator sam dev sdk; do $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) $$name.in -o $$name.txt; done
+	cd requirements && for name in uv image emulator sam dev sdk browser; do $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) $$name.in -o $$name.txt; done
 	cd layers/dependencies && $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) requirements.in -o requirements.txt
 
 clean: ## Remove environments and outputs.

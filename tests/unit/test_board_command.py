@@ -47,7 +47,7 @@ class FakeApi:
         self.asked.append(path)
         if not self.is_there:
             raise EndpointConnectionError(endpoint_url="https://api")
-        return AWSResponse("https://api" + path, self.status, HeadersDict(ANSWER), Raw("<p>Zoë</p>".encode()))
+        return AWSResponse("https://api" + path, self.status, HeadersDict(ANSWER), Raw("<p>Zoë</p>".encode()))  # type: ignore[arg-type]  # the stubs know HTTPHeaders only
 
 
 @pytest.fixture
