@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -44,6 +44,9 @@ lab: setup $(VENVS)/sdk/.ready ## Open the notebooks in JupyterLab, with the AWS
 	cd notebooks && PYTHONPATH=$(CURDIR):$(CURDIR)/layers/feature_schema/python ../$(VENVS)/sdk/bin/jupyter lab \
 	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --LabApp.extension_manager=readonly $(OPTIONS)
+
+test-browser: setup $(VENVS)/browser/.ready ## Look at the leaderboard's page in Chromium (Debian: chromium, chromium-driver).
+	$(VENVS)/browser/bin/python -m pytest tests/browser
 
 lint: setup ## Run the linters and the type checker.
 	.venv/bin/ruff check .

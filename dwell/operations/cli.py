@@ -1,4 +1,4 @@
-"""The operators' commands: ``dwell leaderboard``, ``rounds``, ``quarantine``, ``replay``, ``retrain``, ``publish``."""
+"""The operators' commands: ``dwell leaderboard``, ``rounds``, ``quarantine``, ``retrain`` and so on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dwell.api import api_for
 from dwell.board import read_board
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import quarantine, retraining
+from dwell.operations.board import board
 from dwell.operations.command import AsJson, StackName, explained, out, say_json
 from dwell.operations.publish import publish
 from dwell.operations.since import since as since_when
@@ -242,6 +243,6 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
 
 def add_to(app: typer.Typer) -> None:
     """Give the commands to ``app``."""
-    for command in (leaderboard, rounds, decisions, replay, retrain, publish):
+    for command in (leaderboard, board, rounds, decisions, replay, retrain, publish):
         app.command()(command)
     app.command("quarantine")(show_quarantine)

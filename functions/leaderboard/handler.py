@@ -1,10 +1,9 @@
-"""``GET /leaderboard``: a request of an HTTP API in, JSON out."""
+"""The leaderboard: JSON at ``GET /leaderboard``, a page at ``GET /``, and a widget of a CloudWatch dashboard."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,30 +12,19 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from leaderboard.live_error import live_errors
-from leaderboard.page import page
-from leaderboard.query import MAX_LIMIT, BadQueryError, limit
-from leaderboard.ranking import rank
-from rounds import Decision, Endpoint, Model, Round, Store
+from leaderboard import page, query, widget
+from leaderboard.board import board
+from leaderboard.look import look
+from leaderboard.standing import Surroundings, standing
+from leaderboard.window import Window
+from rounds import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_cloudwatch import CloudWatchClient
+
+PAGE = "GET /"
 
 logger = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The table, the metrics, whose they are, and what time it is."""
-
-    store: Store
-    cloudwatch: CloudWatchClient
-    service: str
-    endpoint: str
-    clock: Callable[[], datetime]
 
 
 @cache
@@ -48,48 +36,47 @@ def surroundings() -> Surroundings:
         cloudwatch=boto3.client("cloudwatch", config=config),
         service=os.environ["POWERTOOLS_SERVICE_NAME"],
         endpoint=os.environ["ENDPOINT_NAME"],
+        alarms=os.environ["ALARMS"].split(","),
         clock=lambda: datetime.now(UTC),
     )
 
 
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Answer the request; 400 with a reason for a query that cannot be obeyed."""
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any] | str:
+    """Answer an HTTP request (400 with a reason for a query that cannot be obeyed), or a dashboard."""
+    if widget.is_widgets(event):
+        return _widget(event)
+    return _page(event) if event["routeKey"] == PAGE else _board(event)
+
+
+def _board(event: dict[str, Any]) -> dict[str, Any]:
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
     try:
-        asked = limit(event)
-    except BadQueryError as error:
-        return _answer(400, {"reason": error.reason, "field": error.field, "message": str(error)})
-    board = leaderboard(surroundings(), limit=asked)
-    logger.info("leaderboard", extra={"models": len(board["leaderboard"]), "rounds": len(board["rounds"])})
-    return _answer(200, board)
+        limit = query.limit(event)
+    except query.BadQueryError as error:
+        told = {"reason": error.reason, "field": error.field, "message": str(error)}
+        return {"statusCode": 400, "headers": headers, "body": json.dumps(told)}
+    told = board(standing(surroundings(), limit=limit), limit=limit)
+    logger.info("leaderboard", extra={"models": len(told["leaderboard"]), "rounds": len(told["rounds"])})
+    return {"statusCode": 200, "headers": headers, "body": json.dumps(told)}
 
 
-def leaderboard(around: Surroundings, *, limit: int) -> dict[str, Any]:
-    """Read what there is and rank it."""
-    # The last rounds tell everything about their models, so the cost does not grow with history.
-    rounds = around.store.newest(Round, limit=MAX_LIMIT)
-    endpoint = around.store.get(Endpoint, around.endpoint)
-    live = None if endpoint is None else endpoint.model
-    known = list(rounds)
-    if live is not None and not any(one.promoted == live for one in rounds):
-        # A champion that has outlived all those rounds.
-        model = around.store.get(Model, live)
-        origin = None if model is None else around.store.get(Round, model.round)
-        known += [] if origin is None else [origin]
-    ranking = rank(known, live=live)
-    live_since = {one.model: one.live_since for one in ranking[:limit] if one.live_since is not None}
-    return page(
-        ranking,
-        errors=live_errors(around.cloudwatch, live_since, service=around.service, now=around.clock()),
-        endpoint=endpoint,
-        rounds=rounds,
-        decisions=around.store.newest(Decision, limit=limit),
-        limit=limit,
-    )
+def _page(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        span, refresh = query.span(event), query.refresh(event)
+    except query.BadQueryError as error:
+        return {"statusCode": 400, "headers": page.HEADERS, "body": page.problem(str(error))}
+    around = surroundings()
+    now = around.clock()
+    shown = look(around, Window(now - span.length, now))
+    logger.info("page", extra={"models": len(shown.standing.models), "intervals": len(shown.live_error)})
+    return {"statusCode": 200, "headers": page.HEADERS, "body": page.page(shown, span=span.text, refresh=refresh)}
 
 
-def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
-        "body": json.dumps(body),
-    }
+def _widget(event: dict[str, Any]) -> str:
+    around = surroundings()
+    wanted = widget.wanted(event, now=around.clock())
+    if wanted is None:
+        return widget.DESCRIPTION
+    shown = look(around, wanted.window)
+    logger.info("widget", extra={"models": len(shown.standing.models), "intervals": len(shown.live_error)})
+    return page.widget(shown, zone=wanted.zone, theme=wanted.theme)

@@ -1,4 +1,4 @@
-"""The live error of models: what their answers turned out to miss, from the metrics of the validator."""
+"""Live error: what answers turned out to miss, from the metrics of the validator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rounds import MetricSum, sums
+from rounds import MetricSum, counts, period, sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,12 +14,28 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
+    from leaderboard.window import Window
+
+MOST_POINTS = 200
+"""More points than this are noise on a chart."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveError:
     """``rmse`` is in the target's unit, over ``samples`` that echoed an answer of the model."""
 
     rmse: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Live error of all answers of an interval, and the error that their models promised, in the target's unit."""
+
+    at: datetime
+    seconds: int
+    rmse: float
+    promised: float
     samples: int
 
 
@@ -40,6 +56,29 @@ def live_errors(
         for model in live_since
         if totals[predicted[model]] > 0
     }
+
+
+def live_error_over_time(
+    cloudwatch: CloudWatchClient, window: Window, *, service: str, now: datetime
+) -> list[Interval]:
+    """The live error of at most 200 intervals of the window, oldest first; those without answers are left out."""
+    squared, expected, predicted = (
+        MetricSum(name, (("service", service),))
+        for name in ("SquaredError", "ExpectedSquaredError", "PredictedSamples")
+    )
+    length = period(window.since, now, until=window.until, most_points=MOST_POINTS)
+    found = counts(cloudwatch, [squared, expected, predicted], since=window.since, until=window.until, length=length)
+    return [
+        Interval(
+            at=at,
+            seconds=length,
+            rmse=math.sqrt(found[squared].get(at, 0.0) / samples),
+            promised=math.sqrt(found[expected].get(at, 0.0) / samples),
+            samples=round(samples),
+        )
+        for at, samples in sorted(found[predicted].items())
+        if samples > 0
+    ]
 
 
 def _sum(metric: str, service: str, model: str) -> MetricSum:

@@ -24,6 +24,8 @@ FUNCTION_OF = {
     "sns-": "forwarder",
     "firehose-": "validator",
     "api-leaderboard": "leaderboard",
+    "api-page": "leaderboard",
+    "dashboard-": "leaderboard",
     "api-": "inference",
     "alarm-": "retraining",
     "schedule": "retraining",
@@ -124,8 +126,18 @@ def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(s
 @pytest.mark.parametrize("event", names("leaderboard"))
 def test_the_leaderboard_is_there_before_there_is_a_model(sam_local: SamLocal, event: str) -> None:
     answer = sam_local.invoke("leaderboard", read(event))
-    assert answer["statusCode"] == 200
-    assert json.loads(answer["body"])["leaderboard"] is not None
+    match event:
+        case "api-leaderboard":
+            assert answer["statusCode"] == 200
+            assert json.loads(answer["body"])["leaderboard"] is not None
+        case "api-page":
+            assert answer["statusCode"] == 200
+            assert answer["headers"]["content-type"].startswith("text/html")
+            assert "<h1>Leaderboard</h1>" in answer["body"]
+        case "dashboard-widget-describe":
+            assert answer.startswith("## Leaderboard")
+        case _:
+            assert 'class="dwell widget dark' in answer
 
 
 @pytest.mark.parametrize("event", [name for name in names("retraining") if name.startswith("alarm-")])

@@ -236,11 +236,13 @@ class FakeS3:
 
 @dataclass(slots=True)
 class FakeCloudWatch:
-    """Metrics as single counts, at their own time; alarms as they are."""
+    """Metrics as single counts, at their own time; alarms as they are, and how they changed."""
 
     steps: Steps
     counts: list[tuple[str, frozenset[tuple[str, str]], datetime, float]] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[tuple[str, datetime, str, str]] = field(default_factory=list)
+    """Alarm, time, state before, state after; in any order."""
     now: datetime = NOW
     requests: list[dict[str, Any]] = field(default_factory=list)
 
@@ -248,8 +250,62 @@ class FakeCloudWatch:
         self.counts.append((metric, frozenset(dimensions.items()), at, value))
 
     def get_paginator(self, operation: str) -> Pages:
-        assert operation == "get_metric_data"
-        return Pages(self._data)
+        return Pages(
+            {
+                "get_metric_data": self._data,
+                "list_metrics": self._metrics,
+                "describe_alarm_history": self._history,
+            }[operation]
+        )
+
+    def _metrics(self, **parameters: Any) -> Iterator[dict[str, Any]]:
+        check("cloudwatch", "ListMetrics", parameters)
+        assert parameters["Namespace"] == "Dwell"
+        wanted = {one["Name"]: one.get("Value") for one in parameters["Dimensions"]}
+        found = sorted(
+            {
+                tuple(sorted(dimensions))
+                for metric, dimensions, _, _ in self.counts
+                if metric == parameters["MetricName"]
+                and all(value in (None, dict(dimensions).get(name)) for name, value in wanted.items())
+                and wanted.keys() <= dict(dimensions).keys()
+            }
+        )
+        for start in range(0, max(len(found), 1), 2):
+            page = self.steps.take(lambda start=start: found[start : start + 2])  # type: ignore[misc]
+            yield {
+                "Metrics": [
+                    {
+                        "Namespace": "Dwell",
+                        "MetricName": parameters["MetricName"],
+                        "Dimensions": [{"Name": name, "Value": value} for name, value in one],
+                    }
+                    for one in page
+                ]
+            }
+
+    def _history(self, **parameters: Any) -> Iterator[dict[str, Any]]:
+        limits = parameters.pop("PaginationConfig")
+        check("cloudwatch", "DescribeAlarmHistory", parameters)
+        assert parameters["HistoryItemType"] == "StateUpdate"
+        assert parameters["ScanBy"] == "TimestampDescending"
+        found = sorted(
+            (one for one in self.changes if one[0] == parameters["AlarmName"]), key=lambda one: one[1], reverse=True
+        )[: limits["MaxItems"]]
+        for start in range(0, max(len(found), 1), 3):
+            page = self.steps.take(lambda start=start: found[start : start + 3])  # type: ignore[misc]
+            yield {
+                "AlarmHistoryItems": [
+                    {
+                        "AlarmName": alarm,
+                        "Timestamp": at,
+                        "HistoryItemType": "StateUpdate",
+                        "HistorySummary": f"Alarm updated from {before} to {after}",
+                        "HistoryData": "{}",
+                    }
+                    for alarm, at, before, after in page
+                ]
+            }
 
     def _data(self, **parameters: Any) -> Iterator[dict[str, Any]]:
         check("cloudwatch", "GetMetricData", parameters)
@@ -258,10 +314,8 @@ class FakeCloudWatch:
             self._result(query, parameters["StartTime"], parameters["EndTime"]) for query in self._queries(parameters)
         ]
         halves = [
-            [{**one, "Values": one["Values"][:half]} for one in results]
-            if first
-            else [{**one, "Values": one["Values"][half:]} for one in results]
-            for half, first in ((2, True), (2, False))
+            [{**one, **{part: one[part][chosen] for part in ("Timestamps", "Values")}} for one in results]
+            for chosen in (slice(None, 2), slice(2, None))
         ]
         for half_page in halves:
             yield {"MetricDataResults": self.steps.take(lambda page=half_page: page)}  # type: ignore[misc]
@@ -291,7 +345,12 @@ class FakeCloudWatch:
                 start.timestamp() <= bucket < end.timestamp()
             ):
                 buckets[bucket] = buckets.get(bucket, 0.0) + value
-        return {"Id": query["Id"], "Values": list(buckets.values()), "StatusCode": "Complete"}
+        return {
+            "Id": query["Id"],
+            "Timestamps": [datetime.fromtimestamp(at, UTC) for at in buckets],
+            "Values": list(buckets.values()),
+            "StatusCode": "Complete",
+        }
 
     def describe_alarms(self, **parameters: Any) -> dict[str, Any]:
         check("cloudwatch", "DescribeAlarms", parameters)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from leaderboard import handler
 from leaderboard.query import BadQueryError, limit
 from leaderboard.ranking import rank
+from leaderboard.standing import Surroundings
 from rounds import Decision, Endpoint, Model, Round, Store
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 
@@ -176,7 +177,7 @@ class TestHandler:
     def cloud(self, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         cloud = Cloud()
         table, _, _, cloudwatch = cloud.clients()
-        around = handler.Surroundings(Store(table), cloudwatch, STACK, ENDPOINT, cloud.clock)
+        around = Surroundings(Store(table), cloudwatch, STACK, ENDPOINT, [f"{STACK}-ModelError"], cloud.clock)
         monkeypatch.setattr(handler, "surroundings", lambda: around)
         monkeypatch.setattr(handler, "logger", Logger(service=STACK, stream=io.StringIO()))
         return cloud
@@ -207,6 +208,7 @@ class TestHandler:
 
     def get(self, event: dict[str, Any], context: Context) -> tuple[int, dict[str, Any]]:
         answer = handler.handler(event, context)  # type: ignore[arg-type]  # a context as far as it is used
+        assert isinstance(answer, dict)
         assert answer["headers"]["content-type"] == "application/json"
         body: dict[str, Any] = json.loads(answer["body"], parse_constant=pytest.fail)
         return answer["statusCode"], body

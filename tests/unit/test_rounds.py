@@ -24,6 +24,7 @@ from rounds import (
     Record,
     Round,
     Store,
+    counts,
     is_absent,
     iso,
     job_name,
@@ -240,6 +241,23 @@ class TestMetricSum:
         found = sums(cloud.clients()[3], wanted, since=NOW - timedelta(minutes=5), now=NOW)
         assert [found[one] for one in wanted] == [9, 4, 0]
         assert self._requests(cloud.cloudwatch) == 1
+
+    def test_a_sum_ends_where_it_is_told_to(self) -> None:
+        cloud = Cloud()
+        for minute in range(60):
+            cloud.cloudwatch.count("RefusedSamples", NOW - timedelta(minutes=minute), 1, service="dwell")
+        wanted = MetricSum("RefusedSamples", (("service", "dwell"),))
+        since, until = NOW - timedelta(minutes=40), NOW - timedelta(minutes=20)
+        assert 20 <= sums(cloud.clients()[3], [wanted], since=since, until=until, now=NOW)[wanted] <= 22
+
+    def test_counts_are_told_apart_by_period_over_all_pages(self) -> None:
+        cloud = Cloud()
+        for minute in range(5):
+            cloud.cloudwatch.count("RefusedSamples", NOW - timedelta(minutes=minute), minute, service="dwell")
+        wanted = MetricSum("RefusedSamples", (("service", "dwell"),))
+        found = counts(cloud.clients()[3], [wanted], since=NOW - timedelta(minutes=4), until=NOW, length=60)[wanted]
+        current = NOW.replace(second=0, microsecond=0)
+        assert found == {current - timedelta(minutes=minute): minute for minute in range(5)}
 
     def test_nothing_wanted_nothing_asked(self) -> None:
         cloud = Cloud()

@@ -1,10 +1,10 @@
 """The memory of the loop: rounds, decisions, models and the endpoint, as typed records in one DynamoDB table.
 
 ``records`` says what is remembered, ``store`` reads and writes it, ``metric_sum`` sums what Dwell's metrics have
-counted since some moment, ``resources`` names what Dwell makes in SageMaker and tells absence from failure.
+counted over some time, ``resources`` names what Dwell makes in SageMaker and tells absence from failure.
 """
 
-from rounds.metric_sum import MetricSum, sums
+from rounds.metric_sum import MAX_SUMS, NAMESPACE, MetricSum, counts, period, sums
 from rounds.records import (
     Candidate,
     Champion,
@@ -26,6 +26,8 @@ from rounds.resources import is_absent, job_name, resource_name, round_of_job
 from rounds.store import ContentionError, Store
 
 __all__ = [
+    "MAX_SUMS",
+    "NAMESPACE",
     "Candidate",
     "Champion",
     "Comparison",
@@ -42,9 +44,11 @@ __all__ = [
     "Record",
     "Round",
     "Store",
+    "counts",
     "is_absent",
     "iso",
     "job_name",
+    "period",
     "resource_name",
     "round_of_job",
     "stamp",
