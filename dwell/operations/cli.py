@@ -1,4 +1,4 @@
-"""The operators' commands: ``dwell leaderboard``, ``rounds``, ``quarantine``, ``replay``, ``retrain``, ``publish``."""
+"""The operators' commands, such as ``dwell leaderboard``, ``quarantine``, ``replay``, ``redrive`` and ``retrain``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import quarantine, retraining
 from dwell.operations.command import AsJson, BoardError, StackName, explained, out, say_json
 from dwell.operations.publish import publish
+from dwell.operations.redrive import redrive
 from dwell.operations.since import since as since_when
 from dwell.stack import Stack, find
 from feature_schema import TARGET
@@ -245,6 +246,6 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
 
 def add_to(app: typer.Typer) -> None:
     """Give the commands to ``app``."""
-    for command in (leaderboard, rounds, decisions, replay, retrain, publish):
+    for command in (leaderboard, rounds, decisions, replay, redrive, retrain, publish):
         app.command()(command)
     app.command("quarantine")(show_quarantine)
