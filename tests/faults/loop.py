@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,6 +11,9 @@ from tests.faults.rules import ARCHIVE_IS_BROKEN, ENDPOINT_DOES_NOT_COME_UP, JOB
 from tests.faults.stage import BrokenPromiseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from dwell.local.emulator.fault_rules import Rule
     from tests.faults.stage import Stage
 
 ENDED = {"promoted", "kept", "failed"}
@@ -21,9 +23,9 @@ def play(stage: Stage, *, long: bool) -> list[dict[str, Any]]:
     """Rounds in trouble, one after another; what became of each. Raises ``BrokenPromiseError``."""
     told = [
         {"trouble": "alarm flaps; the endpoint does not come up", **_endpoint_does_not_come_up(stage)},
-        {"trouble": "alarm again; everything unsteady", **_a_model_goes_live(stage)},
-        {"trouble": "the job fails", **_asked_for(stage, "job-fails", JOB_FAILS, "failed")},
-        {"trouble": "the job's archive is broken", **_asked_for(stage, "archive-broken", ARCHIVE_IS_BROKEN, "failed")},
+        {"trouble": "a failed endpoint is in the way", **_a_model_goes_live(stage)},
+        {"trouble": "the job fails", **_a_round_fails(stage, "job-fails", JOB_FAILS)},
+        {"trouble": "the job's archive is broken", **_a_round_fails(stage, "archive-broken", ARCHIVE_IS_BROKEN)},
     ]
     if long:
         told.append({"trouble": "the endpoint is deleted by hand", **_endpoint_goes_away(stage)})
@@ -46,41 +48,39 @@ def _endpoint_does_not_come_up(stage: Stage) -> dict[str, Any]:
 
 
 def _a_model_goes_live(stage: Stage) -> dict[str, Any]:
-    with stage.beset(LOOP):
-        _until_free(stage)
-        _flap(stage)
-        return _until_round(stage, lambda one: one.get("deployment") == "live", "no model went live")
+    return _asked_for(stage, "go-live", (), lambda one: one.get("deployment") == "live")
 
 
-def _asked_for(stage: Stage, name: str, rules: Any, status: str) -> dict[str, Any]:
-    with stage.beset(rules, LOOP):
-        _until_free(stage)
-        event = json.dumps({"source": "dwell.operator", "id": f"{name}-{stage.seed}", "reason": name}).encode()
-        for _ in range(2):  # every event twice
-            boto3.client("lambda").invoke(
-                FunctionName=stage.stack.retraining_function, InvocationType="Event", Payload=event
-            )
-        found = _until_round(
-            stage, lambda one: one["event"] == f"operator:{name}-{stage.seed}" and one["status"] in ENDED, name
-        )
-    if found["status"] != status:
+def _a_round_fails(stage: Stage, name: str, rules: Iterable[Rule]) -> dict[str, Any]:
+    found = _asked_for(stage, name, rules, lambda one: one["status"] in ENDED)
+    if found["status"] != "failed":
         raise BrokenPromiseError(f"{name}: the round was {found['status']}")
     return found
 
 
-def _endpoint_goes_away(stage: Stage) -> dict[str, Any]:
-    since = datetime.now(UTC).isoformat()
-    with stage.beset(LOOP):
-        boto3.client("sagemaker").delete_endpoint(EndpointName=stage.stack.endpoint)
-        stage.until(lambda: True if _endpoint(stage) is None else None, "the endpoint is still there")
+def _asked_for(
+    stage: Stage, name: str, rules: Iterable[Rule], is_over: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """An operator asks for a round, and the request arrives twice. What came of it when it is over."""
+    request = f"{name}-{stage.seed}"
+    own = f"operator:{request}"
+    event = json.dumps({"source": "dwell.operator", "id": request, "reason": name}).encode()
+    with stage.beset(rules, LOOP):
         _until_free(stage)
-        _flap(stage)
-        return _until_round(
-            stage, lambda one: one.get("deployment") == "live" and one["started_at"] > since, "no model went live again"
-        )
+        for _ in range(2):
+            boto3.client("lambda").invoke(
+                FunctionName=stage.stack.retraining_function, InvocationType="Event", Payload=event
+            )
+        return _until_round(stage, lambda one: one["event"] == own and is_over(one), f"{name}: no end")
 
 
-def _until_round(stage: Stage, is_meant: Any, otherwise: str) -> dict[str, Any]:
+def _endpoint_goes_away(stage: Stage) -> dict[str, Any]:
+    boto3.client("sagemaker").delete_endpoint(EndpointName=stage.stack.endpoint)
+    stage.until(lambda: True if _endpoint(stage) is None else None, "the endpoint is still there")
+    return _asked_for(stage, "live-again", (), lambda one: one.get("deployment") == "live")
+
+
+def _until_round(stage: Stage, is_meant: Callable[[dict[str, Any]], bool], otherwise: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         stage.redrive()
         for one in stage.records("round"):
@@ -99,8 +99,7 @@ def _until_round(stage: Stage, is_meant: Any, otherwise: str) -> dict[str, Any]:
 def _until_free(stage: Stage) -> None:
     def look() -> bool | None:
         stage.redrive()
-        (lock,) = stage.records("lock")
-        return True if lock.get("flight") is None else None
+        return True if all(lock.get("flight") is None for lock in stage.records("lock")) else None
 
     stage.until(look, "the lock is not freed")
 
