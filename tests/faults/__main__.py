@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--long", action="store_true", help="more of everything, and more ways for a round to end")
     given = parser.parse_args()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)  # a log has no width, and 80 columns are too few for the tables
     screen = Screen(console)
     found = report.Report(given.seed)
     try:

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 RATE = 2_000.0
 """Samples a second that the fleet tries to publish."""
 
-YEARS = (-30, -5, -1, 1, 20)
-"""How far off the clocks of some robots are."""
+CLOCKS: dict[int, str | None] = {
+    -40: "out_of_range:recorded_at",
+    -5: None,
+    -1: None,
+    1: "in_the_future",
+    20: "in_the_future",
+}
+"""How many years off the clocks of some robots are, and what their samples are refused for, if they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,10 @@ def _publish_from_other_years(publisher: Publisher, seed: int) -> None:
     robots, packer = Robots(seed), Packer()
     now = datetime.now(UTC)
     lines = []
-    for years in YEARS:
+    for years, reason in CLOCKS.items():
         for sample in robots.samples(robots.take(40), now + timedelta(days=365 * years)):
             line = sample_line(sample)
-            future = years > 0
-            lines.append(Line(line.text, Kind.BROKEN, line.identity, "in_the_future") if future else line)
+            lines.append(Line(line.text, Kind.BROKEN, line.identity, reason) if reason else line)
     publisher.publish(packer.add(lines) + packer.flush())
 
 

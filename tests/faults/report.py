@@ -75,7 +75,7 @@ class Report:
         """Print what happened, and what held."""
         faults = Table(title="Faults injected", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         faults.add_column("who called", no_wrap=True)
-        faults.add_column("what")
+        faults.add_column("what", overflow="fold")
         faults.add_column("calls", justify="right")
         faults.add_column("hit by", overflow="fold")
         for (caller, action), count in sorted(self.calls.items()):

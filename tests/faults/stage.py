@@ -137,12 +137,12 @@ def staged(screen: Screen, seed: int) -> Iterator[Stage]:
     os.environ[faults.VARIABLE] = "on"
     log = laptop.ROOT / "build" / "faults" / "emulator.log"
     try:
-        with screen.phase("deploy", "AWS starts on this laptop, with the stack"):
-            aws = laptop.start(log=log)
+        aws = laptop.start(log=log)
         try:
             os.environ.update(aws.environment())
-            deployment.build()
-            deployment.deploy(aws, parameters=PARAMETERS)
+            with screen.phase("deploy", "the stack, on AWS on this laptop"):
+                deployment.build()
+                deployment.deploy(aws, parameters=PARAMETERS)
             found = stack.find(deployment.STACK)
             yield Stage(aws, found, seed, Storage.of(aws.client("s3"), found.bucket))
         finally:
