@@ -13,7 +13,7 @@ from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import Packer
 from dwell.fleet.publisher import PublishError
 from dwell.operations.quarantine import REPLAYED, DamagedObjectError
-from feature_schema import Refusal, parse_lines
+from feature_schema import Refusal, open_message, parse_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,12 +73,13 @@ def _record(name: str, line: bytes) -> FailedRecord:
 def lines(record: FailedRecord) -> list[Line]:
     """The lines of a record as they are published again.
 
-    A sample keeps its id. A workshop row carries none, and the message that gave it one is not in what Firehose
-    keeps: it goes back as a sample whose id follows from where it lies, so that sending it twice counts it once. What
-    is refused goes as it is, to be refused again with its reason.
+    A sample keeps its id, and a workshop row the one that its message gave it: it goes back as a sample. (What was put
+    into the stream by hand names no message; where it lies stands for that.) What is refused goes as it is, to be
+    refused again with its reason.
     """
     made = []
-    for raw, read in parse_lines(record.data, message_id=record.name, received_at=record.arrived_at):
+    data, message_id = open_message(record.data, record.name)
+    for raw, read in parse_lines(data, message_id=message_id, received_at=record.arrived_at):
         if isinstance(read, Refusal):
             # An empty line may be all that a message has, and SNS takes no empty message.
             made.append(Line(raw.decode(errors="replace") or " ", Kind.BROKEN, record.name, read.reason))

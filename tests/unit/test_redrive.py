@@ -257,14 +257,15 @@ def send_back(bucket: Bucket, publisher: FakePublisher, **options: Any) -> faile
 
 class TestBatches:
     @pytest.mark.parametrize("zipped", [True, False])
-    def test_samples_go_back_under_their_ids_and_rows_under_one_that_lasts(self, *, zipped: bool) -> None:
-        body = put_aside(f"{sample('a')}\n{sample('b')}", f"{ROW}\n{ROW}")
+    def test_samples_and_rows_go_back_under_their_ids(self, *, zipped: bool) -> None:
+        body = put_aside(f"{sample('a')}\n{sample('b')}", f"#m-1\n{ROW}\n{ROW}", ROW)
         bucket, publisher = Bucket({KEY: gzip.compress(body) if zipped else body}), FakePublisher()
         done = send_back(bucket, publisher)
-        assert (done.objects, done.records, done.lines) == (1, 2, 4)
+        assert (done.objects, done.records, done.lines) == (1, 3, 5)
         assert done.errors == ["Lambda.FunctionError: it returned an error result."]
         ids = [line["sample_id"] for line in publisher.lines]
-        assert ids == ["a", "b", csv_sample_id(f"{KEY}#1", 0), csv_sample_id(f"{KEY}#1", 1)]
+        by_hand = csv_sample_id(f"{KEY}#2", 0)
+        assert ids == ["a", "b", csv_sample_id("m-1", 0), csv_sample_id("m-1", 1), by_hand]
         assert list(bucket.bodies) == [f"replayed/{KEY}"]
         assert send_back(bucket, FakePublisher()).objects == 0
 
