@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -26,6 +26,9 @@ integration: setup ## Run the tests that use the embedded AWS.
 
 e2e: setup ## Play a short loop and check its report.
 	$(PY) -m pytest tests/e2e
+
+faults: setup ## Run the loop with faults between it and AWS, and look every sample up (LONG=1: 300,000 of them).
+	$(PY) -m tests.faults $(if $(LONG),--long)
 
 invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUNCTION=validator EVENT=firehose-packed.
 	$(PY) tests/sam_local/invoke.py "$(FUNCTION)" "$(EVENT)"

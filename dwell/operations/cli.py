@@ -1,4 +1,4 @@
-"""The operators' commands: ``dwell leaderboard``, ``rounds``, ``quarantine``, ``retrain`` and so on."""
+"""The operators' commands, such as ``dwell leaderboard``, ``quarantine``, ``replay``, ``redrive`` and ``retrain``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from dwell.operations import quarantine, retraining
 from dwell.operations.board import board
 from dwell.operations.command import AsJson, StackName, explained, out, say_json
 from dwell.operations.publish import publish
+from dwell.operations.redrive import redrive
 from dwell.operations.since import since as since_when
 from dwell.stack import Stack, find
 from feature_schema import TARGET
@@ -243,6 +244,6 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
 
 def add_to(app: typer.Typer) -> None:
     """Give the commands to ``app``."""
-    for command in (leaderboard, board, rounds, decisions, replay, retrain, publish):
+    for command in (leaderboard, board, rounds, decisions, replay, redrive, retrain, publish):
         app.command()(command)
     app.command("quarantine")(show_quarantine)

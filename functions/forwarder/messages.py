@@ -31,16 +31,26 @@ def size(entry: Entry) -> int:
     return len(cast("bytes", entry["Data"])) + len(entry["PartitionKey"].encode())
 
 
+def has_bare_lines(data: bytes) -> bool:
+    """Whether any line may be something else than a JSON sample. Counting costs nothing beside sending."""
+    others = data.count(b"\n") - data.endswith(b"\n")  # a last newline starts no line
+    return not data.startswith(b"{") or others != data.count(b"\n{")
+
+
 def entries(event: Mapping[str, Any]) -> list[Entry]:
     """One entry for each message of an SNS event. Raises ``MessageTooLargeError``.
 
     The message's id is the partition key: it spreads messages over the shards, and the validator, which sees it as
-    the record's key, derives the ids of samples from it that carry none.
+    the record's key, derives the ids of samples from it that carry none. Where there may be such samples it is also a
+    line in front of them, ``#<id>``: what Firehose puts aside has no key.
     """
     made: list[Entry] = []
     for record in event["Records"]:
         message = record["Sns"]
-        entry: Entry = {"Data": message["Message"].encode(), "PartitionKey": message["MessageId"]}
+        data = message["Message"].encode()
+        if has_bare_lines(data):
+            data = b"#%s\n%s" % (message["MessageId"].encode(), data)
+        entry: Entry = {"Data": data, "PartitionKey": message["MessageId"]}
         if size(entry) > MAX_RECORD_BYTES:
             raise MessageTooLargeError(
                 f"message {message['MessageId']} has {size(entry)} bytes, and a record at most {MAX_RECORD_BYTES}"

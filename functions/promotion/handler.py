@@ -22,6 +22,8 @@ from rounds import Store
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from promotion.job_ended import Ending
+
 TRAINING_JOB = "SageMaker Training Job State Change"
 ENDPOINT = "SageMaker Endpoint State Change"
 METRICS = {"promoted": "Promotions", "kept": "RoundsKept", "failed": "RoundsFailed"}
@@ -52,12 +54,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     around = surroundings()
     kind, detail = event.get("detail-type"), event.get("detail", {})
     if kind == TRAINING_JOB:
-        ending = job_ended(detail["TrainingJobName"], around)
-        if ending.outcome in METRICS:
-            metrics = EphemeralMetrics()
-            metrics.add_metric(METRICS[ending.outcome], MetricUnit.Count, 1, MetricResolution.High)
-            metrics.flush_metrics()
-        answer = asdict(ending)
+        answer = asdict(job_ended(detail["TrainingJobName"], around, tell=_publish))
     elif kind == ENDPOINT:
         if detail["EndpointName"] != around.settings.endpoint:
             raise UnknownEventError(f"the endpoint {detail['EndpointName']} is not {around.settings.endpoint}")
@@ -66,3 +63,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         raise UnknownEventError(f"an event of type {kind!r} is neither {TRAINING_JOB!r} nor {ENDPOINT!r}")
     logger.info("handled", extra={"event": kind, "answer": answer})
     return answer
+
+
+def _publish(ending: Ending) -> None:
+    if ending.outcome in METRICS:
+        metrics = EphemeralMetrics()
+        metrics.add_metric(METRICS[ending.outcome], MetricUnit.Count, 1, MetricResolution.High)
+        metrics.flush_metrics()

@@ -1,7 +1,8 @@
 """A training job has ended: its round is recorded, and its winner, if it may, is put behind the endpoint.
 
-The order makes every attempt repeatable: models, endpoint, then the round's end, then the lock. Until the round has
-ended, a repeated event does everything again, and finds what is done already; after that it only frees the lock.
+The order makes every attempt repeatable: models, endpoint, then the round's end, then its metric, then the lock. Until
+the round has ended, a repeated event does everything again, and finds what is done already; after that it only does
+what an attempt that died left over, and frees the lock.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rounds import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef
@@ -46,8 +48,12 @@ class Ending:
     model: str | None = None
 
 
-def job_ended(job: str, around: Surroundings) -> Ending:
-    """Handle the end of the training job called ``job``. Errors of AWS pass through: the event is then tried again."""
+def job_ended(job: str, around: Surroundings, *, tell: Callable[[Ending], None] = lambda _ending: None) -> Ending:
+    """Handle the end of the training job called ``job``. Errors of AWS pass through: the event is then tried again.
+
+    ``tell`` hears of the ending once, and again only if an attempt died between that and freeing the lock: an alarm
+    hangs on it, so that twice is better than never.
+    """
     name = round_of_job(around.settings.stack, job)
     round_ = None if name is None else around.store.get(Round, name)
     if round_ is None:
@@ -59,8 +65,19 @@ def job_ended(job: str, around: Surroundings) -> Ending:
         ending = _end(round_, described, around)
     else:
         ending = Ending("repeated", round_.name)
+    if ending.outcome == "repeated":
+        ending = _unfinished(round_.name, around) or ending
+    tell(ending)
     _release(round_.name, around)
     return ending
+
+
+def _unfinished(name: str, around: Surroundings) -> Ending | None:
+    """How the round ended, if an attempt recorded it and then died: the lock is still there."""
+    lock, round_ = around.store.get(Lock, "round"), around.store.get(Round, name)
+    if lock is None or lock.flight is None or lock.flight.round != name or round_ is None or round_.status == "started":
+        return None
+    return Ending(round_.status, name, round_.reason, round_.promoted)
 
 
 def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroundings) -> Ending:

@@ -49,6 +49,8 @@ class Surroundings:
     sagemaker: SageMakerClient
     cloudwatch: CloudWatchClient
     clock: Callable[[], datetime]
+    tell_failed: Callable[[], None] = lambda: None
+    """Hears of every round that is given up here; at least once, since an alarm hangs on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
     """Decide, with the lock in hand if the answer is start. The first recorded decision about an event stands."""
     now = around.clock()
     store, settings = around.store, around.settings
-    flying = flight.current(store, around.sagemaker, now=now, own=cause.round)
+    flying = flight.current(store, around.sagemaker, now=now, own=cause.round, tell_failed=around.tell_failed)
     # Two people may ask in the same second, which is all that a round's name tells apart; one of them has to wait.
     other = None if flying is None or flying.event == cause.event else flying.round
     evidence = gather(
@@ -128,6 +130,7 @@ def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
     if held is None:
         # Another round took the lock while this one lay dead. The decision stands as it was made; the round is lost.
         store.create(_round(cause, around, now))
+        around.tell_failed()
         flight.fail(store, cause.round, "lock_lost", now)
         return False
     round_ = begun or _begin(cause, around, held, now)

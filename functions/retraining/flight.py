@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from rounds import Flight, Lock, Round, is_absent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_sagemaker import SageMakerClient
 
     from rounds import Store
@@ -50,8 +52,10 @@ def abandoned(flight: Flight, job: Job | None, now: datetime) -> str | None:
     return None
 
 
-def current(store: Store, sagemaker: SageMakerClient, *, now: datetime, own: str) -> Flight | None:
-    """The round in flight. An abandoned one is recorded as failed and its lock freed; ``own`` is left alone."""
+def current(
+    store: Store, sagemaker: SageMakerClient, *, now: datetime, own: str, tell_failed: Callable[[], None]
+) -> Flight | None:
+    """The round in flight. An abandoned one is recorded as failed, told, and its lock freed; ``own`` is left alone."""
     lock = store.get(Lock, "round")
     if lock is None or lock.flight is None or lock.flight.round == own:
         return None if lock is None else lock.flight
@@ -60,6 +64,7 @@ def current(store: Store, sagemaker: SageMakerClient, *, now: datetime, own: str
     if reason is None:
         return flight
     fail(store, flight.round, reason, now)
+    tell_failed()  # while the lock is there, an attempt that dies is repeated
     release(store, flight.round)
     return None
 

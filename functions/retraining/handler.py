@@ -36,6 +36,7 @@ def surroundings() -> Surroundings:
         sagemaker=boto3.client("sagemaker", config=config),
         cloudwatch=boto3.client("cloudwatch", config=config),
         clock=lambda: datetime.now(UTC),
+        tell_failed=tell_failed,
     )
 
 
@@ -80,8 +81,16 @@ def _first_seen(around: Surroundings, event_id: str) -> datetime:
 
 
 def _publish(*, started: bool, refused: bool) -> None:
-    if not (started or refused):
-        return
+    if started or refused:
+        _count("RoundsStarted" if started else "RoundsRefused")
+
+
+def tell_failed() -> None:
+    """Count a round that was given up, for the alarm TrainingFailed."""
+    _count("RoundsFailed")
+
+
+def _count(metric: str) -> None:
     metrics = EphemeralMetrics()
-    metrics.add_metric("RoundsStarted" if started else "RoundsRefused", MetricUnit.Count, 1, MetricResolution.High)
+    metrics.add_metric(metric, MetricUnit.Count, 1, MetricResolution.High)
     metrics.flush_metrics()

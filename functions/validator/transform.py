@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from feature_schema import Refusal, Sample, parse_lines, row
+from feature_schema import Refusal, Sample, open_message, parse_lines, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,8 @@ def _read(record: Mapping[str, Any]) -> tuple[list[Sample], list[RefusedLine]]:
     received_at = datetime.fromtimestamp(record["approximateArrivalTimestamp"] / 1000, UTC)
     samples: list[Sample] = []
     refused: list[RefusedLine] = []
-    lines = parse_lines(base64.b64decode(record["data"]), message_id=message_id, received_at=received_at)
+    data, message_id = open_message(base64.b64decode(record["data"]), message_id)
+    lines = parse_lines(data, message_id=message_id, received_at=received_at)
     for position, (line, read) in enumerate(lines):
         if isinstance(read, Refusal):
             refused.append(RefusedLine(line, read, message_id, position, received_at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from dwell.__main__ import app
 from dwell.lifecycle.storage import Storage
+from dwell.local.laptop import ROOT
 from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
@@ -106,6 +108,62 @@ def test_what_is_refused_waits_in_quarantine_until_it_is_accepted(
     assert reason not in dwell("quarantine")["reasons"]
 
 
+def test_what_failed_in_every_attempt_goes_back_where_it_failed(on_stack: Stack) -> None:
+    session = boto3.Session()
+    # given an event of the topic that the forwarder could not handle, as Lambda keeps it
+    functions = session.client("lambda")
+    arn = functions.get_function(FunctionName=f"{on_stack.name}-forwarder")["Configuration"]["FunctionArn"]
+    event = json.loads((ROOT / "events" / "sns-workshop-row.json").read_text())
+    failure = {
+        "requestContext": {"functionArn": f"{arn}:$LATEST", "condition": "RetriesExhausted"},
+        "requestPayload": event,
+        "responsePayload": {"errorType": "EntriesRefusedError", "errorMessage": "the stream refused 1 entries"},
+    }
+    session.client("sqs").send_message(QueueUrl=on_stack.failures_queue, MessageBody=json.dumps(failure))
+    # and a batch that the validator failed on, as Firehose keeps it
+    row = f"{ROW[0]},{FEATURE_CELLS}"
+    batch = {
+        "attemptsMade": 4,
+        "arrivalTimestamp": int(time.time() * 1000),
+        "errorCode": "Lambda.FunctionError",
+        "errorMessage": "it returned an error result.",
+        "rawData": base64.b64encode(f"{row}\n{row}".encode()).decode(),
+    }
+    key = "failed/processing-failed/date=2026-11-23/batch"
+    session.client("s3").put_object(Bucket=on_stack.bucket, Key=key, Body=json.dumps(batch).encode() + b"\n")
+    rows = len(stored(on_stack))
+    # when somebody looks, nothing moves
+    seen = dwell("redrive", "--dry-run")
+    assert [(one["function"], one["outcome"]) for one in seen["events"]] == [(f"{on_stack.name}-forwarder", "sent")]
+    assert (seen["batches"]["records"], seen["batches"]["lines"]) == (1, 2)
+    # when it is sent back, all of it arrives, once
+    assert dwell("redrive") == {**seen, "dry_run": False}
+    assert dwell("redrive") == {
+        "events": [], "batches": {"objects": 0, "records": 0, "lines": 0, "errors": []}, "dry_run": False,
+    }  # fmt: skip
+    eventually(lambda: len(stored(on_stack)), lambda count: count == rows + 3)
+
+
+def test_poison_comes_back_into_the_queue(on_stack: Stack) -> None:
+    # given an event that no attempt can handle
+    functions = boto3.Session().client("lambda")
+    poison = json.dumps({"source": "nowhere"}).encode()
+    functions.invoke(FunctionName=on_stack.retraining_function, InvocationType="Event", Payload=poison)
+
+    def waiting() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = dwell("redrive", "--dry-run")["events"]
+        return found
+
+    (first,) = eventually(waiting, lambda found: len(found) == 1)
+    assert "UnknownEventError" in first["error"]
+    # when it is sent back
+    assert len(dwell("redrive")["events"]) == 1
+    # then it fails again, and waits again
+    (second,) = eventually(waiting, lambda found: len(found) == 1)
+    assert second["message_id"] != first["message_id"]
+    boto3.Session().client("sqs").purge_queue(QueueUrl=on_stack.failures_queue)
+
+
 def test_an_operator_trains_a_first_model_under_a_name(on_stack: Stack, tmp_path: Path) -> None:
     # given samples from which something can be learnt
     file = tmp_path / "rows.csv"
@@ -133,13 +191,15 @@ def _varied(number: int) -> str:
     return ",".join(str(cell) for cell in [first, *others[1:]])
 
 
-@pytest.mark.parametrize("command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "retrain"])
+@pytest.mark.parametrize(
+    "command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "redrive", "retrain"]
+)
 def test_a_stack_that_is_not_there_is_said(on_stack: Stack, command: str) -> None:
     assert "there is no stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)
 
 
 def test_the_tables_are_for_people(on_stack: Stack) -> None:
-    for command in ("leaderboard", "rounds", "decisions", "quarantine", "replay"):
+    for command in ("leaderboard", "rounds", "decisions", "quarantine", "replay", "redrive"):
         result = CliRunner().invoke(app, [command])
         assert result.exit_code == 0, result.output
         assert result.output.strip()

@@ -16,6 +16,7 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_schema import open_message
 from forwarder.delivery import (
     FIRST_DELAY,
     LAST_REQUEST_SECONDS,
@@ -106,7 +107,7 @@ def entry(key: str, data: bytes = b"data") -> Entry:
 # --- messages --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sns-packed", "sns-single", "sns-workshop-row"])
+@pytest.mark.parametrize("name", ["sns-packed", "sns-single"])
 def test_a_message_becomes_one_record_as_it_is(event: Callable[[str], dict[str, Any]], name: str) -> None:
     sent = SNSEvent(event(name))
 
@@ -114,6 +115,22 @@ def test_a_message_becomes_one_record_as_it_is(event: Callable[[str], dict[str, 
 
     assert made == [{"Data": r.sns.message.encode(), "PartitionKey": r.sns.message_id} for r in sent.records]
     assert len(made) == 1
+
+
+@given(
+    message=st.lists(st.sampled_from(['{"sample_id":"a"}', "1,2,3", "", " ", "#a", "#b\n", "{"]), min_size=1).map(
+        "\n".join
+    )
+)
+def test_who_reads_a_record_finds_the_message_and_the_id_of_lines_without_one(message: str) -> None:
+    event = {"Records": [{"Sns": {"MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e", "Message": message}}]}
+
+    (made,) = entries(event)
+
+    lines, message_id = open_message(cast("bytes", made["Data"]), "unknown")
+    assert lines == message.encode()
+    if any(not line.startswith("{") for line in message.removesuffix("\n").split("\n")):
+        assert message_id == made["PartitionKey"]
 
 
 def test_every_message_of_an_event_is_read(event: Callable[[str], dict[str, Any]]) -> None:
@@ -126,11 +143,11 @@ def test_every_message_of_an_event_is_read(event: Callable[[str], dict[str, Any]
 
 def test_text_beyond_ascii_is_counted_in_bytes(event: Callable[[str], dict[str, Any]]) -> None:
     sent = event("sns-single")
-    sent["Records"][0]["Sns"]["Message"] = "ü" * 10
+    sent["Records"][0]["Sns"]["Message"] = "{" + "ü" * 10
 
     (made,) = entries(sent)
 
-    assert size(made) == 20 + len(made["PartitionKey"])
+    assert size(made) == 21 + len(made["PartitionKey"])
 
 
 def test_a_message_that_no_record_can_hold_is_named(event: Callable[[str], dict[str, Any]]) -> None:

@@ -45,7 +45,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch, lambda_environment: pytest.MonkeyPatc
     cloud.cloudwatch.count("AcceptedSamples", cloud.time - timedelta(minutes=2), 5_000, service=STACK)
     cloud.s3.store("samples/date=2026-11-23/hour=06/1.gz", b"rows", cloud.time - timedelta(minutes=1))
     table, s3, sagemaker, cloudwatch = cloud.clients()
-    around = Surroundings(Settings.read(VARIABLES), Store(table), s3, sagemaker, cloudwatch, cloud.clock)
+    around = Surroundings(
+        Settings.read(VARIABLES), Store(table), s3, sagemaker, cloudwatch, cloud.clock, handler.tell_failed
+    )
     monkeypatch.setattr(handler, "surroundings", lambda: around)
     monkeypatch.setattr(handler, "logger", Logger(service=STACK, stream=io.StringIO()))
     return cloud
@@ -135,3 +137,17 @@ def test_a_wrong_environment_is_told_by_name(variable: str, value: str | None) -
     given = {name: text for name, text in {**VARIABLES, variable: value}.items() if text is not None}
     with pytest.raises(ValidationError, match=variable):
         Settings.read(given)
+
+
+def test_a_round_that_is_given_up_is_told_to_the_alarm(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
+) -> None:
+    # given a round whose starter died, and whose job never came
+    handle(event("alarm-model-error"), context)
+    cloud.sagemaker.jobs.clear()
+    published()
+    # when another cause finds it
+    cloud.move(timedelta(minutes=5))
+    handle(event("retrain-manual"), context)
+    # then somebody is told, and the new round starts
+    assert published() == {(frozenset(), "RoundsFailed"): 1, (frozenset(), "RoundsStarted"): 1}

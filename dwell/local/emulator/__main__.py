@@ -22,6 +22,7 @@ EXTENSIONS: tuple[str, ...] = (
     "http_api",
     "firehose",
     "sagemaker.api",
+    "faults",
 )
 """Modules of this package, installed in this order."""
 

@@ -5,6 +5,7 @@ and writes rows, ``refusal`` says why something is not accepted, ``description``
 """
 
 from feature_schema.description import FEATURES, PROVENANCE, ROW, TARGET, describe, schema_hash
+from feature_schema.envelope import open_message
 from feature_schema.line import csv_sample_id, parse_features, parse_line, parse_lines, parse_request, row
 from feature_schema.refusal import Refusal
 from feature_schema.sample import (
@@ -39,6 +40,7 @@ __all__ = [
     "describe",
     "feature_row",
     "happened",
+    "open_message",
     "parse_features",
     "parse_line",
     "parse_lines",

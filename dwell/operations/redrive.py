@@ -1,0 +1,121 @@
+"""``dwell redrive``: what the backend could not handle in any attempt goes back to where it failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import boto3
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from dwell.fleet.publisher import Publisher, sns_client
+from dwell.operations import failed_batches, failures_queue
+from dwell.operations.command import FAILED, AsJson, StackName, explained, out, say_json
+from dwell.stack import find
+
+if TYPE_CHECKING:
+    from dwell.operations.failed_batches import SentBack
+    from dwell.operations.failures_queue import Redriven
+    from dwell.stack import Stack
+
+_SHOWN = 200
+"""Characters of an error in the table."""
+
+
+def redrive(
+    stack: StackName = "dwell",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what waits.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send back what failed in every attempt: events in the failures queue, and batches that the validator failed.
+
+    An event goes to its function once more; a batch, through the topic. Mend what made them fail first. Exit status:
+    0 everything went back (or nothing waited), 1 something stays.
+    """
+    with explained():
+        found = find(stack)
+        events = _events(found, dry_run=dry_run)
+        batches = _batches(found, dry_run=dry_run)
+    if as_json:
+        say_json({"events": [_told(one) for one in events], "batches": _batches_told(batches), "dry_run": dry_run})
+    else:
+        _show(events, batches, dry_run=dry_run)
+    if any(one.outcome != "sent" for one in events):
+        raise typer.Exit(FAILED)
+
+
+def _events(stack: Stack, *, dry_run: bool) -> list[Redriven]:
+    session = boto3.Session()
+    return list(
+        failures_queue.redrive(
+            session.client("sqs"),
+            session.client("lambda"),
+            stack.failures_queue,
+            stack=stack.name,
+            before=datetime.now(UTC),
+            dry_run=dry_run,
+        )
+    )
+
+
+def _batches(stack: Stack, *, dry_run: bool) -> SentBack:
+    with Publisher(sns_client(stack.topic_arn), stack.topic_arn) as publisher:
+        return failed_batches.send_back(boto3.Session().client("s3"), stack.bucket, publisher, dry_run=dry_run)
+
+
+def _told(one: Redriven) -> dict[str, Any]:
+    event = one.event
+    return {
+        "message_id": event.message_id,
+        "function": event.function,
+        "parked_at": event.parked_at.isoformat(timespec="milliseconds"),
+        "error": event.error,
+        "outcome": one.outcome,
+        "detail": one.detail,
+    }
+
+
+def _batches_told(batches: SentBack) -> dict[str, Any]:
+    return {
+        "objects": batches.objects,
+        "records": batches.records,
+        "lines": batches.lines,
+        "errors": batches.errors,
+    }
+
+
+def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
+    if events:
+        out.print(_table(events, dry_run=dry_run))
+    else:
+        out.print("Failures queue: nothing waits.")
+    if not batches.objects:
+        out.print("Failed batches: none.")
+        return
+    verb = "would go" if dry_run else "went"
+    out.print(
+        f"Failed batches: {batches.lines:,} lines of {batches.records:,} records in {batches.objects:,} objects "
+        f"{verb} back."
+    )
+    for error in batches.errors:
+        out.print(f"  {error}", markup=False)
+
+
+def _table(events: list[Redriven], *, dry_run: bool) -> Table:
+    table = Table(title="Failures queue", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("function", no_wrap=True)
+    table.add_column("events", justify="right")
+    table.add_column("oldest", no_wrap=True)
+    table.add_column("what it failed with", overflow="fold")
+    table.add_column("now", no_wrap=True)
+    words = {"sent": "would go back" if dry_run else "sent back", "kept": "stays", "refused": "refused, stays"}
+    rows = Counter((one.event.function or "?", one.event.error[:_SHOWN], one.outcome, one.detail) for one in events)
+    for (function, error, outcome, detail), count in rows.most_common():
+        oldest = min(one.event.parked_at for one in events if (one.event.function or "?") == function)
+        said = escape(f"{error} ({detail})" if detail else error)
+        table.add_row(function, f"{count:,}", oldest.isoformat(timespec="seconds"), said, words[outcome])
+    return table
