@@ -29,6 +29,7 @@ class Stack:
     table: str
     endpoint: str
     retraining_function: str
+    promotion_function: str
 
 
 def find(name: str) -> Stack:
@@ -49,6 +50,7 @@ def find(name: str) -> Stack:
             table=outputs["RoundsTableName"],
             endpoint=outputs["EndpointName"],
             retraining_function=outputs["RetrainingFunctionName"],
+            promotion_function=outputs["PromotionFunctionName"],
         )
     except KeyError as error:
         raise StackError(f"the stack {name!r} has no output {error}: is it Dwell, and fully deployed?") from error

@@ -1,4 +1,4 @@
-"""The operators' commands: ``dwell leaderboard``, ``rounds``, ``quarantine``, ``replay``, ``retrain``, ``publish``."""
+"""The operators' commands: what to look at (``dwell leaderboard``...) and what to do (``dwell retrain``...)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from botocore.config import Config
 from rich import box
 from rich.table import Table
 
-from dwell.api import api_for
 from dwell.fleet.publisher import Publisher, sns_client
-from dwell.operations import quarantine, retraining
-from dwell.operations.command import AsJson, BoardError, StackName, explained, out, say_json
+from dwell.operations import board, quarantine, retraining
+from dwell.operations.command import AsJson, StackName, explained, out, say_json
+from dwell.operations.promotion import pause, promote, resume
 from dwell.operations.publish import publish
 from dwell.operations.since import since as since_when
-from dwell.stack import Stack, find
+from dwell.stack import find
 from feature_schema import TARGET
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 Since = Annotated[str | None, typer.Option(help="Only what was received since: 90m, 24h, 7d, or a time in ISO 8601.")]
 Reason = Annotated[str | None, typer.Option(help="Only what was refused for this reason, such as malformed.")]
 Limit = Annotated[int, typer.Option(min=1, max=100, help="How many, newest or best first.")]
-
-
-def _board(stack: Stack, limit: int = 20) -> dict[str, Any]:
-    response = api_for(stack.api_url, timeout=20).get(f"/leaderboard?limit={limit}")
-    if response.status_code != 200:
-        raise BoardError(f"GET /leaderboard answers {response.status_code}: {response.text[:300]}")
-    board: dict[str, Any] = json.loads(response.content)
-    return board
 
 
 def _number(value: float | None) -> str:
@@ -58,31 +50,39 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *,
 def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """Every model, best first: lower error is better."""
     with explained():
-        board = _board(find(stack), limit)
+        seen = board.read(find(stack), limit)
     if as_json:
-        say_json(board["leaderboard"])
+        say_json(seen["leaderboard"])
         return
     rows = [
-        ["" if one["rank"] is None else str(one["rank"]), one["model"] + (" (live)" if one["live"] else ""),
+        ["" if one["rank"] is None else str(one["rank"]), one["model"] + _standing(one["status"]),
          one["entrant"] or "", _number(one["test_rmse"]), _number(one["live_error"])]
-        for one in board["leaderboard"]
+        for one in seen["leaderboard"]
     ]  # fmt: skip
     columns = ("#", "model", "entrant", "test error", "live error")
     right = frozenset({"#", "test error", "live error"})
     _table(f"Leaderboard (errors in {TARGET.unit})", columns, rows, right=right)
+    endpoint = seen["endpoint"] or {}
+    if endpoint.get("pause"):
+        out.print(f"The endpoint is {endpoint['pause']}; {endpoint['resumes'] or 'no model'} answers after that.")
+
+
+def _standing(status: str) -> str:
+    """What a name needs beside it."""
+    return {"live": " (live)", "rolled_back": " (rolled back)"}.get(status, "")
 
 
 def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """The rounds of retraining, newest first: why each started and what came of it."""
     with explained():
-        board = _board(find(stack), limit)
+        seen = board.read(find(stack), limit)
     if as_json:
-        say_json(board["rounds"])
+        say_json(seen["rounds"])
         return
     rows = [
         [one["round"], one["status"], _number((one["dataset"] or {}).get("train")), _number(one["baseline_rmse"]),
-         _number(one["champion_rmse"]), one["promoted"] or one["reason"] or "-"]
-        for one in board["rounds"]
+         _number(one["champion_rmse"]), (one["promoted"] or one["reason"] or "-") + _standing(one["deployment"] or "")]
+        for one in seen["rounds"]
     ]  # fmt: skip
     columns = ("round", "status", "train", "baseline", "champion", "promoted, or why not")
     right = frozenset({"train", "baseline", "champion"})
@@ -92,14 +92,14 @@ def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = Fals
 def decisions(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """What the retraining function was asked, what it decided, and why; newest first."""
     with explained():
-        board = _board(find(stack), limit)
+        seen = board.read(find(stack), limit)
     if as_json:
-        say_json(board["decisions"])
+        say_json(seen["decisions"])
         return
     rows = [
         [one["decided_at"], one["cause"], one["trigger"], one["outcome"], one["reason"],
          _number(one["facts"].get("new_samples"))]
-        for one in board["decisions"]
+        for one in seen["decisions"]
     ]  # fmt: skip
     columns = ("decided at", "cause", "trigger", "outcome", "reason", "new samples")
     _table("Decisions", columns, rows, right=frozenset({"new samples"}))
@@ -223,7 +223,7 @@ def retrain(
         if not as_json:
             out.print(f"Round {decision['round']} has started.")
         if wait:
-            ended = retraining.wait(lambda: _board(found, 100), decision["round"], seconds=patience)
+            ended = retraining.wait(lambda: board.read(found, 100), decision["round"], seconds=patience)
     if as_json:
         say_json({"decision": decision, "round": ended})
     elif ended is not None:
@@ -245,6 +245,6 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
 
 def add_to(app: typer.Typer) -> None:
     """Give the commands to ``app``."""
-    for command in (leaderboard, rounds, decisions, replay, retrain, publish):
+    for command in (leaderboard, rounds, decisions, replay, retrain, publish, promote, pause, resume):
         app.command()(command)
     app.command("quarantine")(show_quarantine)

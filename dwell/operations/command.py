@@ -14,6 +14,8 @@ from rich.console import Console
 from dwell.api import NotSignableError
 from dwell.aws_errors import explain
 from dwell.fleet.publisher import PublishError
+from dwell.operations.board import BoardError
+from dwell.operations.endpoint import EndpointError
 from dwell.operations.journal import JournalError
 from dwell.operations.quarantine import DamagedObjectError
 from dwell.operations.retraining import RetrainingError
@@ -31,10 +33,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-class BoardError(RuntimeError):
-    """The API does not give the leaderboard; the message says what it answered."""
 
 
 def end(message: str, status: int = FAILED) -> typer.Exit:
@@ -55,6 +53,7 @@ def explained() -> Iterator[None]:
     except (
         BoardError,
         DamagedObjectError,
+        EndpointError,
         HTTPClientError,
         JournalError,
         NotSignableError,

@@ -27,7 +27,14 @@ def page(
     return {
         "endpoint": None
         if endpoint is None
-        else {"name": endpoint.name, "model": endpoint.model, "wanted": endpoint.wanted, "status": endpoint.status},
+        else {
+            "name": endpoint.name,
+            "model": endpoint.model,
+            "wanted": endpoint.wanted,
+            "status": endpoint.status,
+            "pause": endpoint.pause,
+            "resumes": endpoint.resumes,
+        },
         "leaderboard": [_model(one, errors) for one in ranking[:limit]],
         "rounds": [_named(one, "round") for one in rounds[:limit]],
         "decisions": [_named(one, "decision") for one in decisions[:limit]],

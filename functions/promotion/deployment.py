@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
-    from mypy_boto3_sagemaker.type_defs import CreateEndpointConfigInputTypeDef, TagTypeDef
+    from mypy_boto3_sagemaker.type_defs import (
+        CreateEndpointConfigInputTypeDef,
+        DeploymentConfigTypeDef,
+        TagTypeDef,
+    )
 
     from promotion.settings import Settings
 
@@ -45,6 +49,8 @@ class EndpointState:
     configuration: str
     changed_at: datetime
     reason: str | None = None
+    pending: str | None = None
+    """The configuration that it is being brought to."""
 
 
 def describe(sagemaker: SageMakerClient, endpoint: str) -> EndpointState | None:
@@ -52,11 +58,14 @@ def describe(sagemaker: SageMakerClient, endpoint: str) -> EndpointState | None:
     answer = _found(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
     if answer is None:
         return None
+    configuration = answer.get("EndpointConfigName", "")
+    pending = answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
     return EndpointState(
         answer["EndpointStatus"],
-        answer.get("EndpointConfigName", ""),
+        configuration,
         answer["LastModifiedTime"],
         answer.get("FailureReason"),
+        configuration if answer["EndpointStatus"] == "Creating" else pending,
     )
 
 
@@ -128,14 +137,25 @@ def provide(sagemaker: SageMakerClient, settings: Settings, *, model: str, archi
     return name
 
 
-def bring(sagemaker: SageMakerClient, settings: Settings, configuration: str) -> bool:
-    """Bring the endpoint to a configuration; False if it has to be waited for.
+def bring(
+    sagemaker: SageMakerClient,
+    settings: Settings,
+    configuration: str,
+    *,
+    rollout: DeploymentConfigTypeDef,
+    prepare: Callable[[], None],
+) -> bool:
+    """Bring the endpoint to a configuration; False if something else has to end before that.
 
-    Raises ``EndpointBusyError`` if only another attempt, and no event, can go on.
+    ``prepare`` is called before the endpoint changes, and only then. ``rollout`` is how traffic moves from what serves
+    now; an endpoint that is made anew has nothing to go back to. Raises ``EndpointBusyError`` if only another attempt,
+    and no event, can go on.
     """
     endpoint = settings.endpoint
     state = describe(sagemaker, endpoint)
     todo = action(state, configuration)
+    if todo in {"create", "update"}:
+        prepare()
     if todo == "create":
         sagemaker.create_endpoint(
             EndpointName=endpoint,
@@ -143,12 +163,13 @@ def bring(sagemaker: SageMakerClient, settings: Settings, configuration: str) ->
             Tags=[{"Key": "stack", "Value": settings.stack}],
         )
     elif todo == "update":
-        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=configuration)
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=configuration, DeploymentConfig=rollout)
     elif todo == "delete":
         sagemaker.delete_endpoint(EndpointName=endpoint)
     if todo in {"delete", "retry"}:
         raise EndpointBusyError(f"the endpoint {endpoint} is being deleted; its successor has to wait")
-    return todo != "wait"
+    # An attempt that died after it had asked finds its own deployment under way.
+    return todo != "wait" or (state is not None and state.pending == configuration)
 
 
 def _found[Answer](ask: Callable[[], Answer]) -> Answer | None:

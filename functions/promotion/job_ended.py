@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from feature_schema import schema_hash
 from promotion import results
-from promotion.endpoint_changed import submit
 from promotion.gate import Verdict, judge
+from promotion.submission import submit
 from rounds import (
     Candidate,
     Comparison,

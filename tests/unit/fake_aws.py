@@ -306,6 +306,35 @@ class FakeCloudWatch:
             }
         )
 
+    def put_metric_alarm(self, **parameters: Any) -> dict[str, Any]:
+        """As AWS does it: the definition is replaced whole, and the state stays."""
+        check("cloudwatch", "PutMetricAlarm", parameters)
+
+        def put() -> dict[str, Any]:
+            state = {"StateValue": "INSUFFICIENT_DATA"}
+            for alarm in self.alarms:
+                if alarm["AlarmName"] == parameters["AlarmName"]:
+                    state = {name: value for name, value in alarm.items() if name.startswith("State")}
+            self.alarms = [one for one in self.alarms if one["AlarmName"] != parameters["AlarmName"]]
+            self.alarms.append({**parameters, **state})
+            return {}
+
+        return self.steps.take(put)
+
+    def set_alarm_state(self, **parameters: Any) -> dict[str, Any]:
+        check("cloudwatch", "SetAlarmState", parameters)
+
+        def put() -> dict[str, Any]:
+            alarm = self.alarm(parameters["AlarmName"])
+            alarm |= {"StateValue": parameters["StateValue"], "StateReason": parameters["StateReason"]}
+            return {}
+
+        return self.steps.take(put)
+
+    def alarm(self, name: str) -> dict[str, Any]:
+        (found,) = [alarm for alarm in self.alarms if alarm["AlarmName"] == name]
+        return found
+
 
 _CHANGING = {"Creating", "Updating", "RollingBack", "Deleting"}
 
@@ -323,6 +352,8 @@ class FakeSageMaker:
     pending: str | None = None
     deployments: list[str] = field(default_factory=list)
     """The configurations that the endpoint was created with or updated to, in order."""
+    rollouts: list[dict[str, Any] | None] = field(default_factory=list)
+    """How the traffic was to move, for each of them."""
 
     def create_training_job(self, **parameters: Any) -> dict[str, Any]:
         check("sagemaker", "CreateTrainingJob", parameters)
@@ -408,6 +439,7 @@ class FakeSageMaker:
                 "LastModifiedTime": self.now,
             }
             self.deployments.append(parameters["EndpointConfigName"])
+            self.rollouts.append(parameters.get("DeploymentConfig"))
             return {}
 
         return self.steps.take(create)
@@ -421,7 +453,9 @@ class FakeSageMaker:
                 raise refused("UpdateEndpoint", "ValidationException", "Cannot update in-progress endpoint")
             self.endpoint |= {"EndpointStatus": "Updating", "LastModifiedTime": self.now}
             self.pending = parameters["EndpointConfigName"]
+            self.endpoint["PendingDeploymentSummary"] = {"EndpointConfigName": self.pending}
             self.deployments.append(parameters["EndpointConfigName"])
+            self.rollouts.append(parameters.get("DeploymentConfig"))
             return {}
 
         return self.steps.take(update)
@@ -440,6 +474,7 @@ class FakeSageMaker:
         """The endpoint ends its change: well, or as AWS fails it (a creation is Failed, an update rolls back)."""
         assert self.endpoint is not None
         creating = self.endpoint["EndpointStatus"] == "Creating"
+        self.endpoint.pop("PendingDeploymentSummary", None)
         self.endpoint["LastModifiedTime"] = at
         self.endpoint["EndpointStatus"] = "Failed" if fail and creating else "InService"
         if fail:

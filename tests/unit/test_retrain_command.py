@@ -84,6 +84,10 @@ def test_a_promoted_model_is_waited_for_until_it_serves() -> None:
     [
         (a_board("failed"), "r failed: it broke"),
         (a_board("promoted", promoted="m", deployment="failed"), "r: m could not be deployed"),
+        (
+            a_board("promoted", promoted="m", deployment="rolled_back", deployment_reason="it erred"),
+            "r: m was rolled back: it erred",
+        ),
         (a_board(), "r is not there after 5 s"),
         (a_board("started"), "r is started after 5 s"),
         (a_board("promoted", promoted="m"), "r is promoted after 5 s"),

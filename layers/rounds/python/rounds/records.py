@@ -140,8 +140,10 @@ class Round(Record):
     finished_at: Moment | None = None
     seconds: float | None = None
     """From the start of the round to the end of its job."""
-    deployment: Literal["live", "failed"] | None = None
+    deployment: Literal["live", "rolled_back", "failed"] | None = None
     """What became of the promoted model behind the endpoint; null until the endpoint has answered."""
+    deployment_reason: str | None = None
+    """Why it was rolled back or failed."""
     deployed_at: Moment | None = None
 
 
@@ -175,8 +177,10 @@ class Model(Record):
     """The round whose test set gave ``test_rmse``: its own, or the newest in which it stood as the champion."""
     expected_error: Error | None = None
     archive: str | None = None
-    status: Literal["candidate", "deploying", "live", "retired", "failed"] = "candidate"
+    status: Literal["candidate", "deploying", "live", "retired", "rolled_back", "failed"] = "candidate"
     reason: str | None = None
+    promoted_by: Literal["round", "operator"] = "round"
+    """Who last wanted it behind the endpoint."""
     created_at: Moment
     live_since: Moment | None = None
     retired_at: Moment | None = None
@@ -188,6 +192,12 @@ class Endpoint(Record):
     kind: ClassVar[str] = "endpoint"
     model: str | None = None
     wanted: str | None = None
+    deploying: str | None = None
+    """The model that SageMaker was asked to deploy, until it says what became of it."""
+    pause: Literal["paused", "resuming"] | None = None
+    """Whether an operator took the endpoint down on purpose, and whether it is on its way back."""
+    resumes: str | None = None
+    """While it is paused: the model that answers again after that."""
     status: str = "Absent"
     reason: str | None = None
     updated_at: Moment
