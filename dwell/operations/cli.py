@@ -69,7 +69,8 @@ def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson =
 
 def _standing(status: str) -> str:
     """What a name needs beside it."""
-    return {"live": " (live)", "rolled_back": " (rolled back)"}.get(status, "")
+    told = {"awaiting_approval", "rejected", "live", "rolled_back"}
+    return f" ({status.replace('_', ' ')})" if status in told else ""
 
 
 def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:

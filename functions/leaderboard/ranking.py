@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rounds import Candidate, Dataset, Round
 
-Status = Literal["candidate", "deploying", "live", "retired", "rolled_back", "failed"]
+Status = Literal["candidate", "awaiting_approval", "rejected", "deploying", "live", "retired", "rolled_back", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ def _status(one: Round, candidate: Candidate, *, promoted: bool, live: bool) -> 
         return "live"
     if candidate.rmse is None:
         return "failed"
-    if promoted and one.deployment in {"rolled_back", "failed"}:
-        return one.deployment
     if not promoted:
         return "candidate"
-    return "deploying" if one.deployment is None else "retired"
+    if one.deployment is None:
+        return "deploying"
+    return "retired" if one.deployment == "live" else one.deployment

@@ -16,6 +16,7 @@ from botocore.config import Config
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.operator import OperatorEvent, operate
+from promotion.registration import approval_changed
 from promotion.settings import Settings
 from promotion.surroundings import Surroundings
 from rounds import Store
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 TRAINING_JOB = "SageMaker Training Job State Change"
 ENDPOINT = "SageMaker Endpoint State Change"
+PACKAGE = "SageMaker Model Package State Change"
 OPERATOR = "dwell.operator"
 METRICS = {"promoted": "Promotions", "kept": "RoundsKept", "failed": "RoundsFailed"}
 
@@ -51,7 +53,7 @@ def surroundings() -> Surroundings:
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Handle a training job's end, a change of the endpoint, or what an operator asks for.
+    """Handle a training job's end, a change of the endpoint, an approval, or what an operator asks for.
 
     Raises when AWS fails: the event is tried again.
     """
@@ -73,8 +75,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         if change.undone == "rolled_back":
             _count("Rollbacks")
         answer = asdict(change)
+    elif kind == PACKAGE:
+        answer = asdict(approval_changed(detail["ModelPackageArn"], around))
     else:
-        raise UnknownEventError(f"an event of type {kind!r} is neither {TRAINING_JOB!r} nor {ENDPOINT!r}")
+        raise UnknownEventError(f"an event of type {kind!r} is none of {TRAINING_JOB!r}, {ENDPOINT!r}, {PACKAGE!r}")
     logger.info("handled", extra={"event": kind, "answer": answer})
     return answer
 

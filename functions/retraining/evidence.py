@@ -64,7 +64,7 @@ def gather(
 
 def _rollbacks(rounds: list[Round]) -> int:
     """How many of the newest deployments were taken back, since the last that was not. ``rounds``: newest first."""
-    ends = [one.deployment for one in rounds if one.deployment is not None]
+    ends = [one.deployment for one in rounds if one.deployment in {"live", "rolled_back", "failed"}]
     return next((number for number, end in enumerate(ends) if end == "live"), len(ends))
 
 

@@ -24,7 +24,7 @@ from dwell.lifecycle.storage import Storage
 from dwell.local import deployment
 from dwell.local import laptop as local
 from dwell.stack import find
-from feature_schema import FEATURES, TARGET, prediction
+from feature_schema import FEATURES, TARGET, prediction, schema_hash
 from tests.made_up_dataset import made_up
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dwell.stack import Stack
 
+PARAMETERS = {"MinimumSamples": "1000000", "MinimumPredictions": "100"}
 ROWS = 4_000
 FAILED, FINE = 12.0, 0.9
 """How many times its promise a model's answers are off."""
@@ -45,7 +46,7 @@ def safe() -> Iterator[tuple[local.Laptop, Stack]]:
         for name, value in running.environment().items():
             patch.setenv(name, value)
         deployment.build()
-        deployment.deploy(running, parameters={"MinimumSamples": "1000000", "MinimumPredictions": "100"})
+        deployment.deploy(running, parameters=PARAMETERS)
         yield running, find(deployment.STACK)
 
 
@@ -78,6 +79,16 @@ def entry(model: str) -> dict[str, Any]:
 
 def live() -> str | None:
     return next((one["model"] for one in dwell("leaderboard", "--limit", "100") if one["live"]), None)
+
+
+def registered(stack: Stack, model: str) -> dict[str, Any]:
+    """What SageMaker's model registry has about a model."""
+    record = (
+        boto3.Session()
+        .client("dynamodb")
+        .get_item(TableName=stack.table, Key={"kind": {"S": "model"}, "name": {"S": model}})["Item"]
+    )
+    return dict(boto3.Session().client("sagemaker").describe_model_package(ModelPackageName=record["package"]["S"]))
 
 
 def a_round(stack: Stack, folder: Path, *, world: int) -> dict[str, Any]:
@@ -254,6 +265,44 @@ def test_a_pause_is_no_fault(stack: Stack, first: str) -> None:
     # and when it is over, the same model answers
     assert dwell("resume", "--wait", "--patience", "120")["endpoint"]["model"] == first
     assert eventually(lambda: ask(stack), lambda answer: answer["source"] == "model")["model"] == first
+
+
+def test_every_winner_is_registered_with_what_it_is(stack: Stack, first: str, taken_back: dict[str, Any]) -> None:
+    for model in (first, taken_back["promoted"]):
+        package, board = registered(stack, model), entry(model)
+        told = package["CustomerMetadataProperties"]
+        assert package["ModelApprovalStatus"] == "Approved"
+        assert (told["model"], told["round"], told["schema_hash"]) == (model, board["round"], schema_hash())
+        assert told["dataset_manifest"] == board["dataset"]["manifest"]
+    assert told["champion"] == first
+    assert float(told["test_rmse"]) < float(told["champion_rmse"]) < float(told["baseline_rmse"])
+
+
+def test_in_manual_mode_a_winner_waits_for_a_person(
+    safe: tuple[local.Laptop, Stack], stack: Stack, first: str, tmp_path: Path
+) -> None:
+    # given the same stack in manual mode, and a round with a winner
+    deployment.deploy(safe[0], parameters={**PARAMETERS, "ApprovalMode": "manual"})
+    before = live()
+    begun = a_round(stack, tmp_path, world=9)
+    assert (begun["deployment"], live()) == ("awaiting_approval", before)
+    assert entry(begun["promoted"])["status"] == "awaiting_approval"
+    package = registered(stack, begun["promoted"])
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    # when somebody rejects it, and thinks again
+    sagemaker = boto3.Session().client("sagemaker")
+    arn = package["ModelPackageArn"]
+    sagemaker.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Rejected", ApprovalDescription="not on a Friday"
+    )
+    eventually(
+        lambda: (entry(begun["promoted"])["status"], entry(begun["promoted"])["error"]),
+        lambda told: told == ("rejected", "not on a Friday"),
+    )
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    # then it goes live as every other does
+    with robots_report(stack, begun["promoted"], off=FINE):
+        eventually(live, lambda model: model == begun["promoted"], 90)
 
 
 def ask(stack: Stack) -> dict[str, Any]:

@@ -30,6 +30,7 @@ FUNCTION_OF = {
     "retrain-": "retraining",
     "training-job-": "promotion",
     "endpoint-": "promotion",
+    "model-package-": "promotion",
     "promote-": "promotion",
     "pause-": "promotion",
     "resume-": "promotion",

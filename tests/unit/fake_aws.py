@@ -352,6 +352,8 @@ class FakeSageMaker:
     pending: str | None = None
     deployments: list[str] = field(default_factory=list)
     """The configurations that the endpoint was created with or updated to, in order."""
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The model registry: descriptions by ARN."""
     rollouts: list[dict[str, Any] | None] = field(default_factory=list)
     """How the traffic was to move, for each of them."""
 
@@ -423,6 +425,25 @@ class FakeSageMaker:
             raise refused("Create", "ValidationException", f"Cannot create already existing {name}")
         of[name] = parameters
         return {}
+
+    def create_model_package(self, **parameters: Any) -> dict[str, Any]:
+        """The next version, or for a token that was seen before, the same once more."""
+        check("sagemaker", "CreateModelPackage", parameters)
+
+        def create() -> dict[str, Any]:
+            for arn, package in self.packages.items():
+                if package["ClientToken"] == parameters["ClientToken"]:
+                    return {"ModelPackageArn": arn}
+            group = parameters["ModelPackageGroupName"]
+            arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{group}/{len(self.packages) + 1}"
+            self.packages[arn] = {**parameters, "ModelPackageArn": arn}
+            return {"ModelPackageArn": arn}
+
+        return self.steps.take(create)
+
+    def describe_model_package(self, **parameters: Any) -> dict[str, Any]:
+        check("sagemaker", "DescribeModelPackage", parameters)
+        return self.steps.take(lambda: self._get(self.packages, parameters["ModelPackageName"], "does not exist"))
 
     def create_endpoint(self, **parameters: Any) -> dict[str, Any]:
         check("sagemaker", "CreateEndpoint", parameters)

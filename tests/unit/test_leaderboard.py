@@ -121,10 +121,17 @@ class TestRanking:
 
     @pytest.mark.parametrize(
         ("deployment", "status"),
-        [(None, "deploying"), ("failed", "failed"), ("rolled_back", "rolled_back"), ("live", "retired")],
+        [
+            (None, "deploying"),
+            ("failed", "failed"),
+            ("rolled_back", "rolled_back"),
+            ("awaiting_approval", "awaiting_approval"),
+            ("rejected", "rejected"),
+            ("live", "retired"),
+        ],
     )
     def test_a_promoted_model_that_does_not_answer_says_why(self, deployment: str | None, status: str) -> None:
-        why = "an alarm went off" if status in {"failed", "rolled_back"} else None
+        why = "an alarm went off" if status in {"failed", "rolled_back", "rejected"} else None
         changed = STORY[1].model_copy(update={"deployment": deployment, "deployment_reason": why})
         ranked = rank([STORY[0], changed], live=OLD)
         assert {one.model: (one.status, one.error) for one in ranked}[NEW] == (status, why)

@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "INSTANCE_TYPE": "ml.m5.large",
     "INSTANCE_COUNT": "1",
     "KEY_ARN": "",
+    "PACKAGE_GROUP": "dwell-0123abcd",
+    "APPROVAL_MODE": "automatic",
     "BAKE_SECONDS": "900",
     "CANARY_PERCENT": "0",
     "ERROR_RATIO": "1.25",

@@ -140,10 +140,10 @@ class Round(Record):
     finished_at: Moment | None = None
     seconds: float | None = None
     """From the start of the round to the end of its job."""
-    deployment: Literal["live", "rolled_back", "failed"] | None = None
-    """What became of the promoted model behind the endpoint; null until the endpoint has answered."""
+    deployment: Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"] | None = None
+    """What became of the promoted model: before a person, then behind the endpoint; null while it is on its way."""
     deployment_reason: str | None = None
-    """Why it was rolled back or failed."""
+    """Why it was rejected, rolled back or failed."""
     deployed_at: Moment | None = None
 
 
@@ -177,8 +177,12 @@ class Model(Record):
     """The round whose test set gave ``test_rmse``: its own, or the newest in which it stood as the champion."""
     expected_error: Error | None = None
     archive: str | None = None
-    status: Literal["candidate", "deploying", "live", "retired", "rolled_back", "failed"] = "candidate"
+    status: Literal[
+        "candidate", "awaiting_approval", "rejected", "deploying", "live", "retired", "rolled_back", "failed"
+    ] = "candidate"
     reason: str | None = None
+    package: str | None = None
+    """Its ARN in SageMaker's model registry; a winner has one."""
     promoted_by: Literal["round", "operator"] = "round"
     """Who last wanted it behind the endpoint."""
     created_at: Moment
