@@ -7,6 +7,7 @@ is found must be what would have been made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,6 @@ from rounds import is_absent, resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 VARIANT = "live"
 """The one variant; UpdateEndpoint wants its name to stay."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When an endpoint last changed that is not there."""
 
 Action = Literal["create", "update", "delete", "wait", "retry", "none"]
 
@@ -144,9 +147,10 @@ def bring(
     *,
     rollout: DeploymentConfigTypeDef,
     prepare: Callable[[], None],
-) -> bool:
-    """Bring the endpoint to a configuration; False if something else has to end before that.
+) -> datetime | None:
+    """Bring the endpoint to a configuration; None if something else has to end before that.
 
+    The answer is when the endpoint had last changed by then: whatever it says of an earlier time is not about this.
     ``prepare`` is called before the endpoint changes, and only then. ``rollout`` is how traffic moves from what serves
     now; an endpoint that is made anew has nothing to go back to. Raises ``EndpointBusyError`` if only another attempt,
     and no event, can go on.
@@ -168,8 +172,10 @@ def bring(
         sagemaker.delete_endpoint(EndpointName=endpoint)
     if todo in {"delete", "retry"}:
         raise EndpointBusyError(f"the endpoint {endpoint} is being deleted; its successor has to wait")
+    if state is None:
+        return NEVER
     # An attempt that died after it had asked finds its own deployment under way.
-    return todo != "wait" or (state is not None and state.pending == configuration)
+    return state.changed_at if todo != "wait" or state.pending == configuration else None
 
 
 def _found[Answer](ask: Callable[[], Answer]) -> Answer | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from promotion import deployment, guard
 from promotion.submission import submit
-from rounds import Endpoint, Model, Round, resource_name
+from rounds import Endpoint, Model, Round, iso, resource_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ROUNDS_LOOKED_AT = 100
 _DOWN = {"Failed", "Deleting"}
 _UNDER_WAY = {"candidate", "deploying"}
+_NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying": None, "deploying_since": None}
 _LONGEST_REASON = 1_000
 
 Undone = Literal["rolled_back", "failed"]
@@ -62,6 +63,9 @@ def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> C
     live = _model_of(state.configuration, seen, around)
     wanted = seen.wanted
     failed = seen.deploying if seen.deploying != live else None
+    if failed is not None and seen.deploying_since is not None and iso(state.changed_at) <= iso(seen.deploying_since):
+        # It speaks of the time before the deployment was asked for. (The table keeps milliseconds.)
+        return Change(state.status, seen.model, seen.wanted)
     if failed is not None:
         # It was submitted, and the endpoint is back on another model.
         _rolled_back(failed, state, around)
@@ -72,7 +76,7 @@ def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> C
         _goes_live(live, state.changed_at, around)
     if seen.model is not None and seen.model != live:
         _retire(seen.model, state.changed_at, around)
-    update = {"model": live, "wanted": wanted, "deploying": None, "status": state.status, "reason": state.reason}
+    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, state.changed_at, around)
     if seen.pause == "paused":
         _take_down(wanted or live, around)
@@ -93,7 +97,7 @@ def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> 
         _not_deployed(failed, "failed", reason or status, at, around)
     if seen.model is not None:
         _retire(seen.model, at, around)
-    update = {"model": None, "wanted": None, "deploying": None, "status": status, "reason": reason}
+    update = {"model": None, "wanted": None, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, at, around)
     if status == "Failed" and seen.pause == "resuming":
         _resumed(around)  # it did not, and then the loop has to train what does
@@ -119,7 +123,8 @@ def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, aroun
         if one.wanted != seen.wanted:
             kept.pop("wanted", None)
         if one.deploying != seen.deploying:
-            kept.pop("deploying", None)
+            for name in _NOTHING_UNDER_WAY:
+                kept.pop(name, None)
         changed = one.model_copy(update={**kept, "updated_at": at})
         outdated = at < one.updated_at and one.status != "Absent"
         return None if outdated or changed == one else changed

@@ -14,7 +14,7 @@ from feature_schema import schema_hash
 from promotion import deployment
 from promotion.endpoint_changed import endpoint_changed
 from promotion.submission import submit
-from rounds import Endpoint, Model, Round
+from rounds import Endpoint, Model, Round, resource_name
 
 if TYPE_CHECKING:
     from typing import Self
@@ -84,7 +84,7 @@ def _promote(model: str, around: Surroundings) -> Answer:
         submit(model, around)
     except deployment.EndpointBusyError:
         return Answer("refused", "being_deleted", model)
-    _settle(around)
+    _settle(model, around)
     if seen.pause == "paused":
         return Answer("done", "paused", model)
     after = around.store.get(Model, model)
@@ -142,14 +142,15 @@ def _resume(around: Surroundings) -> Answer:
         submit(seen.resumes, around)
     except deployment.EndpointBusyError:
         return Answer("refused", "being_deleted", seen.resumes)
-    _settle(around)
+    _settle(seen.resumes, around)
     return Answer("done", "resuming", seen.resumes)
 
 
-def _settle(around: Surroundings) -> None:
+def _settle(model: str, around: Surroundings) -> None:
     """An endpoint that serves the model already sends no event."""
     state = deployment.describe(around.sagemaker, around.settings.endpoint)
-    if state is not None and state.status == "InService":
+    own = resource_name(around.settings.stack, model)
+    if state is not None and (state.status, state.configuration) == ("InService", own):
         endpoint_changed(around)
 
 

@@ -34,16 +34,17 @@ def submit(model: str, around: Surroundings) -> None:
     configuration = deployment.provide(around.sagemaker, around.settings, model=model, archive=record.archive)
     # Wanted first: if the endpoint gets free before it is asked, its event finds the model already.
     around.store.change(Endpoint, name, lambda one: one.model_copy(update={"wanted": model}))
-    taken = deployment.bring(
+    since = deployment.bring(
         around.sagemaker,
         around.settings,
         configuration,
         rollout=guard.rollout(around.settings, guard.watching(around.settings, record)),
         prepare=lambda: _point(record, configuration, around),
     )
-    if not taken:
+    if since is None:
         return
-    around.store.change(Endpoint, name, lambda one: one.model_copy(update={"deploying": model}))
+    under_way = {"deploying": model, "deploying_since": since}
+    around.store.change(Endpoint, name, lambda one: one.model_copy(update=under_way))
     around.store.change(
         Model,
         model,

@@ -154,7 +154,9 @@ def _varied(number: int) -> str:
     return ",".join(str(cell) for cell in [first, *others[1:]])
 
 
-@pytest.mark.parametrize("command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "retrain"])
+@pytest.mark.parametrize(
+    "command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "retrain", "pause", "resume"]
+)
 def test_a_stack_that_is_not_there_is_said(on_stack: Stack, command: str) -> None:
     assert "there is no stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)
 

@@ -169,6 +169,22 @@ class TestFailure:
         assert cloud.sagemaker.deployments == [NEW]
         assert endpoint(cloud).model == CHAMPION
 
+    def test_what_the_endpoint_was_before_it_was_asked_takes_nobody_back(self) -> None:
+        # given a deployment, and an answer of SageMaker that does not know of it yet
+        cloud = deploying()
+        assert cloud.sagemaker.endpoint is not None
+        asked_at = NOW - timedelta(hours=1) + timedelta(microseconds=750)  # the table keeps milliseconds
+        stale = {"EndpointStatus": "InService", "LastModifiedTime": asked_at}
+        now = dict(cloud.sagemaker.endpoint)
+        cloud.sagemaker.endpoint |= stale
+        # when a late event comes
+        assert with_event(cloud) == Change("InService", CHAMPION, WINNER)
+        # then the winner is still on its way
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("deploying", WINNER)
+        cloud.sagemaker.endpoint = now
+        cloud.sagemaker.settle(SETTLED)
+        assert with_event(cloud) == Change("InService", WINNER)
+
     def test_an_endpoint_that_somebody_deletes_leaves_nobody_live_and_is_not_made_again(self) -> None:
         cloud = deploying()
         cloud.sagemaker.settle(SETTLED)

@@ -198,6 +198,8 @@ class Endpoint(Record):
     wanted: str | None = None
     deploying: str | None = None
     """The model that SageMaker was asked to deploy, until it says what became of it."""
+    deploying_since: Moment | None = None
+    """When the endpoint had last changed before that; what it says of an earlier time is not about that model."""
     pause: Literal["paused", "resuming"] | None = None
     """Whether an operator took the endpoint down on purpose, and whether it is on its way back."""
     resumes: str | None = None
