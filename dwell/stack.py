@@ -30,6 +30,7 @@ class Stack:
     endpoint: str
     retraining_function: str
     failures_queue: str
+    promotion_function: str
 
 
 def find(name: str) -> Stack:
@@ -51,6 +52,7 @@ def find(name: str) -> Stack:
             endpoint=outputs["EndpointName"],
             retraining_function=outputs["RetrainingFunctionName"],
             failures_queue=outputs["FailuresQueueUrl"],
+            promotion_function=outputs["PromotionFunctionName"],
         )
     except KeyError as error:
         raise StackError(f"the stack {name!r} has no output {error}: is it Dwell, and fully deployed?") from error

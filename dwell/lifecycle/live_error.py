@@ -46,6 +46,12 @@ def error(
     return float(np.sqrt(chosen["squared_error"].mean())) if len(chosen) else None
 
 
+def first_answer(rows: pd.DataFrame, model: str) -> datetime | None:
+    """When the first interaction was recorded whose prediction was the model's."""
+    answered = rows[rows["model"] == model]["recorded_at"]
+    return None if answered.empty else answered.min().to_pydatetime()
+
+
 def series(rows: pd.DataFrame, *, seconds: int, minimum: int) -> list[Point]:
     """Live error over time, in intervals of ``seconds``; intervals with fewer than ``minimum`` samples are left out."""
     points = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SERIES_SECONDS = 2
 """Length of an interval of the live-error series."""
 
-_COLOURS = {"drift": "#8e44ad", "alarm": "#c0392b", "round": "#e67e22", "promotion": "#1e8449"}
+_COLOURS = {"drift": "#8e44ad", "alarm": "#c0392b", "round": "#e67e22", "trial": "#2471a3", "promotion": "#1e8449"}
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1b2631; --soft: #5d6d7e; --line: #d5d8dc; --good: #1e8449; --bad: #c0392b; }

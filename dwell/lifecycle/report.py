@@ -44,7 +44,7 @@ class LiveError:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened: ``kind`` is alarm, round, promotion or drift."""
+    """Something that happened: ``kind`` is alarm, round, trial, promotion or drift."""
 
     at: datetime
     kind: str

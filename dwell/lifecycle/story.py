@@ -61,7 +61,7 @@ class Script:
     """How long the first model's error is watched."""
     recovered: float = 20
     """How long the error after the last promotion is watched."""
-    patience: float = 90
+    patience: float = 120
     """How long to wait for what the loop has to do by itself."""
 
 
@@ -117,7 +117,9 @@ class _Story:
                 fleet.drift(script.drift)
                 with screen.phase("drift", "the world changes; the ModelError alarm starts a round"):
                     self._until(fleet, self._a_round_runs, "the ModelError alarm started no round")
-                with screen.phase("second_round", "the old champion and its challengers, on one test set"):
+                with screen.phase(
+                    "second_round", "the old champion and its challengers; the winner is on trial, then live"
+                ):
                     self._until(fleet, lambda: self._live_model(other_than=first), "no better model went live")
                 with screen.phase("recovery", "live error recovers, and the ModelError alarm rests"):
                     self._watch_for(fleet, script.recovered)
@@ -221,13 +223,21 @@ class _Story:
             for entry in self.board["rounds"]
         ]
         moments += [Moment(at, "promotion", f"{short(model)} goes live") for at, model in promotions]
+        moments += [
+            Moment(began, "trial", f"{short(model)} answers, on trial")
+            for _, model in promotions[1:]
+            if (began := live_error.first_answer(rows, model)) is not None
+        ]
         per_second = self.storage.samples()["recorded_at"].dt.floor("1s").value_counts().sort_index()
         return Report(
             samples=samples,
             rounds=rounds,
             live_error=LiveError(
                 before_drift=live_error.error(rows, since=promotions[0][0] + SETTLE, until=drifted),
-                under_drift=live_error.error(rows, since=drifted, until=last_at),
+                # of the model that met the drift: its successor answers already while it is on trial
+                under_drift=live_error.error(rows, since=drifted, until=last_at, model=promotions[-2][1])
+                if len(promotions) > 1
+                else None,
                 recovered=live_error.error(rows, since=last_at + SETTLE, model=last_model),
                 noise_floor_before=floors[0],
                 noise_floor_after=floors[-1],

@@ -1,4 +1,4 @@
-"""The operators' commands, such as ``dwell leaderboard``, ``quarantine``, ``replay``, ``redrive`` and ``retrain``."""
+"""The operators' commands: what to look at (``dwell leaderboard``...) and what to do (``dwell retrain``...)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import quarantine, retraining
 from dwell.operations.board import board
 from dwell.operations.command import AsJson, StackName, explained, out, say_json
+from dwell.operations.promotion import pause, promote, resume
 from dwell.operations.publish import publish
 from dwell.operations.redrive import redrive
 from dwell.operations.since import since as since_when
@@ -57,31 +58,40 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *,
 def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """Every model, best first: lower error is better."""
     with explained():
-        board = _board(find(stack), limit)
+        seen = _board(find(stack), limit)
     if as_json:
-        say_json(board["leaderboard"])
+        say_json(seen["leaderboard"])
         return
     rows = [
-        ["" if one["rank"] is None else str(one["rank"]), one["model"] + (" (live)" if one["live"] else ""),
+        ["" if one["rank"] is None else str(one["rank"]), one["model"] + _standing(one["status"]),
          one["entrant"] or "", _number(one["test_rmse"]), _number(one["live_error"])]
-        for one in board["leaderboard"]
+        for one in seen["leaderboard"]
     ]  # fmt: skip
     columns = ("#", "model", "entrant", "test error", "live error")
     right = frozenset({"#", "test error", "live error"})
     _table(f"Leaderboard (errors in {TARGET.unit})", columns, rows, right=right)
+    endpoint = seen["endpoint"] or {}
+    if endpoint.get("pause"):
+        out.print(f"The endpoint is {endpoint['pause']}; {endpoint['resumes'] or 'no model'} answers after that.")
+
+
+def _standing(status: str) -> str:
+    """What a name needs beside it."""
+    told = {"awaiting_approval", "rejected", "live", "rolled_back"}
+    return f" ({status.replace('_', ' ')})" if status in told else ""
 
 
 def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """The rounds of retraining, newest first: why each started and what came of it."""
     with explained():
-        board = _board(find(stack), limit)
+        seen = _board(find(stack), limit)
     if as_json:
-        say_json(board["rounds"])
+        say_json(seen["rounds"])
         return
     rows = [
         [one["round"], one["status"], _number((one["dataset"] or {}).get("train")), _number(one["baseline_rmse"]),
-         _number(one["champion_rmse"]), one["promoted"] or one["reason"] or "-"]
-        for one in board["rounds"]
+         _number(one["champion_rmse"]), (one["promoted"] or one["reason"] or "-") + _standing(one["deployment"] or "")]
+        for one in seen["rounds"]
     ]  # fmt: skip
     columns = ("round", "status", "train", "baseline", "champion", "promoted, or why not")
     right = frozenset({"train", "baseline", "champion"})
@@ -91,14 +101,14 @@ def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = Fals
 def decisions(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """What the retraining function was asked, what it decided, and why; newest first."""
     with explained():
-        board = _board(find(stack), limit)
+        seen = _board(find(stack), limit)
     if as_json:
-        say_json(board["decisions"])
+        say_json(seen["decisions"])
         return
     rows = [
         [one["decided_at"], one["cause"], one["trigger"], one["outcome"], one["reason"],
          _number(one["facts"].get("new_samples"))]
-        for one in board["decisions"]
+        for one in seen["decisions"]
     ]  # fmt: skip
     columns = ("decided at", "cause", "trigger", "outcome", "reason", "new samples")
     _table("Decisions", columns, rows, right=frozenset({"new samples"}))
@@ -244,6 +254,8 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
 
 def add_to(app: typer.Typer) -> None:
     """Give the commands to ``app``."""
-    for command in (leaderboard, board, rounds, decisions, replay, redrive, retrain, publish):
+    for command in (
+        leaderboard, board, rounds, decisions, replay, redrive, retrain, publish, promote, pause, resume,
+    ):  # fmt: skip
         app.command()(command)
     app.command("quarantine")(show_quarantine)

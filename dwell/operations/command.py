@@ -15,6 +15,7 @@ from dwell.api import NotSignableError
 from dwell.aws_errors import explain
 from dwell.board import BoardError
 from dwell.fleet.publisher import PublishError
+from dwell.operations.endpoint import EndpointError
 from dwell.operations.journal import JournalError
 from dwell.operations.quarantine import DamagedObjectError
 from dwell.operations.retraining import RetrainingError
@@ -52,6 +53,7 @@ def explained() -> Iterator[None]:
     except (
         BoardError,
         DamagedObjectError,
+        EndpointError,
         HTTPClientError,
         JournalError,
         NotSignableError,

@@ -71,6 +71,12 @@ def wait(
             deployment = begun.get("deployment")
             if status == "failed":
                 raise RetrainingError(f"{name} failed: {begun['reason']}")
+            if deployment == "awaiting_approval":
+                return begun
+            if deployment == "rejected":
+                raise RetrainingError(f"{name}: {begun['promoted']} was rejected: {begun['deployment_reason']}")
+            if deployment == "rolled_back":
+                raise RetrainingError(f"{name}: {begun['promoted']} was rolled back: {begun['deployment_reason']}")
             if deployment == "failed":
                 raise RetrainingError(f"{name}: {begun['promoted']} could not be deployed")
             if status == "kept" or deployment == "live":

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
     from feature_schema import Features
 
-type FailureReason = Literal["no_model", "time_out", "endpoint_error"]
+type FailureReason = Literal["no_model", "paused", "time_out", "endpoint_error"]
 
 NO_MODEL: FailureReason = "no_model"
 """Nothing serves that understands this schema: a reason to train."""
 
+PAUSED: FailureReason = "paused"
+"""Nothing serves because an operator took the endpoint down: no reason for anything."""
+
 
 class EndpointFailedError(RuntimeError):
-    """The endpoint gave no answer that can be used. ``reason`` is one of three, fit for a metric's dimension."""
+    """The endpoint gave no answer that can be used. ``reason`` is one of four, fit for a metric's dimension."""
 
     def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

@@ -17,6 +17,7 @@ from botocore.config import Config
 from feature_schema import TARGET, Refusal
 from inference import request
 from inference.endpoint import NO_MODEL, ask
+from inference.pause import Remembered, paused, table
 from inference.prediction import Answers, predict
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ runtime = boto3.client(
         retries={"mode": "standard", "total_max_attempts": 1},
     ),
 )
+is_paused = Remembered(lambda: paused(table(), ENDPOINT_NAME))
 
 
 @app.post("/predictions")
@@ -67,7 +69,7 @@ def bad_request(refused: Refusal) -> Response[str]:
 
 
 def _answers(instances: Sequence[Features]) -> Answers:
-    answers = predict(instances, partial(ask, runtime, ENDPOINT_NAME))
+    answers = predict(instances, partial(ask, runtime, ENDPOINT_NAME), is_paused)
     if answers.failure is not None:
         logger.warning("fallback", extra={"instances": len(instances), "failure": str(answers.failure)})
     _publish(answers)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feature_schema import TARGET, baseline, prediction
-from inference.endpoint import EndpointFailedError
+from inference.endpoint import NO_MODEL, PAUSED, EndpointFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,15 +38,21 @@ def within_bounds(value: float) -> float:
     return min(max(value, TARGET.minimum), TARGET.maximum)
 
 
-def predict(instances: Sequence[Features], ask: Callable[[Sequence[Features]], EndpointAnswer]) -> Answers:
+def predict(
+    instances: Sequence[Features],
+    ask: Callable[[Sequence[Features]], EndpointAnswer],
+    paused: Callable[[], bool] = lambda: False,
+) -> Answers:
     """An answer for each of at least one instance, whatever the endpoint does.
 
-    ``ask`` raises ``EndpointFailedError`` when it has no answer; then every answer is the baseline's.
+    ``ask`` raises ``EndpointFailedError`` when it has no answer; then every answer is the baseline's. If nothing
+    serves, ``paused`` says whether that is on purpose.
     """
     try:
         answer = ask(instances)
     except EndpointFailedError as failure:
-        return Answers([_fallback(features) for features in instances], failure)
+        why = EndpointFailedError(PAUSED, str(failure)) if failure.reason == NO_MODEL and paused() else failure
+        return Answers([_fallback(features) for features in instances], why)
     return Answers(
         [
             prediction(within_bounds(value), model=answer.model, expected_error=answer.expected_error)

@@ -21,7 +21,14 @@ def board(now: Standing, *, limit: int) -> dict[str, Any]:
     return {
         "endpoint": None
         if endpoint is None
-        else {"name": endpoint.name, "model": endpoint.model, "wanted": endpoint.wanted, "status": endpoint.status},
+        else {
+            "name": endpoint.name,
+            "model": endpoint.model,
+            "wanted": endpoint.wanted,
+            "status": endpoint.status,
+            "pause": endpoint.pause,
+            "resumes": endpoint.resumes,
+        },
         "leaderboard": [_model(one, now.errors) for one in now.models[:limit]],
         "rounds": [_named(one, "round") for one in now.rounds[:limit]],
         "decisions": [_named(one, "decision") for one in now.decisions[:limit]],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rounds import Candidate, Dataset, Round
 
-Status = Literal["candidate", "deploying", "live", "retired", "failed"]
+Status = Literal["candidate", "awaiting_approval", "rejected", "deploying", "live", "retired", "rolled_back", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> En
         baseline_rmse=one.baseline_rmse,
         expected_error=candidate.expected_error,
         status=_status(one, candidate, promoted=promoted, live=model == live),
-        error=candidate.error,
+        error=one.deployment_reason if promoted and model != live else candidate.error,
         live_since=one.deployed_at if promoted and one.deployment == "live" else None,
     )
 
@@ -110,8 +110,10 @@ def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> En
 def _status(one: Round, candidate: Candidate, *, promoted: bool, live: bool) -> Status:
     if live:
         return "live"
-    if candidate.rmse is None or (promoted and one.deployment == "failed"):
+    if candidate.rmse is None:
         return "failed"
     if not promoted:
         return "candidate"
-    return "deploying" if one.deployment is None else "retired"
+    if one.deployment is None:
+        return "deploying"
+    return "retired" if one.deployment == "live" else one.deployment

@@ -7,6 +7,7 @@ is found must be what would have been made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from botocore.exceptions import ClientError
@@ -15,16 +16,22 @@ from rounds import is_absent, resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
-    from mypy_boto3_sagemaker.type_defs import CreateEndpointConfigInputTypeDef, TagTypeDef
+    from mypy_boto3_sagemaker.type_defs import (
+        CreateEndpointConfigInputTypeDef,
+        DeploymentConfigTypeDef,
+        TagTypeDef,
+    )
 
     from promotion.settings import Settings
 
 VARIANT = "live"
 """The one variant; UpdateEndpoint wants its name to stay."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When an endpoint last changed that is not there."""
 
 Action = Literal["create", "update", "delete", "wait", "retry", "none"]
 
@@ -45,6 +52,8 @@ class EndpointState:
     configuration: str
     changed_at: datetime
     reason: str | None = None
+    pending: str | None = None
+    """The configuration that it is being brought to."""
 
 
 def describe(sagemaker: SageMakerClient, endpoint: str) -> EndpointState | None:
@@ -52,11 +61,14 @@ def describe(sagemaker: SageMakerClient, endpoint: str) -> EndpointState | None:
     answer = _found(lambda: sagemaker.describe_endpoint(EndpointName=endpoint))
     if answer is None:
         return None
+    configuration = answer.get("EndpointConfigName", "")
+    pending = answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
     return EndpointState(
         answer["EndpointStatus"],
-        answer.get("EndpointConfigName", ""),
+        configuration,
         answer["LastModifiedTime"],
         answer.get("FailureReason"),
+        configuration if answer["EndpointStatus"] == "Creating" else pending,
     )
 
 
@@ -128,14 +140,26 @@ def provide(sagemaker: SageMakerClient, settings: Settings, *, model: str, archi
     return name
 
 
-def bring(sagemaker: SageMakerClient, settings: Settings, configuration: str) -> bool:
-    """Bring the endpoint to a configuration; False if it has to be waited for.
+def bring(
+    sagemaker: SageMakerClient,
+    settings: Settings,
+    configuration: str,
+    *,
+    rollout: DeploymentConfigTypeDef,
+    prepare: Callable[[], None],
+) -> datetime | None:
+    """Bring the endpoint to a configuration; None if something else has to end before that.
 
-    Raises ``EndpointBusyError`` if only another attempt, and no event, can go on.
+    The answer is when the endpoint had last changed by then: whatever it says of an earlier time is not about this.
+    ``prepare`` is called before the endpoint changes, and only then. ``rollout`` is how traffic moves from what serves
+    now; an endpoint that is made anew has nothing to go back to. Raises ``EndpointBusyError`` if only another attempt,
+    and no event, can go on.
     """
     endpoint = settings.endpoint
     state = describe(sagemaker, endpoint)
     todo = action(state, configuration)
+    if todo in {"create", "update"}:
+        prepare()
     if todo == "create":
         sagemaker.create_endpoint(
             EndpointName=endpoint,
@@ -143,12 +167,15 @@ def bring(sagemaker: SageMakerClient, settings: Settings, configuration: str) ->
             Tags=[{"Key": "stack", "Value": settings.stack}],
         )
     elif todo == "update":
-        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=configuration)
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=configuration, DeploymentConfig=rollout)
     elif todo == "delete":
         sagemaker.delete_endpoint(EndpointName=endpoint)
     if todo in {"delete", "retry"}:
         raise EndpointBusyError(f"the endpoint {endpoint} is being deleted; its successor has to wait")
-    return todo != "wait"
+    if state is None:
+        return NEVER
+    # An attempt that died after it had asked finds its own deployment under way.
+    return state.changed_at if todo != "wait" or state.pending == configuration else None
 
 
 def _found[Answer](ask: Callable[[], Answer]) -> Answer | None:

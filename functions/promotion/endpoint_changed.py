@@ -6,10 +6,11 @@ What SageMaker says now decides, never the order in which events arrive.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from promotion import deployment
-from rounds import Endpoint, Model, Round, resource_name
+from promotion import deployment, guard
+from promotion.submission import submit
+from rounds import Endpoint, Model, Round, iso, resource_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,43 +21,24 @@ if TYPE_CHECKING:
 _ROUNDS_LOOKED_AT = 100
 _DOWN = {"Failed", "Deleting"}
 _UNDER_WAY = {"candidate", "deploying"}
+_NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying": None, "deploying_since": None}
+_LONGEST_REASON = 1_000
 
-
-class NoArchiveError(RuntimeError):
-    """A model without an archive cannot be deployed."""
+Undone = Literal["rolled_back", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The endpoint after the event: its status, the model that answers, the one that waits, the one that failed."""
+    """The endpoint after the event: its status, the model that answers, the one that waits, the one that failed.
+
+    ``undone`` is how it failed: the endpoint went back to what it had, or never came up.
+    """
 
     status: str
     live: str | None
     wanted: str | None = None
     failed: str | None = None
-
-
-def submit(model: str, around: Surroundings) -> None:
-    """Want ``model`` behind the endpoint, and start that unless the endpoint is busy.
-
-    If it is, its own event brings the model in later. A model that has been submitted before is left alone. Raises
-    ``EndpointBusyError`` if no event will come: the attempt is to be repeated.
-    """
-    record = around.store.get(Model, model)
-    if record is None or record.archive is None:
-        raise NoArchiveError(f"the model {model} has no archive")
-    if record.status != "candidate":
-        return
-    configuration = deployment.provide(around.sagemaker, around.settings, model=model, archive=record.archive)
-    # Wanted first: if the endpoint gets free before it is asked, its event finds the model already.
-    around.store.create(Endpoint(name=around.settings.endpoint, updated_at=around.clock()))
-    around.store.change(Endpoint, around.settings.endpoint, lambda one: one.model_copy(update={"wanted": model}))
-    if deployment.bring(around.sagemaker, around.settings, configuration):
-        around.store.change(
-            Model,
-            model,
-            lambda one: one.model_copy(update={"status": "deploying"}) if one.status == "candidate" else None,
-        )
+    undone: Undone | None = None
 
 
 def endpoint_changed(around: Surroundings) -> Change:
@@ -70,6 +52,8 @@ def endpoint_changed(around: Surroundings) -> Change:
     if state is None or state.status in _DOWN:
         return _down(seen, state, around)
     if state.status != "InService":
+        if state.status == "RollingBack" and seen.deploying is not None:
+            _note_why(seen.deploying, around)
         _remember(seen, {"status": state.status}, state.changed_at, around)
         return Change(state.status, seen.model, seen.wanted)
     return _in_service(seen, state, around)
@@ -77,24 +61,30 @@ def endpoint_changed(around: Surroundings) -> Change:
 
 def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> Change:
     live = _model_of(state.configuration, seen, around)
-    wanted, failed = seen.wanted, None
-    if wanted is not None and wanted == live:
+    wanted = seen.wanted
+    failed = seen.deploying if seen.deploying != live else None
+    if failed is not None and seen.deploying_since is not None and iso(state.changed_at) <= iso(seen.deploying_since):
+        # It speaks of the time before the deployment was asked for. (The table keeps milliseconds.)
+        return Change(state.status, seen.model, seen.wanted)
+    if failed is not None:
+        # It was submitted, and the endpoint is back on another model.
+        _rolled_back(failed, state, around)
+    waiting = None if wanted is None else around.store.get(Model, wanted)
+    if wanted in {live, failed} or waiting is None or waiting.status != "candidate":
         wanted = None
-    elif wanted is not None:
-        waiting = around.store.get(Model, wanted)
-        if waiting is None or waiting.status != "candidate":
-            # It was submitted, and the endpoint is back on another model: it was rolled back.
-            failed, wanted = wanted, None
-            _not_deployed(failed, state.reason or "rolled_back", state.changed_at, around)
     if live is not None:
         _goes_live(live, state.changed_at, around)
     if seen.model is not None and seen.model != live:
         _retire(seen.model, state.changed_at, around)
-    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason}
+    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, state.changed_at, around)
+    if seen.pause == "paused":
+        _take_down(wanted or live, around)
+    elif seen.pause == "resuming":
+        _resumed(around)
     if wanted is not None:
         submit(wanted, around)
-    return Change(state.status, live, wanted, failed)
+    return Change(state.status, live, wanted, failed, None if failed is None else "rolled_back")
 
 
 def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> Change:
@@ -102,19 +92,23 @@ def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> 
     at = around.clock() if state is None else state.changed_at
     status = "Absent" if state is None else state.status
     reason = None if state is None else state.reason
-    failed = seen.wanted if status == "Failed" else None
+    failed = (seen.deploying or seen.wanted) if status == "Failed" else None
     if failed is not None:
-        _not_deployed(failed, reason or status, at, around)
+        _not_deployed(failed, "failed", reason or status, at, around)
     if seen.model is not None:
         _retire(seen.model, at, around)
-    _remember(seen, {"model": None, "wanted": None, "status": status, "reason": reason}, at, around)
-    return Change(status, None, None, failed)
+    update = {"model": None, "wanted": None, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
+    _remember(seen, update, at, around)
+    if status == "Failed" and seen.pause == "resuming":
+        _resumed(around)  # it did not, and then the loop has to train what does
+    return Change(status, None, None, failed, None if failed is None else "failed")
 
 
 def _model_of(configuration: str, seen: Endpoint, around: Surroundings) -> str | None:
-    """Which of the models that were ever promoted a configuration serves; None for a configuration made by hand."""
-    known = [seen.wanted, seen.model]
-    known += [one.promoted for one in around.store.newest(Round, limit=_ROUNDS_LOOKED_AT)]
+    """Which of the models that were ever trained a configuration serves; None for a configuration made by hand."""
+    known = [seen.wanted, seen.deploying, seen.model, seen.resumes]
+    for one in around.store.newest(Round, limit=_ROUNDS_LOOKED_AT):
+        known += [one.promoted, *(candidate.model for candidate in one.candidates)]
     for model in known:
         if model is not None and resource_name(around.settings.stack, model) == configuration:
             return model
@@ -128,6 +122,9 @@ def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, aroun
         kept = dict(update)
         if one.wanted != seen.wanted:
             kept.pop("wanted", None)
+        if one.deploying != seen.deploying:
+            for name in _NOTHING_UNDER_WAY:
+                kept.pop(name, None)
         changed = one.model_copy(update={**kept, "updated_at": at})
         outdated = at < one.updated_at and one.status != "Absent"
         return None if outdated or changed == one else changed
@@ -135,22 +132,61 @@ def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, aroun
     around.store.change(Endpoint, seen.name, newer)
 
 
+def _take_down(resumes: str | None, around: Surroundings) -> None:
+    """It came up, or ended a change, while it was paused: down it goes, and what it served is noted."""
+    around.store.change(
+        Endpoint,
+        around.settings.endpoint,
+        lambda one: one.model_copy(update={"resumes": resumes}) if resumes and one.resumes is None else None,
+    )
+    around.sagemaker.delete_endpoint(EndpointName=around.settings.endpoint)
+
+
+def _resumed(around: Surroundings) -> None:
+    around.store.change(
+        Endpoint,
+        around.settings.endpoint,
+        lambda one: one.model_copy(update={"pause": None, "resumes": None}) if one.pause == "resuming" else None,
+    )
+
+
 def _goes_live(model: str, at: datetime, around: Surroundings) -> None:
     record = around.store.get(Model, model)
     if record is None or record.status == "live":
         return
-    _deployed(record.round, {"deployment": "live", "deployed_at": at}, around)
+    _deployed(record.round, {"deployment": "live", "deployment_reason": None, "deployed_at": at}, around)
     live = {"status": "live", "live_since": at, "retired_at": None, "reason": None}
     around.store.change(Model, model, lambda one: None if one.status == "live" else one.model_copy(update=live))
 
 
-def _not_deployed(model: str, reason: str, at: datetime, around: Surroundings) -> None:
+def _note_why(model: str, around: Surroundings) -> None:
+    """While traffic goes back: the alarm that asked for it may rest again before that is over."""
+    record = around.store.get(Model, model)
+    reason = None if record is None else guard.tripped(around.cloudwatch, guard.watching(around.settings, record))
+    if reason is not None:
+        noted = {"reason": reason[:_LONGEST_REASON]}
+        around.store.change(
+            Model, model, lambda one: one.model_copy(update=noted) if one.status in _UNDER_WAY else None
+        )
+
+
+def _rolled_back(model: str, state: EndpointState, around: Surroundings) -> None:
     record = around.store.get(Model, model)
     if record is None or record.status not in _UNDER_WAY:
         return
-    _deployed(record.round, {"deployment": "failed", "deployed_at": at}, around)
-    failed = {"status": "failed", "reason": reason}
-    around.store.change(Model, model, lambda one: one.model_copy(update=failed) if one.status in _UNDER_WAY else None)
+    reason = record.reason or guard.tripped(around.cloudwatch, guard.watching(around.settings, record))
+    # SageMaker's own reason may be empty.
+    _not_deployed(model, "rolled_back", reason or state.reason or "rolled_back", state.changed_at, around)
+
+
+def _not_deployed(model: str, how: Undone, reason: str, at: datetime, around: Surroundings) -> None:
+    record = around.store.get(Model, model)
+    if record is None or record.status not in _UNDER_WAY:
+        return
+    reason = reason[:_LONGEST_REASON]
+    _deployed(record.round, {"deployment": how, "deployment_reason": reason, "deployed_at": at}, around)
+    undone = {"status": how, "reason": reason}
+    around.store.change(Model, model, lambda one: one.model_copy(update=undone) if one.status in _UNDER_WAY else None)
 
 
 def _retire(model: str, at: datetime, around: Surroundings) -> None:
@@ -160,6 +196,9 @@ def _retire(model: str, at: datetime, around: Surroundings) -> None:
 
 def _deployed(round_name: str, update: dict[str, object], around: Surroundings) -> None:
     """Record what became of a round's model. Before the model itself: an attempt that dies between is repeated."""
-    around.store.change(
-        Round, round_name, lambda one: None if one.deployment == "live" else one.model_copy(update=update)
-    )
+
+    def told(one: Round) -> Round | None:
+        changed = one.model_copy(update=update)
+        return None if changed == one else changed
+
+    around.store.change(Round, round_name, told)

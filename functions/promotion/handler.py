@@ -1,4 +1,4 @@
-"""An event of SageMaker in, what came of it out."""
+"""An event of SageMaker, or an operator's request, in; what came of it out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from botocore.config import Config
 
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
+from promotion.operator import OperatorEvent, operate
+from promotion.registration import approval_changed
 from promotion.settings import Settings
 from promotion.surroundings import Surroundings
 from rounds import Store
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 TRAINING_JOB = "SageMaker Training Job State Change"
 ENDPOINT = "SageMaker Endpoint State Change"
+PACKAGE = "SageMaker Model Package State Change"
+OPERATOR = "dwell.operator"
 METRICS = {"promoted": "Promotions", "kept": "RoundsKept", "failed": "RoundsFailed"}
 
 logger = Logger()
@@ -45,28 +49,45 @@ def surroundings() -> Surroundings:
         store=Store(boto3.resource("dynamodb", config=config).Table(settings.table)),
         s3=boto3.client("s3", config=config),
         sagemaker=boto3.client("sagemaker", config=config),
+        cloudwatch=boto3.client("cloudwatch", config=config),
         clock=lambda: datetime.now(UTC),
     )
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Handle a training job's end or a change of the endpoint. Raises when AWS fails: the event is tried again."""
+    """Handle a training job's end, a change of the endpoint, an approval, or what an operator asks for.
+
+    Raises when AWS fails: the event is tried again.
+    """
     around = surroundings()
+    if event.get("source") == OPERATOR:
+        answer = asdict(operate(OperatorEvent.model_validate(event), around))
+        logger.info("handled", extra={"event": event, "answer": answer})
+        return answer
     kind, detail = event.get("detail-type"), event.get("detail", {})
     if kind == TRAINING_JOB:
-        answer = asdict(job_ended(detail["TrainingJobName"], around, tell=_publish))
+        answer = asdict(job_ended(detail["TrainingJobName"], around, tell=_tell))
     elif kind == ENDPOINT:
         if detail["EndpointName"] != around.settings.endpoint:
             raise UnknownEventError(f"the endpoint {detail['EndpointName']} is not {around.settings.endpoint}")
-        answer = asdict(endpoint_changed(around))
+        change = endpoint_changed(around)
+        if change.undone == "rolled_back":
+            _count("Rollbacks")
+        answer = asdict(change)
+    elif kind == PACKAGE:
+        answer = asdict(approval_changed(detail["ModelPackageArn"], around))
     else:
-        raise UnknownEventError(f"an event of type {kind!r} is neither {TRAINING_JOB!r} nor {ENDPOINT!r}")
+        raise UnknownEventError(f"an event of type {kind!r} is none of {TRAINING_JOB!r}, {ENDPOINT!r}, {PACKAGE!r}")
     logger.info("handled", extra={"event": kind, "answer": answer})
     return answer
 
 
-def _publish(ending: Ending) -> None:
+def _tell(ending: Ending) -> None:
     if ending.outcome in METRICS:
-        metrics = EphemeralMetrics()
-        metrics.add_metric(METRICS[ending.outcome], MetricUnit.Count, 1, MetricResolution.High)
-        metrics.flush_metrics()
+        _count(METRICS[ending.outcome])
+
+
+def _count(metric: str) -> None:
+    metrics = EphemeralMetrics()
+    metrics.add_metric(metric, MetricUnit.Count, 1, MetricResolution.High)
+    metrics.flush_metrics()

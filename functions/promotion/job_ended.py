@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from feature_schema import schema_hash
 from promotion import results
-from promotion.endpoint_changed import submit
 from promotion.gate import Verdict, judge
+from promotion.registration import register
+from promotion.submission import submit
 from rounds import (
     Candidate,
     Comparison,
@@ -96,16 +97,26 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
     # A job without a winner leaves no archive.
     archive = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     _record_models(tournament, archive, round_.entrant, ended_at, around)
+    waits = False
     if verdict.promoted is not None:
-        submit(verdict.promoted, around)
+        register(round_, tournament, verdict.promoted, str(archive), around)
+        waits = _waits(verdict.promoted, around)
+        if not waits:
+            submit(verdict.promoted, around)
     finished = around.store.change(
         Round,
         round_.name,
-        lambda one: _finished(one, tournament, verdict, ended_at) if one.status == "started" else None,
+        lambda one: _finished(one, tournament, verdict, ended_at, waits=waits) if one.status == "started" else None,
     )
     if finished is None:
         return Ending("repeated", round_.name)
     return Ending("kept" if verdict.promoted is None else "promoted", round_.name, verdict.reason, verdict.promoted)
+
+
+def _waits(model: str, around: Surroundings) -> bool:
+    """Whether a person has to approve it first."""
+    record = around.store.get(Model, model)
+    return record is not None and record.status in {"awaiting_approval", "rejected"}
 
 
 def _fail(round_: Round, reason: str, ended_at: datetime, around: Surroundings) -> Ending:
@@ -123,7 +134,7 @@ def _fail(round_: Round, reason: str, ended_at: datetime, around: Surroundings) 
     return Ending("repeated" if changed is None else "failed", round_.name, reason)
 
 
-def _finished(one: Round, tournament: Tournament, verdict: Verdict, ended_at: datetime) -> Round:
+def _finished(one: Round, tournament: Tournament, verdict: Verdict, ended_at: datetime, *, waits: bool) -> Round:
     champion, comparison = tournament.champion, tournament.comparison
     return one.model_copy(
         update={
@@ -138,6 +149,7 @@ def _finished(one: Round, tournament: Tournament, verdict: Verdict, ended_at: da
             "promoted": verdict.promoted,
             "finished_at": ended_at,
             "seconds": (ended_at - one.started_at).total_seconds(),
+            "deployment": one.deployment or ("awaiting_approval" if waits else None),
         }
     )
 

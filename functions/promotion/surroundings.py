@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
@@ -24,4 +25,5 @@ class Surroundings:
     store: Store
     s3: S3Client
     sagemaker: SageMakerClient
+    cloudwatch: CloudWatchClient
     clock: Callable[[], datetime]

@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from retraining import dataset, flight, source
-from retraining.champion import champion
+from retraining.champion import champion, deploying
 from retraining.decision import Verdict, decide
 from retraining.evidence import as_record, gather
 from retraining.job import Order, request, start
@@ -85,7 +85,14 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
     # Two people may ask in the same second, which is all that a round's name tells apart; one of them has to wait.
     other = None if flying is None or flying.event == cause.event else flying.round
     evidence = gather(
-        cause, store=store, cloudwatch=around.cloudwatch, service=settings.service, in_flight=other, now=now
+        cause,
+        store=store,
+        cloudwatch=around.cloudwatch,
+        service=settings.service,
+        endpoint_name=settings.endpoint,
+        in_flight=other,
+        deploying=deploying(around.sagemaker, settings.endpoint),
+        now=now,
     )
     verdict = decide(cause.trigger, evidence.facts, settings.limits)
     facts = as_record(evidence)

@@ -7,14 +7,27 @@ that runs away (cool-down, budget, too few new samples); nothing overrides one r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 Reason = Literal[
-    "alarm", "schedule", "manual", "in_flight", "cool_down", "daily_budget", "too_few_samples", "no_stored_samples"
+    "alarm",
+    "schedule",
+    "manual",
+    "in_flight",
+    "paused",
+    "deploying",
+    "cool_down",
+    "backing_off",
+    "daily_budget",
+    "too_few_samples",
+    "no_stored_samples",
 ]
+
+LONGEST_BACK_OFF = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +47,17 @@ class Facts:
     in_flight: str | None
     """Another round that has not ended yet."""
     last_round_at: datetime | None
-    """When the last round finished, however it ended; when it started, if it never finished."""
+    """When the last round finished, however it ended, its deployment included; if it never did, when it started."""
     new_samples: int
     """Accepted since the breach began, or since the last dataset was cut off."""
     rounds_today: int
     """Rounds started in the last 24 hours."""
+    deploying: bool = False
+    """Whether a model is being deployed, or taken back, at this moment."""
+    paused: bool = False
+    """Whether an operator has taken the endpoint down."""
+    rollbacks: int = 0
+    """How many of the last deployments in a row were taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +68,32 @@ class Verdict:
     reason: Reason
 
 
+def back_off(cool_down: timedelta, rollbacks: int) -> timedelta:
+    """How long to rest after so many rollbacks in a row: the cool-down, doubled for each, and a day at most.
+
+    What made a good score and a bad model may still be there, and every attempt shows planners bad predictions for a
+    while. An error that persists is retrained all the same, only less often.
+    """
+    doubled: timedelta = cool_down * 2 ** min(rollbacks, 20)
+    return max(cool_down, min(doubled, LONGEST_BACK_OFF))
+
+
 def decide(trigger: Literal["alarm", "schedule", "manual"], facts: Facts, limits: Limits) -> Verdict:
     """Start or refuse, and why."""
     if facts.in_flight is not None:
         return Verdict("refuse", "in_flight")
     if trigger == "manual":
         return Verdict("start", trigger)
-    if facts.last_round_at is not None and facts.now < facts.last_round_at + limits.cool_down:
-        return Verdict("refuse", "cool_down")
-    if facts.rounds_today >= limits.rounds_per_day:
-        return Verdict("refuse", "daily_budget")
-    if facts.new_samples < limits.minimum_samples:
-        return Verdict("refuse", "too_few_samples")
+    rested = None if facts.last_round_at is None else facts.now - facts.last_round_at
+    against: tuple[tuple[Reason, bool], ...] = (
+        ("paused", facts.paused),
+        ("deploying", facts.deploying),
+        ("cool_down", rested is not None and rested < limits.cool_down),
+        ("backing_off", rested is not None and rested < back_off(limits.cool_down, facts.rollbacks)),
+        ("daily_budget", facts.rounds_today >= limits.rounds_per_day),
+        ("too_few_samples", facts.new_samples < limits.minimum_samples),
+    )
+    for reason, stands in against:
+        if stands:
+            return Verdict("refuse", reason)
     return Verdict("start", trigger)

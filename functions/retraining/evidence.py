@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from retraining.decision import Facts
-from rounds import MetricSum, Round, iso, sums
+from rounds import Endpoint, MetricSum, Round, iso, sums
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -36,10 +36,13 @@ def gather(
     store: Store,
     cloudwatch: CloudWatchClient,
     service: str,
+    endpoint_name: str,
     in_flight: str | None,
+    deploying: bool,
     now: datetime,
 ) -> Evidence:
     """Read the last rounds and count new samples: since the breach, else since the last dataset that was used."""
+    endpoint = store.get(Endpoint, endpoint_name)
     others = [one for one in store.newest(Round, limit=_LOOKED_AT) if one.name != cause.round]
     used = [one.dataset.cut_off for one in others if one.dataset and one.status in {"promoted", "kept"}]
     since = cause.recent_since or max(used, default=now - BEGINNING)
@@ -48,12 +51,21 @@ def gather(
         facts=Facts(
             now=now,
             in_flight=in_flight,
-            last_round_at=max((one.finished_at or one.started_at for one in others), default=None),
+            last_round_at=max((one.deployed_at or one.finished_at or one.started_at for one in others), default=None),
             new_samples=int(sums(cloudwatch, [accepted], since=since, now=now)[accepted]),
             rounds_today=sum(one.started_at > now - DAY for one in others if one.trigger != "manual"),
+            deploying=deploying,
+            paused=endpoint is not None and endpoint.pause is not None,
+            rollbacks=_rollbacks(others),
         ),
         since=since,
     )
+
+
+def _rollbacks(rounds: list[Round]) -> int:
+    """How many of the newest deployments were taken back, since the last that was not. ``rounds``: newest first."""
+    ends = [one.deployment for one in rounds if one.deployment in {"live", "rolled_back", "failed"}]
+    return next((number for number, end in enumerate(ends) if end == "live"), len(ends))
 
 
 def as_record(evidence: Evidence) -> dict[str, object]:
@@ -66,4 +78,7 @@ def as_record(evidence: Evidence) -> dict[str, object]:
         "new_samples": facts.new_samples,
         "since": iso(evidence.since),
         "rounds_today": facts.rounds_today,
+        "deploying": facts.deploying,
+        "paused": facts.paused,
+        "rollbacks": facts.rollbacks,
     }

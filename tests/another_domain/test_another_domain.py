@@ -19,7 +19,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from dwell.api import Api
-from tests.another_domain.checkout import SCHEMA, Deployed, copy, exports
+from tests.another_domain.checkout import Deployed, copy, exports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

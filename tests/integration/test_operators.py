@@ -192,7 +192,7 @@ def _varied(number: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "redrive", "retrain"]
+    "command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "redrive", "retrain", "pause", "resume"]
 )
 def test_a_stack_that_is_not_there_is_said(on_stack: Stack, command: str) -> None:
     assert "there is no stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)

@@ -32,6 +32,10 @@ FUNCTION_OF = {
     "retrain-": "retraining",
     "training-job-": "promotion",
     "endpoint-": "promotion",
+    "model-package-": "promotion",
+    "promote-": "promotion",
+    "pause-": "promotion",
+    "resume-": "promotion",
 }
 """Whose event a file is, by how its name begins; the first that fits."""
 

@@ -365,6 +365,35 @@ class FakeCloudWatch:
             }
         )
 
+    def put_metric_alarm(self, **parameters: Any) -> dict[str, Any]:
+        """As AWS does it: the definition is replaced whole, and the state stays."""
+        check("cloudwatch", "PutMetricAlarm", parameters)
+
+        def put() -> dict[str, Any]:
+            state = {"StateValue": "INSUFFICIENT_DATA"}
+            for alarm in self.alarms:
+                if alarm["AlarmName"] == parameters["AlarmName"]:
+                    state = {name: value for name, value in alarm.items() if name.startswith("State")}
+            self.alarms = [one for one in self.alarms if one["AlarmName"] != parameters["AlarmName"]]
+            self.alarms.append({**parameters, **state})
+            return {}
+
+        return self.steps.take(put)
+
+    def set_alarm_state(self, **parameters: Any) -> dict[str, Any]:
+        check("cloudwatch", "SetAlarmState", parameters)
+
+        def put() -> dict[str, Any]:
+            alarm = self.alarm(parameters["AlarmName"])
+            alarm |= {"StateValue": parameters["StateValue"], "StateReason": parameters["StateReason"]}
+            return {}
+
+        return self.steps.take(put)
+
+    def alarm(self, name: str) -> dict[str, Any]:
+        (found,) = [alarm for alarm in self.alarms if alarm["AlarmName"] == name]
+        return found
+
 
 _CHANGING = {"Creating", "Updating", "RollingBack", "Deleting"}
 
@@ -382,6 +411,10 @@ class FakeSageMaker:
     pending: str | None = None
     deployments: list[str] = field(default_factory=list)
     """The configurations that the endpoint was created with or updated to, in order."""
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The model registry: descriptions by ARN."""
+    rollouts: list[dict[str, Any] | None] = field(default_factory=list)
+    """How the traffic was to move, for each of them."""
 
     def create_training_job(self, **parameters: Any) -> dict[str, Any]:
         check("sagemaker", "CreateTrainingJob", parameters)
@@ -452,6 +485,25 @@ class FakeSageMaker:
         of[name] = parameters
         return {}
 
+    def create_model_package(self, **parameters: Any) -> dict[str, Any]:
+        """The next version, or for a token that was seen before, the same once more."""
+        check("sagemaker", "CreateModelPackage", parameters)
+
+        def create() -> dict[str, Any]:
+            for arn, package in self.packages.items():
+                if package["ClientToken"] == parameters["ClientToken"]:
+                    return {"ModelPackageArn": arn}
+            group = parameters["ModelPackageGroupName"]
+            arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{group}/{len(self.packages) + 1}"
+            self.packages[arn] = {**parameters, "ModelPackageArn": arn}
+            return {"ModelPackageArn": arn}
+
+        return self.steps.take(create)
+
+    def describe_model_package(self, **parameters: Any) -> dict[str, Any]:
+        check("sagemaker", "DescribeModelPackage", parameters)
+        return self.steps.take(lambda: self._get(self.packages, parameters["ModelPackageName"], "does not exist"))
+
     def create_endpoint(self, **parameters: Any) -> dict[str, Any]:
         check("sagemaker", "CreateEndpoint", parameters)
         assert parameters["EndpointConfigName"] in self.configurations
@@ -467,6 +519,7 @@ class FakeSageMaker:
                 "LastModifiedTime": self.now,
             }
             self.deployments.append(parameters["EndpointConfigName"])
+            self.rollouts.append(parameters.get("DeploymentConfig"))
             return {}
 
         return self.steps.take(create)
@@ -480,7 +533,9 @@ class FakeSageMaker:
                 raise refused("UpdateEndpoint", "ValidationException", "Cannot update in-progress endpoint")
             self.endpoint |= {"EndpointStatus": "Updating", "LastModifiedTime": self.now}
             self.pending = parameters["EndpointConfigName"]
+            self.endpoint["PendingDeploymentSummary"] = {"EndpointConfigName": self.pending}
             self.deployments.append(parameters["EndpointConfigName"])
+            self.rollouts.append(parameters.get("DeploymentConfig"))
             return {}
 
         return self.steps.take(update)
@@ -499,6 +554,7 @@ class FakeSageMaker:
         """The endpoint ends its change: well, or as AWS fails it (a creation is Failed, an update rolls back)."""
         assert self.endpoint is not None
         creating = self.endpoint["EndpointStatus"] == "Creating"
+        self.endpoint.pop("PendingDeploymentSummary", None)
         self.endpoint["LastModifiedTime"] = at
         self.endpoint["EndpointStatus"] = "Failed" if fail and creating else "InService"
         if fail:

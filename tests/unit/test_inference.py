@@ -41,8 +41,11 @@ from feature_schema import (
 )
 from inference import request
 from inference.endpoint import EndpointAnswer, EndpointFailedError, failure_reason, read_answer
+from inference.pause import Remembered, paused
 from inference.prediction import predict, within_bounds
+from rounds import Endpoint, Store
 from tests.made_up_sample import EXPECTED_ERROR, a_features, a_sample, value
+from tests.unit.fake_aws import Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -259,7 +262,11 @@ def inference(lambda_environment: pytest.MonkeyPatch) -> ModuleType:
     lambda_environment.setenv("ENDPOINT_NAME", ENDPOINT)
     lambda_environment.setenv("ENDPOINT_TIMEOUT", "0.5")
     lambda_environment.delitem(sys.modules, "inference.handler", raising=False)
-    return importlib.import_module("inference.handler")
+    handler = importlib.import_module("inference.handler")
+    cloud = Cloud()
+    lambda_environment.setattr(handler, "table", lambda: Store(cloud.clients()[0]))
+    lambda_environment.setattr(handler, "cloud", cloud, raising=False)
+    return handler
 
 
 @pytest.fixture
@@ -359,6 +366,59 @@ def test_a_good_request_is_answered_whatever_the_endpoint_does(
         (frozenset({("reason", "no_model")}), "Fallbacks"): 0,
         (frozenset({("reason", reason)}), "Fallbacks"): 3,
     }
+
+
+@pytest.mark.usefixtures("robots")
+@pytest.mark.parametrize("pause", ["paused", "resuming"])
+def test_an_endpoint_that_is_down_on_purpose_is_no_missing_model(
+    call: Call, inference: ModuleType, runtime: Runtime, published: Callable[[], Metrics], pause: Any
+) -> None:
+    # given a pause in the table, and an endpoint that is not there
+    Store(inference.cloud.clients()[0]).create(
+        Endpoint(name=ENDPOINT, pause=pause, updated_at=datetime(2026, 11, 23, tzinfo=UTC))
+    )
+    runtime.answer = client_error("ValidationError", "Endpoint not found")
+    # when planners ask, more than once
+    assert body_of(call("api-predictions-one"))["source"] == "fallback"
+    assert body_of(call("api-predictions-one"))["source"] == "fallback"
+    # then nothing is counted that the NoModel alarm would take for a missing model, and the table was asked once
+    assert published() == {
+        (frozenset(), "Predictions"): 0,
+        (frozenset(), "Fallbacks"): 2,
+        (frozenset({("reason", "no_model")}), "Fallbacks"): 0,
+        (frozenset({("reason", "paused")}), "Fallbacks"): 2,
+    }
+    assert inference.cloud.steps.count == 2  # the creation above, and one look
+
+
+def test_other_failures_and_good_answers_never_ask_the_table(
+    call: Call, inference: ModuleType, runtime: Runtime
+) -> None:
+    for answer in (None, client_error("ModelError"), ReadTimeoutError(endpoint_url="https://endpoint")):
+        runtime.answer = answer
+        call("api-predictions-one")
+    assert inference.cloud.steps.count == 0
+
+
+@pytest.mark.parametrize(
+    "error", [client_error("ProvisionedThroughputExceededException"), ReadTimeoutError(endpoint_url="https://table")]
+)
+def test_a_table_that_does_not_answer_leaves_it_a_missing_model(error: Exception) -> None:
+    class Silent:
+        def get(self, *_: object) -> None:
+            raise error
+
+    assert paused(Silent(), ENDPOINT) is False  # type: ignore[arg-type]  # as much of a store as is asked
+
+
+def test_a_pause_is_looked_at_again_after_a_while() -> None:
+    now, state = [0.0], [False]
+    remembered = Remembered(lambda: state[0], lambda: now[0])
+    assert not remembered()
+    state[0] = True
+    assert not remembered()
+    now[0] = 20.0
+    assert remembered()
 
 
 @pytest.mark.usefixtures("robots")

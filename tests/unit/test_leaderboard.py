@@ -120,11 +120,22 @@ class TestRanking:
         assert rank([*STORY, running, failed], live=NEW) == rank(STORY, live=NEW)
         assert rank([], live=None) == []
 
-    @pytest.mark.parametrize(("deployment", "status"), [(None, "deploying"), ("failed", "failed"), ("live", "retired")])
+    @pytest.mark.parametrize(
+        ("deployment", "status"),
+        [
+            (None, "deploying"),
+            ("failed", "failed"),
+            ("rolled_back", "rolled_back"),
+            ("awaiting_approval", "awaiting_approval"),
+            ("rejected", "rejected"),
+            ("live", "retired"),
+        ],
+    )
     def test_a_promoted_model_that_does_not_answer_says_why(self, deployment: str | None, status: str) -> None:
-        changed = STORY[1].model_copy(update={"deployment": deployment})
+        why = "an alarm went off" if status in {"failed", "rolled_back", "rejected"} else None
+        changed = STORY[1].model_copy(update={"deployment": deployment, "deployment_reason": why})
         ranked = rank([STORY[0], changed], live=OLD)
-        assert {one.model: one.status for one in ranked}[NEW] == status
+        assert {one.model: (one.status, one.error) for one in ranked}[NEW] == (status, why)
         assert {one.model: one.live for one in ranked}[OLD]
 
     @given(st.permutations(STORY))
@@ -217,7 +228,9 @@ class TestHandler:
         self.fill(cloud)
         status, board = self.get(event("api-leaderboard"), context)
         assert status == 200
-        assert board["endpoint"] == {"name": ENDPOINT, "model": NEW, "wanted": None, "status": "InService"}
+        assert board["endpoint"] == {
+            "name": ENDPOINT, "model": NEW, "wanted": None, "status": "InService", "pause": None, "resumes": None
+        }  # fmt: skip
 
         assert len(board["leaderboard"]) == 5  # as the event asks
         best, _, old, *_ = board["leaderboard"]

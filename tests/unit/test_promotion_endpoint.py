@@ -16,6 +16,7 @@ from promotion.job_ended import job_ended
 from tests.unit.fake_aws import NOW, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
+    ENVIRONMENT,
     JOB,
     NEW,
     OLD,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from tests.unit.conftest import Context, Metrics
 
+LIVE_ERROR_ALARM = ENVIRONMENT["LIVE_ERROR_ALARM"]
 SETTLED = NOW + timedelta(minutes=8)
 
 
@@ -118,7 +120,7 @@ class TestFailure:
     def test_a_creation_that_fails_is_recorded_and_nobody_is_live(self) -> None:
         cloud = deploying(champion=False)
         cloud.sagemaker.settle(SETTLED, fail="it did not pass the ping health check")
-        assert with_event(cloud) == Change("Failed", None, None, WINNER)
+        assert with_event(cloud) == Change("Failed", None, None, WINNER, "failed")
         winner = model(cloud, WINNER)
         assert (winner.status, winner.reason) == ("failed", "it did not pass the ping health check")
         assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "failed")
@@ -127,12 +129,61 @@ class TestFailure:
     def test_an_update_that_is_rolled_back_keeps_the_champion_live(self) -> None:
         cloud = deploying()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
-        assert with_event(cloud) == Change("InService", CHAMPION, None, WINNER)
-        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "an alarm went off")
+        assert with_event(cloud) == Change("InService", CHAMPION, None, WINNER, "rolled_back")
+        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("rolled_back", "an alarm went off")
         assert (model(cloud, CHAMPION).status, model(cloud, CHAMPION).retired_at) == ("live", None)
-        assert stored_round(cloud).deployment == "failed"
+        round_ = stored_round(cloud)
+        assert (round_.deployment, round_.deployment_reason) == ("rolled_back", "an alarm went off")
         assert with_event(cloud) == Change("InService", CHAMPION)
         assert cloud.sagemaker.deployments == [NEW]
+
+    def test_the_alarm_that_took_it_back_is_the_reason_even_when_it_rests_again(self) -> None:
+        # given a winner whose own live error is too high, while SageMaker moves the traffic back
+        cloud = deploying()
+        error = cloud.cloudwatch.alarm(LIVE_ERROR_ALARM)
+        error.update(StateValue="ALARM", StateReason="3.1 was greater than the threshold")
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint["EndpointStatus"] = "RollingBack"
+        assert with_event(cloud) == Change("RollingBack", CHAMPION, WINNER)
+        # when that is over, and no sample is of the winner any more
+        error["StateValue"] = "OK"
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        with_event(cloud)
+        # then
+        assert model(cloud, WINNER).status == "rolled_back"
+        assert stored_round(cloud).deployment_reason == f"{LIVE_ERROR_ALARM}: 3.1 was greater than the threshold"
+
+    def test_an_alarm_that_is_still_off_is_the_reason_without_an_event_in_between(self) -> None:
+        cloud = deploying()
+        cloud.cloudwatch.alarm(LIVE_ERROR_ALARM).update(StateValue="ALARM", StateReason="3.1")
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        with_event(cloud)
+        assert model(cloud, WINNER).reason == f"{LIVE_ERROR_ALARM}: 3.1"
+
+    def test_a_model_that_was_taken_back_is_not_promoted_by_any_later_event(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        for _ in range(3):
+            with_event(cloud)
+            assert job_ended(JOB, around(cloud)).outcome == "repeated"
+        assert cloud.sagemaker.deployments == [NEW]
+        assert endpoint(cloud).model == CHAMPION
+
+    def test_what_the_endpoint_was_before_it_was_asked_takes_nobody_back(self) -> None:
+        # given a deployment, and an answer of SageMaker that does not know of it yet
+        cloud = deploying()
+        assert cloud.sagemaker.endpoint is not None
+        asked_at = NOW - timedelta(hours=1) + timedelta(microseconds=750)  # the table keeps milliseconds
+        stale = {"EndpointStatus": "InService", "LastModifiedTime": asked_at}
+        now = dict(cloud.sagemaker.endpoint)
+        cloud.sagemaker.endpoint |= stale
+        # when a late event comes
+        assert with_event(cloud) == Change("InService", CHAMPION, WINNER)
+        # then the winner is still on its way
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("deploying", WINNER)
+        cloud.sagemaker.endpoint = now
+        cloud.sagemaker.settle(SETTLED)
+        assert with_event(cloud) == Change("InService", WINNER)
 
     def test_an_endpoint_that_somebody_deletes_leaves_nobody_live_and_is_not_made_again(self) -> None:
         cloud = deploying()
@@ -204,6 +255,36 @@ class TestHandler:
         for _ in range(2):
             assert handle(cloud, event("endpoint-in-service"))["live"] == WINNER
         assert published() == {(frozenset(), "Promotions"): 1}
+
+    def test_a_rollback_is_counted_once(
+        self,
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+        published: Callable[[], Metrics],
+    ) -> None:
+        cloud = deploying()
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint["EndpointStatus"] = "RollingBack"
+        assert handle(cloud, event("endpoint-rolling-back"))["status"] == "RollingBack"
+        given = event("endpoint-rolled-back")
+        cloud.sagemaker.settle(SETTLED, fail=given["detail"]["FailureReason"])
+        for _ in range(2):
+            handle(cloud, given)
+        assert published() == {(frozenset(), "Rollbacks"): 1}
+        assert model(cloud, WINNER).reason == given["detail"]["FailureReason"]
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [("promote-manual", "unknown_model"), ("pause-manual", "paused"), ("resume-manual", "not_paused")],
+    )
+    def test_an_operators_request_is_answered(
+        self,
+        name: str,
+        reason: str,
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+    ) -> None:
+        assert handle(Cloud(), event(name))["reason"] == reason
 
     def test_failed_and_kept_rounds_are_counted(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from rounds import Dataset, Endpoint, Flight, Lock, Model, Round, Store
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate, comparison, tournament
 from tests.unit.test_promotion_results import packed
+from tests.unit.test_template_alarms import ALARMS
 
 ROUND = "20261123T063900Z-model-error"
 JOB = f"{STACK}-{ROUND}"
@@ -33,17 +35,32 @@ ENVIRONMENT = {
     "INSTANCE_TYPE": "ml.m5.large",
     "INSTANCE_COUNT": "1",
     "KEY_ARN": "",
+    "PACKAGE_GROUP": "dwell-0123abcd",
+    "APPROVAL_MODE": "automatic",
+    "BAKE_SECONDS": "900",
+    "CANARY_PERCENT": "0",
+    "ERROR_RATIO": "1.25",
+    "LIVE_ERROR_ALARM": ALARMS["NewModelError"]["AlarmName"],
+    "ENDPOINT_ALARMS": f"{ALARMS['NewModelFailures']['AlarmName']},{ALARMS['NewModelLatency']['AlarmName']}",
 }
 
 
 def around(cloud: Cloud, **environment: str) -> Surroundings:
-    table, s3, sagemaker, _ = cloud.clients()
-    return Surroundings(Settings.read({**ENVIRONMENT, **environment}), Store(table), s3, sagemaker, cloud.clock)
+    table, s3, sagemaker, cloudwatch = cloud.clients()
+    settings = Settings.read({**ENVIRONMENT, **environment})
+    return Surroundings(settings, Store(table), s3, sagemaker, cloudwatch, cloud.clock)
+
+
+def guards() -> list[dict[str, Any]]:
+    """The template's alarms that watch a new model, at rest."""
+    names = ("NewModelError", "NewModelFailures", "NewModelLatency")
+    return [{**deepcopy(ALARMS[name]), "StateValue": "OK"} for name in names]
 
 
 def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) -> Cloud:
     """A round whose job has just ended; the champion, if there is one, is live behind the endpoint."""
     cloud = Cloud()
+    cloud.cloudwatch.alarms = guards()
     store = around(cloud).store
     store.create(
         Round(
@@ -294,8 +311,9 @@ class TestOthers:
 
 
 def remembered(cloud: Cloud) -> dict[Any, Any]:
-    """The table, without how often a record was written."""
-    return {key: {**item, "revision": 0} for key, item in cloud.table.items.items()}
+    """The table, without how often a record was written, and by which attempt an endpoint was found changing."""
+    passing = {"revision": 0, "deploying_since": None}
+    return {key: {**item, **passing} for key, item in cloud.table.items.items()}
 
 
 class TestRepetition:
@@ -362,13 +380,13 @@ class TestRepetition:
         assert stored_round(cloud).deployment == "live"
         assert cloud.sagemaker.deployments == [NEW]
 
-    def test_a_deployment_that_failed_before_the_retry_is_not_tried_again(self) -> None:
+    def test_a_deployment_that_was_rolled_back_before_the_retry_is_not_tried_again(self) -> None:
         cloud = self.dead_before_its_round_ended()
         cloud.sagemaker.settle(ENDED + timedelta(minutes=5), fail="an alarm went off")
         endpoint_changed(around(cloud))
         assert job_ended(JOB, around(cloud)).outcome == "promoted"
-        assert (model(cloud, WINNER).status, endpoint(cloud).wanted) == ("failed", None)
-        assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "failed")
+        assert (model(cloud, WINNER).status, endpoint(cloud).wanted) == ("rolled_back", None)
+        assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "rolled_back")
         assert cloud.sagemaker.deployments == [NEW]
 
 

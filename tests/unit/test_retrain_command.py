@@ -74,6 +74,11 @@ def test_the_end_is_waited_for() -> None:
     assert waiting(a_board(), a_board("started"), a_board("kept"))["status"] == "kept"
 
 
+def test_a_model_that_a_person_has_to_approve_is_not_waited_for() -> None:
+    waits = a_board("promoted", promoted="m", deployment="awaiting_approval")
+    assert waiting(waits)["deployment"] == "awaiting_approval"
+
+
 def test_a_promoted_model_is_waited_for_until_it_serves() -> None:
     promoted = a_board("promoted", promoted="m")
     assert waiting(promoted, promoted, a_board("promoted", promoted="m", deployment="live"))["deployment"] == "live"
@@ -84,6 +89,14 @@ def test_a_promoted_model_is_waited_for_until_it_serves() -> None:
     [
         (a_board("failed"), "r failed: it broke"),
         (a_board("promoted", promoted="m", deployment="failed"), "r: m could not be deployed"),
+        (
+            a_board("promoted", promoted="m", deployment="rolled_back", deployment_reason="it erred"),
+            "r: m was rolled back: it erred",
+        ),
+        (
+            a_board("promoted", promoted="m", deployment="rejected", deployment_reason="too simple"),
+            "r: m was rejected: too simple",
+        ),
         (a_board(), "r is not there after 5 s"),
         (a_board("started"), "r is started after 5 s"),
         (a_board("promoted", promoted="m"), "r is promoted after 5 s"),

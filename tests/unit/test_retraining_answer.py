@@ -228,11 +228,67 @@ class TestStart:
     def test_a_champion_that_is_being_updated_still_answers(self) -> None:
         cloud = a_cloud()
         with_champion(cloud, "Updating")
-        ask(cloud)
-        assert stored_round(cloud).champion == CHAMPION
+        ask(cloud, ENTRY)
+        assert stored_round(cloud, ENTRY).champion == CHAMPION
+
+    def test_while_it_rests_the_model_that_will_answer_again_is_the_one_to_beat(self) -> None:
+        cloud = a_cloud()
+        with_champion(cloud, "absent")
+        store = around(cloud).store
+        store.change(Model, CHAMPION, lambda one: one.model_copy(update={"status": "retired"}))
+        store.change(
+            Endpoint,
+            ENDPOINT,
+            lambda one: one.model_copy(update={"model": None, "pause": "paused", "resumes": CHAMPION}),
+        )
+        ask(cloud, ENTRY)
+        assert stored_round(cloud, ENTRY).champion == CHAMPION
 
 
 class TestRefuse:
+    @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack"])
+    def test_no_alarm_starts_a_round_while_a_model_is_on_its_way(self, status: str) -> None:
+        cloud = a_cloud()
+        with_champion(cloud, status)
+        assert ask(cloud).decision.reason == "deploying"
+        assert cloud.sagemaker.jobs == {}
+
+    @pytest.mark.parametrize("pause", ["paused", "resuming"])
+    @pytest.mark.parametrize("cause", [MODEL_ERROR, NO_MODEL])
+    def test_a_pause_is_no_reason_for_a_round(self, cause: Cause, pause: str) -> None:
+        cloud = a_cloud()
+        with_champion(cloud, "absent")
+        around(cloud).store.change(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"pause": pause}))
+        assert ask(cloud, cause).decision.reason == "paused"
+        assert cloud.sagemaker.jobs == {}
+
+    def test_after_a_rollback_the_next_round_waits_longer_and_an_operator_need_not(self) -> None:
+        # given a round whose winner was taken back, 31 minutes ago; the cool-down is 30
+        cloud = a_cloud()
+        a_past_round(cloud, NOW - timedelta(hours=2), deployment="rolled_back", deployed_at=NOW - timedelta(minutes=31))
+        # when the alarm is still, or again, in ALARM
+        given = ask(cloud)
+        # then it does not start the next attempt at once
+        assert (given.decision.reason, given.decision.facts["rollbacks"]) == ("backing_off", 1)
+        assert ask(cloud, ENTRY).started
+
+    def test_a_deployment_that_went_well_ends_the_waiting(self) -> None:
+        cloud = a_cloud()
+        for day, deployment in ((20, "rolled_back"), (21, "live"), (22, None)):
+            a_past_round(
+                cloud,
+                NOW - timedelta(hours=9),
+                name=f"202611{day}T051100Z-no-model",
+                deployment=deployment,
+                deployed_at=NOW - timedelta(minutes=31),
+            )
+        assert ask(cloud).started
+
+    def test_the_cool_down_begins_when_the_model_has_gone_live(self) -> None:
+        cloud = a_cloud()
+        a_past_round(cloud, NOW - timedelta(hours=2), deployment="live", deployed_at=NOW - timedelta(minutes=29))
+        assert ask(cloud).decision.reason == "cool_down"
+
     @pytest.mark.parametrize(
         ("samples", "stored", "environment", "reason"),
         [

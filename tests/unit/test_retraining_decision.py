@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retraining.decision import Facts, Limits, Verdict, decide
+from retraining.decision import Facts, Limits, Verdict, back_off, decide
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 LIMITS = Limits(minimum_samples=1_000, cool_down=timedelta(minutes=30), rounds_per_day=12)
@@ -26,6 +26,9 @@ facts = st.builds(
     last_round_at=st.one_of(st.none(), st.integers(0, 7_200).map(lambda seconds: NOW - timedelta(seconds=seconds))),
     new_samples=st.integers(0, 2_000),
     rounds_today=st.integers(0, 20),
+    deploying=st.booleans(),
+    paused=st.booleans(),
+    rollbacks=st.integers(0, 9),
 )
 
 
@@ -39,8 +42,16 @@ facts = st.builds(
         (replace(FACTS, last_round_at=NOW - timedelta(minutes=30) + timedelta(milliseconds=1)), "cool_down"),
         (replace(FACTS, rounds_today=12), "daily_budget"),
         (replace(FACTS, new_samples=999), "too_few_samples"),
+        (replace(FACTS, paused=True), "paused"),
+        (replace(FACTS, deploying=True), "deploying"),
+        (replace(FACTS, rollbacks=1), "backing_off"),
+        (replace(FACTS, rollbacks=1, last_round_at=NOW - timedelta(hours=1)), None),
+        (replace(FACTS, rollbacks=3, last_round_at=NOW - timedelta(hours=3, minutes=59)), "backing_off"),
+        (replace(FACTS, rollbacks=3, last_round_at=NOW - timedelta(hours=4)), None),
+        (replace(FACTS, rollbacks=99, last_round_at=NOW - timedelta(hours=24)), None),
         # the first fact that stands against the round is the reason
         (replace(FACTS, in_flight="r", last_round_at=NOW, rounds_today=99, new_samples=0), "in_flight"),
+        (replace(FACTS, paused=True, deploying=True, last_round_at=NOW, new_samples=0), "paused"),
         (replace(FACTS, last_round_at=NOW, rounds_today=99, new_samples=0), "cool_down"),
         (replace(FACTS, rounds_today=99, new_samples=0), "daily_budget"),
     ],
@@ -75,6 +86,17 @@ def test_an_automatic_round_keeps_every_limit(trigger: Trigger, given_facts: Fac
         assert given_facts.new_samples >= 1_000
         assert given_facts.rounds_today < 12
         assert given_facts.last_round_at is None or NOW - given_facts.last_round_at >= timedelta(minutes=30)
+        assert not given_facts.deploying
+        assert not given_facts.paused
+
+
+@given(st.integers(0, 10**6), st.integers(0, 40))
+def test_each_rollback_in_a_row_doubles_the_rest_up_to_a_day(seconds: int, rollbacks: int) -> None:
+    cool_down = timedelta(seconds=seconds)
+    rest, longer = back_off(cool_down, rollbacks), back_off(cool_down, rollbacks + 1)
+    assert back_off(cool_down, 0) == cool_down
+    assert cool_down <= rest <= longer <= max(cool_down, timedelta(hours=24))
+    assert longer in {2 * rest, timedelta(hours=24), cool_down}
 
 
 @given(triggers, facts, st.integers(0, 1_000), st.integers(0, 7_200))

@@ -242,9 +242,43 @@ def test_a_deployment_config_is_read() -> None:
     # given
     raw = canary(AutoRollbackConfiguration={"Alarms": [{"AlarmName": "a"}]})
     # when and then
-    assert deployment.checked(raw, instances=2) == deployment.Deployment("CANARY", 0.5, 60, 5, ("a",))
+    assert deployment.checked(raw, instances=2) == deployment.Deployment("CANARY", 2, 1, 60, 5, None, ("a",))
     assert deployment.checked(None, instances=1) == deployment.Deployment()
-    assert deployment.checked(canary("ALL_AT_ONCE"), instances=1).share == 1.0
+    assert deployment.checked(canary("ALL_AT_ONCE"), instances=3).step == 3
+
+
+@pytest.mark.parametrize(
+    ("raw", "instances", "steps"),
+    [
+        (None, 2, [(2, 1.0, 0)]),
+        (canary("ALL_AT_ONCE"), 2, [(2, 1.0, 65)]),
+        (canary(), 2, [(1, 0.5, 60), (2, 1.0, 65)]),
+        (canary(share=10), 2, [(1, 0.5, 60), (2, 1.0, 65)]),  # an instance is the smallest part
+        (canary("LINEAR", share=2, unit="INSTANCE_COUNT"), 5, [(2, 0.4, 60), (4, 0.8, 60), (5, 1.0, 65)]),
+        (canary("LINEAR", share=25), 4, [(1, 0.25, 60), (2, 0.5, 60), (3, 0.75, 60), (4, 1.0, 65)]),
+    ],
+)
+def test_the_steps_of_a_deployment(
+    raw: dict[str, Any] | None, instances: int, steps: list[tuple[int, float, float]]
+) -> None:
+    planned = deployment.steps(deployment.checked(raw, instances=instances))
+    assert [(step.instances, step.share, step.wait) for step in planned] == steps
+
+
+def test_a_deployment_may_not_take_longer_than_its_timeout() -> None:
+    # given a canary of 600 s and 600 s
+    raw = canary()
+    raw["BlueGreenUpdatePolicy"] |= {"MaximumExecutionTimeoutInSeconds": 1_200, "TerminationWaitInSeconds": 0}
+    raw["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"] = 599
+    assert deployment.checked(raw, instances=2).timeout == 1_200
+    # when it needs as long as it may take
+    raw["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"] = 600
+    # then it is refused
+    with pytest.raises(ApiError, match="larger than all waits"):
+        deployment.checked(raw, instances=2)
+    raw["BlueGreenUpdatePolicy"]["MaximumExecutionTimeoutInSeconds"] = 599
+    with pytest.raises(ApiError, match="between 600 and 28800"):
+        deployment.checked(raw, instances=2)
 
 
 @pytest.mark.parametrize(

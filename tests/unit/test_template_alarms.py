@@ -10,6 +10,8 @@ import yaml
 
 from dwell.local.emulator.alarm_evaluation import AlarmRule
 from dwell.local.emulator.metric_store import Datum, Metric, MetricStore
+from promotion.deployment import VARIANT
+from promotion.guard import pointed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +75,12 @@ SQUARED, EXPECTED, PREDICTED = service("SquaredError"), service("ExpectedSquared
 ACCEPTED, REFUSED, ANSWERED = service("AcceptedSamples"), service("RefusedSamples"), service("Predictions")
 NO_MODEL = service("Fallbacks", reason="no_model")
 FAILED = service("RoundsFailed")
+ROLLED_BACK = service("Rollbacks")
+NEW = "xgboost-recent-20261123T063900Z"
+FLEET = {"EndpointName": PARAMETERS["EndpointName"], "VariantName": VARIANT, "EndpointConfigName": f"{STACK}-{NEW}"}
+ASKED = Metric.of("AWS/SageMaker", "Invocations", FLEET)
+BROKEN = Metric.of("AWS/SageMaker", "InvocationModelErrors", FLEET)
+LATENCY = Metric.of("AWS/SageMaker", "ModelLatency", FLEET)
 WAITING = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "FailuresQueue.QueueName"})
 
 type Sums = Mapping[Metric, float]
@@ -82,6 +90,16 @@ type Sums = Mapping[Metric, float]
 def judged(ratio: float, predicted: float = 1_000) -> Sums:
     """Predicted samples whose live error is ``ratio`` times what was promised."""
     return {SQUARED: 4e9 * ratio**2, EXPECTED: 4e9, PREDICTED: predicted}
+
+
+def judged_alone(ratio: float, predicted: float = 1_000, model: str = NEW) -> Sums:
+    """Predicted samples of one model."""
+    return {service(metric.name, model=model): value for metric, value in judged(ratio, predicted).items()}
+
+
+def answered_by_fleet(asked: float, broken: float = 0, seconds: float = 0.05) -> Sums:
+    """Requests to the new fleet; the latency is one answer's, and ``asked`` says how many there were."""
+    return {ASKED: asked, BROKEN: broken, LATENCY: seconds * 1e6}
 
 
 def lines(accepted: float, refused: float) -> Sums:
@@ -94,7 +112,7 @@ def asked(answered: float, returned: float | None) -> Sums:
 
 def states(alarm: str, periods: Sequence[Sums], first: str = "INSUFFICIENT_DATA") -> list[str]:
     """The alarm's state after each period."""
-    rule = AlarmRule.read(ALARMS[alarm])
+    rule = AlarmRule.read(pointed(ALARMS[alarm], {"model": NEW, "EndpointConfigName": f"{STACK}-{NEW}"}))
     length = 60 if alarm == "ForwarderFailures" else PERIOD
     store = MetricStore()
     state: Any = first
@@ -139,6 +157,26 @@ CASES: list[tuple[str, str, Sequence[Sums], str]] = [
     ("TrainingFailed", "a round that ended well", [{FAILED: 0}], "OK"),
     ("TrainingFailed", "a round that failed", [{FAILED: 1}], "ALARM"),
     ("TrainingFailed", "no round", [{}, {}], "OK"),
+    ("RolledBack", "a deployment that went well", [{ROLLED_BACK: 0}], "OK"),
+    ("RolledBack", "a model was taken back", [{ROLLED_BACK: 1}], "ALARM"),
+    ("RolledBack", "no deployment", [{}, {}], "OK"),
+    ("NewModelError", "as promised", [judged_alone(1.0)], "OK"),
+    ("NewModelError", "just over the threshold", [judged_alone(1.26)], "ALARM"),
+    ("NewModelError", "bad, of too few to believe", [judged_alone(9.0, predicted=199)], "OK"),
+    ("NewModelError", "the old one is bad", [judged_alone(9.0, model="xgboost-20261123T051100Z")], "OK"),
+    ("NewModelError", "all together are bad", [judged(9.0)], "OK"),
+    ("NewModelError", "no prediction yet", [{}, {}], "OK"),
+    ("NewModelError", "bad, taken back, and silent", [judged_alone(9.0), {}, {}, {}], "OK"),
+    ("NewModelFailures", "all answered", [answered_by_fleet(100)], "OK"),
+    ("NewModelFailures", "one of a few failed", [answered_by_fleet(2, broken=1)], "OK"),
+    ("NewModelFailures", "5 % failed", [answered_by_fleet(100, broken=5)], "OK"),
+    ("NewModelFailures", "6 % failed", [answered_by_fleet(100, broken=6)], "ALARM"),
+    ("NewModelFailures", "nobody asks", [{}, {}], "OK"),
+    ("NewModelLatency", "fast", [answered_by_fleet(100)] * 2, "OK"),
+    ("NewModelLatency", "slow once", [answered_by_fleet(100, seconds=2), answered_by_fleet(100)], "OK"),
+    ("NewModelLatency", "slow", [answered_by_fleet(100, seconds=2)] * 2, "ALARM"),
+    ("NewModelLatency", "slow, of too few to believe", [answered_by_fleet(19, seconds=2)] * 2, "OK"),
+    ("NewModelLatency", "nobody asks", [{}, {}, {}], "OK"),
     ("NoSamples", "samples arrive", [{ACCEPTED: 10}] * 6, "OK"),
     ("NoSamples", "a pause", [{ACCEPTED: 10}] * 3 + [{}] * 3, "OK"),
     ("NoSamples", "nothing any more", [{ACCEPTED: 10}] + [{}] * 9, "ALARM"),
@@ -177,6 +215,17 @@ def test_two_alarms_retrain_and_the_others_tell_somebody() -> None:
         if resource["Type"] == "AWS::Lambda::Permission"
     }
     assert {f"{alarm}Alarm.Arn" for alarm in retraining} <= permitted
+
+
+def test_the_alarms_that_take_a_model_back_watch_nobody_until_they_are_pointed_at_it() -> None:
+    variables = TEMPLATE["Resources"]["PromotionFunction"]["Properties"]["Environment"]["Variables"]
+    named = [variables["LIVE_ERROR_ALARM"]["Ref"]]
+    named += variables["ENDPOINT_ALARMS"]["Sub"].replace("$", "").replace("{", "").replace("}", "").split(",")
+    assert [name.removesuffix("Alarm") for name in named] == ["NewModelError", "NewModelFailures", "NewModelLatency"]
+    for name in named:
+        for query in ALARMS[name.removesuffix("Alarm")]["Metrics"]:
+            dimensions = query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", [{"Value": "nobody"}])
+            assert [one["Value"] for one in dimensions].count("nobody") == 1
 
 
 def test_the_schedule_looks_at_the_alarms_that_retrain() -> None:

@@ -73,6 +73,7 @@ class Story:
 
     def __init__(self, ending: Ending, *, champion: bool = True, troubles: dict[int, Kind] | None = None) -> None:
         self.cloud: Cloud = asking.a_cloud()
+        self.cloud.cloudwatch.alarms += promoting.guards()
         self.ending = ending
         self.champion = champion
         self.attempts = 0

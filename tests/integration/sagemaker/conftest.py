@@ -196,7 +196,15 @@ def train(stage: Stage) -> Callable[..., str]:
 def deploy(stage: Stage) -> Callable[..., str]:
     """Puts a serving script behind an endpoint, new or not; the name of the endpoint config that it made."""
 
-    def start(endpoint: str, script: str, *, role: str | None = None, **environment: str) -> str:
+    def start(
+        endpoint: str,
+        script: str,
+        *,
+        role: str | None = None,
+        instances: int = 1,
+        deployment: Mapping[str, Any] | None = None,
+        **environment: str,
+    ) -> str:
         name = f"model-{uuid.uuid4().hex[:12]}"
         archive = stage.packed(f"models/{name}/model.tar.gz", {"weights.txt": name, "code/serving.py": script})
         usual = {
@@ -212,11 +220,13 @@ def deploy(stage: Stage) -> Callable[..., str]:
         )
         variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
         sagemaker.create_endpoint_config(
-            EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
+            EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": instances}]
         )
         known = sagemaker.list_endpoints(NameContains=endpoint)["Endpoints"]
         change = sagemaker.update_endpoint if known else sagemaker.create_endpoint
-        change(EndpointName=endpoint, EndpointConfigName=name)
+        change(
+            EndpointName=endpoint, EndpointConfigName=name, **({"DeploymentConfig": deployment} if deployment else {})
+        )
         return name
 
     return start

@@ -16,6 +16,7 @@ from dwell.local.emulator.sagemaker.errors import ApiError
 from dwell.local.emulator.sagemaker.hosting import Hosting
 from dwell.local.emulator.sagemaker.names import Scope
 from dwell.local.emulator.sagemaker.notices import Notices
+from dwell.local.emulator.sagemaker.registry import RESOURCE, Registry, as_resource
 from dwell.local.emulator.sagemaker.tags import Tags
 from dwell.local.emulator.sagemaker.training import Training
 
@@ -37,6 +38,7 @@ class Service:
         sender = Notices()
         self._training = Training(self._tags, sender)
         self._hosting = Hosting(self._tags, sender)
+        self.registry = Registry(self._tags, sender)
         self._scope = (
             hooks.find("ministack.core.responses", "get_account_id", arguments=()),
             hooks.find("ministack.core.responses", "get_region", arguments=()),
@@ -60,16 +62,21 @@ class Service:
             "DescribeEndpoint": hosting.describe_endpoint,
             "ListEndpoints": hosting.list_endpoints,
             "DeleteEndpoint": hosting.delete_endpoint,
+            **self.registry.operations(),
             "AddTags": lambda _, request: self._tags.add(request),
             "ListTags": lambda _, request: self._tags.list(request),
             "DeleteTags": lambda _, request: self._tags.delete(request),
         }
 
+    def scope(self) -> Scope:
+        """The account and region at work."""
+        return Scope(*(each() for each in self._scope))
+
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Answer:
         """Answer one request; the emulator has checked its signature and its own action by now."""
-        scope = Scope(*(each() for each in self._scope))
+        scope = self.scope()
         operation = authorization.operation_of(headers, path)
         try:
             match = INVOCATION.fullmatch(path)
@@ -133,4 +140,7 @@ def install() -> None:
         "host_patterns": [r"api\.sagemaker\.", r"runtime\.sagemaker\."],
         "credential_scope": "sagemaker",
     }
-    hooks.find("ministack.app", "SERVICE_HANDLERS")[authorization.SERVICE] = Service().handle
+    service = Service()
+    hooks.find("ministack.app", "SERVICE_HANDLERS")[authorization.SERVICE] = service.handle
+    resources = hooks.find("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS")
+    resources[RESOURCE] = as_resource(service.registry, service.scope)

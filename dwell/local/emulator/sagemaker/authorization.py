@@ -22,9 +22,18 @@ _KINDS = {
     "EndpointConfig": "endpoint-config",
     "Endpoint": "endpoint",
     "Model": "model",
+    "ModelPackageGroup": "model-package-group",
 }
 _TAGGING = frozenset(
-    {"AddTags", "DeleteTags", "CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"}
+    {
+        "AddTags",
+        "DeleteTags",
+        "CreateTrainingJob",
+        "CreateModel",
+        "CreateModelPackageGroup",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+    }
 )
 
 
@@ -49,12 +58,21 @@ def resource_of(operation: str | None, path: str, body: bytes, scope: Scope) -> 
         return "*"  # whatever it is, it will be refused
     if operation in ("AddTags", "ListTags", "DeleteTags"):
         return str(request.get("ResourceArn") or "*")
+    if operation.endswith("ModelPackage"):
+        return _package(request, scope)
     named = (
         scope.arn(kind, str(request.get(f"{noun}Name", "")))
         for noun, kind in _KINDS.items()
         if operation.endswith(noun)
     )
     return next(named, "*")
+
+
+def _package(request: dict[str, Any], scope: Scope) -> str:
+    """A package is named by its ARN; one that is still to be made, by its group."""
+    arn = request.get("ModelPackageArn") or request.get("ModelPackageName")
+    group = str(request.get("ModelPackageGroupName", "")).rpartition("/")[2]
+    return str(arn) if arn else f"{scope.arn('model-package', group)}/*"
 
 
 class Caller:

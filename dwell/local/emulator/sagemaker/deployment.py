@@ -10,37 +10,56 @@ from dwell.local.emulator.sagemaker.errors import broken_constraint, invalid
 
 KINDS = ("ALL_AT_ONCE", "CANARY", "LINEAR")
 LONGEST_WAIT = 3_600
+TIMEOUTS = (600, 28_800)
 MOST_ALARMS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A checked ``DeploymentConfig``; every wait in seconds, ``share`` of the fleet in the first step (0-1)."""
+    """A checked ``DeploymentConfig``: waits in seconds, the new fleet's instances, and how many of them a step adds."""
 
     kind: str = "ALL_AT_ONCE"
-    share: float = 1.0
+    instances: int = 1
+    step: int = 1
     wait: float = 0
     termination_wait: float = 0
+    timeout: float | None = None
     alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Send ``share`` (0-1) of the traffic to the new fleet, then wait and watch for ``wait`` seconds."""
+    """Open ``instances`` of the new fleet to traffic, ``share`` (0-1) of all, then watch the alarms for ``wait`` s."""
 
+    instances: int
     share: float
     wait: float
 
 
-def steps(_deployment: Deployment) -> tuple[Step, ...]:
-    """The steps of a deployment. For now all traffic moves at once, whatever the policy; waits are not observed."""
-    return (Step(share=1.0, wait=0),)
+def steps(plan: Deployment) -> tuple[Step, ...]:
+    """The steps of a deployment: all at once, a canary and then the rest, or a part after the other.
+
+    Every step is watched, the last one too. ``TerminationWaitInSeconds`` prolongs the last watch: until it is over the
+    old fleet stands by.
+    """
+    match plan.kind:
+        case "CANARY":
+            open_instances = [plan.step, plan.instances]
+        case "LINEAR":
+            open_instances = [*range(plan.step, plan.instances, plan.step), plan.instances]
+        case _:
+            open_instances = [plan.instances]
+    last = len(open_instances) - 1
+    return tuple(
+        Step(count, count / plan.instances, plan.wait + (plan.termination_wait if number == last else 0))
+        for number, count in enumerate(open_instances)
+    )
 
 
 def checked(raw: dict[str, Any] | None, *, instances: int) -> Deployment:
     """What a request's ``DeploymentConfig`` says for a fleet of ``instances``. Raises ``ApiError``."""
     if not raw:
-        return Deployment()
+        return Deployment(instances=instances, step=instances)
     if raw.get("RollingUpdatePolicy"):
         raise invalid("RollingUpdatePolicy is not emulated on a laptop; use BlueGreenUpdatePolicy.")
     policy = raw.get("BlueGreenUpdatePolicy") or {}
@@ -53,19 +72,27 @@ def checked(raw: dict[str, Any] | None, *, instances: int) -> Deployment:
             f"{path}.trafficRoutingConfiguration.type",
             f"Member must satisfy enum value set: [{', '.join(KINDS)}]",
         )
-    return Deployment(
+    plan = Deployment(
         kind=kind,
-        share=_share(kind, routing, instances),
+        instances=instances,
+        step=_step(kind, routing, instances),
         wait=_seconds(routing, "WaitIntervalInSeconds", f"{path}.trafficRoutingConfiguration.waitIntervalInSeconds"),
         termination_wait=_seconds(policy, "TerminationWaitInSeconds", f"{path}.terminationWaitInSeconds"),
+        timeout=_timeout(policy, f"{path}.maximumExecutionTimeoutInSeconds"),
         alarms=_alarms(raw.get("AutoRollbackConfiguration") or {}),
     )
+    waits = sum(step.wait for step in steps(plan))
+    if plan.timeout is not None and plan.timeout <= waits:
+        raise invalid(
+            f"MaximumExecutionTimeoutInSeconds must be larger than all waits together, which are {waits:.0f} s."
+        )
+    return plan
 
 
-def _share(kind: str, routing: dict[str, Any], instances: int) -> float:
+def _step(kind: str, routing: dict[str, Any], instances: int) -> int:
     field = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
     if field is None:
-        return 1.0
+        return instances
     size = routing.get(field) or {}
     value, unit = size.get("Value"), size.get("Type")
     if unit not in ("CAPACITY_PERCENT", "INSTANCE_COUNT") or not isinstance(value, int) or value < 1:
@@ -75,7 +102,15 @@ def _share(kind: str, routing: dict[str, Any], instances: int) -> float:
         raise invalid(
             f"{field} must be at least one instance and at most 50 percent of the variant's {instances} instance(s)."
         )
-    return count / instances
+    return count
+
+
+def _timeout(policy: dict[str, Any], member: str) -> float | None:
+    value = policy.get("MaximumExecutionTimeoutInSeconds")
+    shortest, longest = TIMEOUTS
+    if value is not None and (not isinstance(value, int) or not shortest <= value <= longest):
+        raise broken_constraint(value, member, f"Member must have value between {shortest} and {longest}")
+    return value
 
 
 def _seconds(policy: dict[str, Any], field: str, member: str) -> float:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dwell.local.emulator.sagemaker.model_server import Container
+    from dwell.local.emulator.sagemaker.role_access import RoleAccess
 
 _chance = random.SystemRandom()
 
@@ -55,6 +56,10 @@ class Fleet:
         """Stop every server, once it has answered what it was asked."""
         for server in self._servers.values():
             server.stop()
+
+    def access(self) -> RoleAccess:
+        """What its models' role may do, for what the service does in that role's name. Raises ``JobError``."""
+        return next(iter(self._servers.values())).access()
 
     def choose(self, target: str | None) -> tuple[str, ModelServer]:
         """The variant ``target``, or one by weight. Raises ``ApiError`` for a target that is not there."""

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from dwell.local.emulator.sagemaker import deployment, hosting_records, invocation, listing, notices
-from dwell.local.emulator.sagemaker.errors import ApiError, JobError, invalid
+from dwell.local.emulator.sagemaker.errors import ApiError, invalid
 from dwell.local.emulator.sagemaker.fleet import Fleet
 from dwell.local.emulator.sagemaker.hosting_records import Endpoint, EndpointConfig, Model
 from dwell.local.emulator.sagemaker.names import Scope, name_of
 from dwell.local.emulator.sagemaker.role_access import require_role
+from dwell.local.emulator.sagemaker.rollout import Rollout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dwell.local.emulator.sagemaker.notices import Notices
     from dwell.local.emulator.sagemaker.tags import Tags
-
-logger = logging.getLogger("dwell.sagemaker")
 
 
 class Hosting:
@@ -127,7 +125,7 @@ class Hosting:
         return {"EndpointArn": arn}
 
     def update_endpoint(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateEndpoint: the new fleet comes up beside the old one, which answers until then."""
+        """UpdateEndpoint: the new fleet comes up beside the old one, and takes over as ``DeploymentConfig`` says."""
         endpoint = self._endpoint(scope, request)
         if endpoint.status == "Failed":
             raise invalid(f'Cannot update endpoint "{endpoint.arn}": a failed endpoint can only be deleted.')
@@ -155,7 +153,7 @@ class Hosting:
     def delete_endpoint(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpoint: it answers no more, and is gone when its servers are."""
         endpoint = self._endpoint(scope, request)
-        if endpoint.status in ("Creating", "Updating"):
+        if endpoint.status in ("Creating", "Updating", "RollingBack"):
             raise invalid(f'Cannot delete in-progress endpoint "{endpoint.arn}".')
         if endpoint.status == "Deleting":
             return {}
@@ -175,9 +173,9 @@ class Hosting:
     async def invoke(
         self, scope: Scope, name: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        """InvokeEndpoint, of the fleet that serves at this moment."""
+        """InvokeEndpoint, of a fleet that serves at this moment: during a deployment each has its share."""
         endpoint = self._endpoints.get(scope.arn("endpoint", name))
-        fleet = endpoint.fleet if endpoint else None
+        fleet = endpoint.fleet_for_a_request() if endpoint else None
         if fleet is None:
             raise ApiError("ValidationError", f"Endpoint {name} of account {scope.account} not found.")
         return await invocation.invoke(fleet, scope, name, headers, body)
@@ -191,38 +189,16 @@ class Hosting:
     def _deploy(self, scope: Scope, endpoint: Endpoint, fleet: Fleet, plan: deployment.Deployment) -> None:
         """Bring ``fleet`` up in a thread, move the traffic to it, take the old one down."""
         endpoint.pending, endpoint.pending_since = fleet, time.time()
+        endpoint.pending_share, endpoint.pending_instances, endpoint.stage = 0.0, 0, None
         self._tell(scope, endpoint)
-        if endpoint.fleet is not None:
-            self._tell_of_deployment(scope, endpoint)
-
-        def deploy() -> None:
-            try:
-                fleet.start()
-            except (JobError, ApiError) as error:
-                self._keep_old(scope, endpoint, str(error))
-                return
-            except Exception:
-                logger.exception("endpoint %s", endpoint.name)
-                self._keep_old(scope, endpoint, "We encountered an internal error. See the emulator's log.")
-                return
-            old = endpoint.fleet
-            for step in deployment.steps(plan):
-                if step.share == 1.0:
-                    endpoint.fleet, endpoint.config = fleet, fleet.config
-            endpoint.pending = None
-            endpoint.enter("InService")
-            self._tell(scope, endpoint)
-            if old is not None:
-                self._tell_of_deployment(scope, endpoint)
-                old.stop()
-
-        self._in_background(deploy, endpoint)
-
-    def _keep_old(self, scope: Scope, endpoint: Endpoint, reason: str) -> None:
-        """A fleet did not come up: an endpoint that served before goes on with what it had."""
-        endpoint.pending = None
-        endpoint.enter("InService" if endpoint.fleet else "Failed", failure_reason=reason)
-        self._tell(scope, endpoint)
+        rollout = Rollout(
+            endpoint,
+            fleet,
+            plan,
+            tell=lambda: self._tell(scope, endpoint),
+            tell_stage=lambda: self._tell_of_deployment(scope, endpoint),
+        )
+        self._in_background(rollout.run, endpoint)
 
     def _tell(self, scope: Scope, endpoint: Endpoint) -> None:
         self._notices.send(scope, notices.ENDPOINT, endpoint.event(self._tags.of(endpoint.arn)), endpoint.arn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,12 @@ from dwell.local.emulator.sagemaker.training_request import require_image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_chance = random.SystemRandom()
+
 EVENT_STATUS = {
     "Creating": "CREATING",
     "Updating": "UPDATING",
+    "RollingBack": "ROLLING_BACK",
     "InService": "IN_SERVICE",
     "Deleting": "DELETING",
     "Failed": "FAILED",
@@ -67,7 +71,7 @@ class EndpointConfig:
 
 @dataclass(slots=True)
 class Endpoint:
-    """An endpoint: ``fleet`` answers, and ``pending`` is the fleet that is coming up."""
+    """An endpoint: ``fleet`` answers; ``pending`` is the fleet that comes up, and has ``pending_share`` (0-1)."""
 
     name: str
     arn: str
@@ -80,6 +84,24 @@ class Endpoint:
     created: float = field(default_factory=time.time)
     modified: float = field(default_factory=time.time)
     pending_since: float = 0.0
+    pending_share: float = 0.0
+    pending_instances: int = 0
+    """How many instances of the pending fleet take traffic."""
+    stage: tuple[str, str, float] | None = None
+    """Where a deployment is: status, message, since when."""
+
+    def fleet_for_a_request(self) -> Fleet | None:
+        """Who answers the next request: the pending fleet as often as its share says."""
+        pending = self.pending
+        if pending is not None and self.pending_share > 0 and _chance.random() < self.pending_share:
+            return pending
+        return self.fleet
+
+    def switch(self) -> None:
+        """The pending fleet has taken over."""
+        if self.pending is not None:
+            self.fleet, self.config = self.pending, self.pending.config
+        self.pending, self.pending_share, self.stage = None, 0.0, None
 
     def enter(self, status: str, *, failure_reason: str | None = None) -> None:
         """Move to a status of the API."""
@@ -128,12 +150,21 @@ class Endpoint:
         pending = self._pending() if self.pending else {}
         if pending:
             pending["StartTime"] = int(self.pending_since * 1000)
+            for variant in pending["ProductionVariants"]:
+                for status in variant.get("VariantStatus", []):
+                    status["StartTime"] = int(status["StartTime"] * 1000)
         return self.event(tags) | ({"PendingDeploymentSummary": pending} if pending else {})
 
     def _pending(self) -> dict[str, Any]:
+        variants = _told(self.pending.variants) if self.pending else []
+        for variant in variants:
+            variant["CurrentInstanceCount"] = min(self.pending_instances, variant["DesiredInstanceCount"])
+            if self.stage is not None:
+                status, message, since = self.stage
+                variant["VariantStatus"] = [{"Status": status, "StatusMessage": message, "StartTime": since}]
         return {
             "EndpointConfigName": self.pending.config if self.pending else self.config,
-            "ProductionVariants": _told(self.pending.variants) if self.pending else [],
+            "ProductionVariants": variants,
             "StartTime": self.pending_since,
         }
 

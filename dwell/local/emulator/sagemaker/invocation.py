@@ -1,12 +1,18 @@
-"""InvokeEndpoint: a request to a model's container and back, off the event loop, on connections that stay open."""
+"""InvokeEndpoint: a request to a model's container and back, off the event loop, on connections that stay open.
+
+Each request is counted in ``AWS/SageMaker``, for the variant, and for the variant under its endpoint configuration,
+which is how the fleets of a deployment are told apart.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from dwell.local.emulator import metrics
 from dwell.local.emulator.sagemaker.errors import ApiError
 
 if TYPE_CHECKING:
@@ -45,15 +51,35 @@ async def invoke(
     variant, server = fleet.choose(headers.get("x-amzn-sagemaker-target-variant"))
     asked = {name: headers[field] for field, name in _PASSED_ON.items() if field in headers}
     asked.setdefault("Content-Type", "application/octet-stream")
+    began = time.monotonic()
+    status = 0
     try:
         reply = await asyncio.get_running_loop().run_in_executor(_askers, server.invoke, body, asked)
+        status = reply.status
     except TimeoutError as error:
         raise _model_error(scope, endpoint, 0, _TIMED_OUT) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _model_error(scope, endpoint, 503, f"The container does not answer: {error}") from error
+        status = 503
+        raise _model_error(scope, endpoint, status, f"The container does not answer: {error}") from error
+    finally:
+        _count(endpoint, variant, fleet.config, status, time.monotonic() - began)
     if reply.status >= 400:
         raise _model_error(scope, endpoint, reply.status, reply.body.decode("utf-8", "replace"))
     return 200, _headers(reply, variant), reply.body
+
+
+def _count(endpoint: str, variant: str, config: str, status: int, seconds: float) -> None:
+    """Publish what AWS publishes of a request; a ``status`` of 0 is a time-out."""
+    of_variant = {"EndpointName": endpoint, "VariantName": variant}
+    for dimensions in (of_variant, of_variant | {"EndpointConfigName": config}):
+        for name, value, unit in (
+            ("Invocations", 1, "Count"),
+            ("Invocation4XXErrors", int(400 <= status < 500), "Count"),
+            ("Invocation5XXErrors", int(status >= 500), "Count"),
+            ("InvocationModelErrors", int(not 200 <= status < 300), "Count"),
+            ("ModelLatency", seconds * 1_000_000, "Microseconds"),
+        ):
+            metrics.publish("AWS/SageMaker", name, value, unit, dimensions)
 
 
 def _headers(reply: Reply, variant: str) -> dict[str, str]:

@@ -72,7 +72,7 @@ class ModelServer:
 
     def start(self) -> None:
         """Download, install, serve, and wait for a healthy ping. Raises ``JobError`` with the endpoint's reason."""
-        access = RoleAccess(self._container.role_arn, self._container.model_arn)
+        access = self.access()
         stream = f"{self._variant}/i-{uuid.uuid4().hex[:17]}"
         self._log = LogStream(access.logs, f"{LOG_GROUP}/{self._endpoint}", stream)
         try:
@@ -81,6 +81,10 @@ class ModelServer:
         except (JobError, ApiError) as error:
             self._log.write(str(error))
             raise
+
+    def access(self) -> RoleAccess:
+        """The role of its model. Raises ``JobError`` if it cannot be assumed."""
+        return RoleAccess(self._container.role_arn, self._container.model_arn)
 
     def stop(self) -> None:
         """Finish what it is being asked (60 s at most), then end, and leave nothing behind."""

@@ -19,6 +19,7 @@ SOURCE = "aws.sagemaker"
 TRAINING = "SageMaker Training Job State Change"
 ENDPOINT = "SageMaker Endpoint State Change"
 DEPLOYMENT = "SageMaker Endpoint Deployment State Change"
+PACKAGE = "SageMaker Model Package State Change"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""S3 and CloudWatch Logs under a role that was passed to SageMaker: what the role may not do fails, as on AWS."""
+"""S3, CloudWatch and its logs under a role that was passed to SageMaker: what the role may not do fails, as on AWS."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -44,8 +45,14 @@ class RoleAccess:
             )
         except service_role.RoleRefusedError as error:
             raise JobError(f"ClientError: Could not assume the role: {error}") from error
+        self._session = session
         self._s3 = service_role.client(session, "s3")
         self.logs: Any = service_role.client(session, "logs")
+
+    @functools.cached_property
+    def alarms(self) -> Any:
+        """CloudWatch."""
+        return service_role.client(self._session, "cloudwatch")
 
     def download_channel(self, channel: Channel, folder: Path) -> None:
         """Put the objects of a channel below ``folder``."""

@@ -140,8 +140,10 @@ class Round(Record):
     finished_at: Moment | None = None
     seconds: float | None = None
     """From the start of the round to the end of its job."""
-    deployment: Literal["live", "failed"] | None = None
-    """What became of the promoted model behind the endpoint; null until the endpoint has answered."""
+    deployment: Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"] | None = None
+    """What became of the promoted model: before a person, then behind the endpoint; null while it is on its way."""
+    deployment_reason: str | None = None
+    """Why it was rejected, rolled back or failed."""
     deployed_at: Moment | None = None
 
 
@@ -175,8 +177,14 @@ class Model(Record):
     """The round whose test set gave ``test_rmse``: its own, or the newest in which it stood as the champion."""
     expected_error: Error | None = None
     archive: str | None = None
-    status: Literal["candidate", "deploying", "live", "retired", "failed"] = "candidate"
+    status: Literal[
+        "candidate", "awaiting_approval", "rejected", "deploying", "live", "retired", "rolled_back", "failed"
+    ] = "candidate"
     reason: str | None = None
+    package: str | None = None
+    """Its ARN in SageMaker's model registry; a winner has one."""
+    promoted_by: Literal["round", "operator"] = "round"
+    """Who last wanted it behind the endpoint."""
     created_at: Moment
     live_since: Moment | None = None
     retired_at: Moment | None = None
@@ -188,6 +196,14 @@ class Endpoint(Record):
     kind: ClassVar[str] = "endpoint"
     model: str | None = None
     wanted: str | None = None
+    deploying: str | None = None
+    """The model that SageMaker was asked to deploy, until it says what became of it."""
+    deploying_since: Moment | None = None
+    """When the endpoint had last changed before that; what it says of an earlier time is not about that model."""
+    pause: Literal["paused", "resuming"] | None = None
+    """Whether an operator took the endpoint down on purpose, and whether it is on its way back."""
+    resumes: str | None = None
+    """While it is paused: the model that answers again after that."""
     status: str = "Absent"
     reason: str | None = None
     updated_at: Moment

@@ -1,0 +1,89 @@
+"""Asking the promotion function for another model, for a pause and for its end, and waiting for what comes of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_lambda import LambdaClient
+
+ANSWER_SECONDS = 130
+"""The function has 120 s; a client should wait as long."""
+
+REFUSALS = {
+    "unknown_model": "there is no such model; `dwell leaderboard` names them",
+    "no_archive": "it has no archive: only the winner of a round is kept, whether it was promoted or not",
+    "schema_changed": "it was trained on another schema than the one that is deployed",
+    "already_live": "it answers already",
+    "already_paused": "the endpoint is paused already",
+    "not_paused": "the endpoint is not paused",
+    "being_deleted": "the endpoint is still being deleted; ask again in a minute",
+}
+_PASSING = "being_deleted"
+
+
+class EndpointError(RuntimeError):
+    """It was refused, or did not end well, or not in time; the message says which."""
+
+
+def ask(
+    functions: LambdaClient,
+    function: str,
+    request: dict[str, str],
+    *,
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Ask for ``{"action": ...}``, again while an endpoint is still going down; what the function answers.
+
+    Raises ``EndpointError``.
+    """
+    end = clock() + seconds
+    while True:
+        event = {"source": "dwell.operator", **request}
+        answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        said: dict[str, Any] = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            raise EndpointError(f"{function} cannot do it: {said.get('errorMessage', said)}")
+        if said["outcome"] == "done":
+            return said
+        if said["reason"] != _PASSING or clock() >= end:
+            raise EndpointError(f"refused: {REFUSALS.get(said['reason'], said['reason'])}")
+        sleep(2)
+
+
+def wait(
+    look: Callable[[], dict[str, Any]],
+    model: str | None,
+    *,
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Wait until ``model`` answers, or with none until the endpoint is gone; the endpoint as the leaderboard has it.
+
+    ``look`` reads the leaderboard. Raises ``EndpointError`` if the model is taken back, and when ``seconds`` are over.
+    """
+    end = clock() + seconds
+    while True:
+        board = look()
+        endpoint: dict[str, Any] = board["endpoint"] or {}
+        if model is None and endpoint.get("status") in {"Absent", "Deleting"} and endpoint.get("model") is None:
+            return endpoint
+        if model is not None and endpoint.get("model") == model and endpoint.get("status") == "InService":
+            return endpoint
+        if model is not None and endpoint.get("status") in {"InService", "Failed"}:
+            undone = [one for one in board["leaderboard"] if one["model"] == model and one["status"] in _UNDONE]
+            if undone and model not in {endpoint.get("wanted"), endpoint.get("resumes")}:
+                raise EndpointError(f"{model} was taken back: {undone[0]['error'] or undone[0]['status']}")
+        if clock() >= end:
+            raise EndpointError(f"the endpoint is {endpoint.get('status', 'Absent')} after {seconds:.0f} s")
+        sleep(1)
+
+
+_UNDONE = {"rolled_back", "failed"}

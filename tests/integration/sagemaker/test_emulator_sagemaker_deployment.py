@@ -1,0 +1,232 @@
+"""Blue/green on the emulator: traffic moves in steps, is watched at each, and returns when an alarm goes off."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SERVING = """
+import json, pathlib
+
+def model_fn(model_dir):
+    return pathlib.Path(model_dir, "weights.txt").read_text()
+
+def input_fn(body, content_type):
+    return body
+
+def predict_fn(data, model):
+    if data == "raise":
+        raise ValueError
+    return model
+
+def output_fn(prediction, accept):
+    return json.dumps({"model": prediction}), "application/json"
+"""
+STATE_CHANGE, DEPLOYMENT = "SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An endpoint of four instances, and what a test does with it."""
+
+    stage: Any
+    endpoint: str
+    role: str
+    deploy: Callable[..., str]
+    settle: Callable[[str], dict[str, Any]]
+
+    def description(self) -> dict[str, Any]:
+        return dict(self.stage.client("sagemaker").describe_endpoint(EndpointName=self.endpoint))
+
+    def settled(self) -> dict[str, Any]:
+        """The description once the endpoint has ended its change."""
+        return self.settle(self.endpoint)
+
+    def change(self, deployment: dict[str, Any], role: str | None = None) -> str:
+        """Deploy another model; its endpoint configuration, which is also what it answers."""
+        return self.deploy(self.endpoint, SERVING, role=role or self.role, instances=4, deployment=deployment)
+
+    def answers(self, times: int) -> Counter[str]:
+        """Who answers so many requests."""
+        runtime = self.stage.client("sagemaker-runtime")
+        bodies = (
+            runtime.invoke_endpoint(EndpointName=self.endpoint, Body="1", ContentType="text/csv")["Body"].read()
+            for _ in range(times)
+        )
+        return Counter(json.loads(body)["model"] for body in bodies)
+
+    def until_stage(self, status: str, message: str) -> dict[str, Any]:
+        """The description when the pending variant has come to a stage."""
+        for _ in range(400):
+            description = self.description()
+            for variant in description.get("PendingDeploymentSummary", {}).get("ProductionVariants", []):
+                for told in variant.get("VariantStatus", []):
+                    if told["Status"] == status and message in told["StatusMessage"]:
+                        return description
+            time.sleep(0.1)
+        pytest.fail(f"no stage {status} {message!r}: {description}")
+
+
+@pytest.fixture(scope="module")
+def site(stage: Any, deploy: Callable[..., str], settled: Callable[[str], dict[str, Any]], sent: Any) -> Site:
+    """It serves; its models' role may look at alarms. ``sent`` listens from before its first event."""
+    role = stage.make_role(
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{stage.bucket}/*"},
+        {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "*"},
+    )
+    made = Site(stage, f"Deployed-{uuid.uuid4().hex[:12]}", role, deploy, settled)
+    deploy(made.endpoint, SERVING, role=role, instances=4)
+    assert made.settled()["EndpointStatus"] == "InService"
+    return made
+
+
+@pytest.fixture
+def alarm(stage: Any) -> str:
+    """An alarm that is fine until somebody sets it; its name."""
+    name = f"alarm-{uuid.uuid4().hex[:12]}"
+    stage.client("cloudwatch").put_metric_alarm(
+        AlarmName=name, Namespace="Nothing", MetricName="Ever", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        ComparisonOperator="GreaterThanThreshold", Threshold=0, TreatMissingData="ignore",
+    )  # fmt: skip
+    return name
+
+
+def routing(kind: str, *, wait: int, alarm: str | None = None, size: int = 25) -> dict[str, Any]:
+    """A DeploymentConfig."""
+    field = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
+    sizes = {field: {"Type": "CAPACITY_PERCENT", "Value": size}} if field else {}
+    config: dict[str, Any] = {
+        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": kind, "WaitIntervalInSeconds": wait, **sizes}}
+    }
+    return config | ({"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}} if alarm else {})
+
+
+def test_a_canary_takes_its_share_then_everything(site: Site, alarm: str, sent: Any) -> None:
+    # given
+    old = site.description()["EndpointConfigName"]
+    # when
+    new = site.change(routing("CANARY", wait=4, alarm=alarm))
+    baking = site.until_stage("Baking", "canary capacity of 1 instance(s)")
+    canary = site.answers(300)
+    site.until_stage("Baking", "full capacity of 4 instance(s)")
+    whole = site.answers(50)
+    description = site.settled()
+    # then a quarter of the answers came from the canary, and all of them after that
+    assert canary.keys() == {old, new}
+    assert 30 < canary[new] < 130  # 75 expected; five standard deviations are 38
+    assert whole == {new: 50}
+    # and the API and the events told so
+    assert (baking["EndpointStatus"], baking["EndpointConfigName"]) == ("Updating", old)
+    (variant,) = baking["PendingDeploymentSummary"]["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (1, 4)
+    assert (description["EndpointConfigName"], description.get("FailureReason")) == (new, None)
+    events = sent(
+        site.endpoint.lower(),
+        lambda event: (
+            event["detail"]["EndpointConfigName"] == new
+            and (event["detail-type"], event["detail"]["EndpointStatus"]) == (STATE_CHANGE, "IN_SERVICE")
+        ),
+    )
+    stages = [
+        variant["VariantStatus"][0]["Status"]
+        for event in events
+        if event["detail-type"] == DEPLOYMENT and "PendingDeploymentSummary" in event["detail"]
+        for variant in event["detail"]["PendingDeploymentSummary"]["ProductionVariants"]
+    ]
+    assert stages == ["Creating", "ActivatingTraffic", "Baking", "ActivatingTraffic", "Baking"]
+
+
+@pytest.mark.parametrize("kind", ["ALL_AT_ONCE", "CANARY"])
+def test_an_alarm_brings_all_traffic_back(site: Site, alarm: str, sent: Any, kind: str) -> None:
+    # given a new fleet that has traffic and is watched
+    old = site.description()["EndpointConfigName"]
+    new = site.change(routing(kind, wait=60, alarm=alarm))
+    site.until_stage("Baking", "")
+    assert new in site.answers(60)
+    # when the alarm goes off
+    site.stage.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="test")
+    description = site.settled()
+    # then the old one answers, and the reason is told
+    assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", old)
+    assert alarm in description["FailureReason"]
+    assert site.answers(20) == {old: 20}
+    told = sent(
+        site.endpoint.lower(),
+        lambda event: (
+            (event["detail-type"], event["detail"]["EndpointStatus"]) == (STATE_CHANGE, "IN_SERVICE")
+            and alarm in event["detail"].get("FailureReason", "")
+        ),
+    )
+    states = [each["detail"]["EndpointStatus"] for each in told if each["detail-type"] == STATE_CHANGE]
+    assert states[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
+
+
+def test_an_alarm_that_is_off_already_stops_the_deployment_before_it_begins(site: Site, alarm: str) -> None:
+    old = site.description()["EndpointConfigName"]
+    site.stage.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="test")
+    site.change(routing("ALL_AT_ONCE", wait=60, alarm=alarm))
+    description = site.settled()
+    assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", old)
+    assert "in ALARM already" in description["FailureReason"]
+
+
+def test_alarms_that_are_not_there_or_may_not_be_read_stop_it_too(site: Site, alarm: str) -> None:
+    site.change(routing("ALL_AT_ONCE", wait=1, alarm="never-was"))
+    assert "never-was do not exist" in site.settled()["FailureReason"]
+    site.change(routing("ALL_AT_ONCE", wait=1, alarm=alarm), role=site.stage.role)
+    assert "cannot be read" in site.settled()["FailureReason"]
+
+
+def test_linear_moves_part_by_part(site: Site, alarm: str) -> None:
+    new = site.change(routing("LINEAR", wait=1, alarm=alarm, size=50))
+    site.until_stage("Baking", "linear capacity of 2 instance(s)")
+    site.until_stage("Baking", "full capacity of 4 instance(s)")
+    assert site.settled()["EndpointConfigName"] == new
+
+
+def test_requests_are_counted_for_each_endpoint_configuration(site: Site) -> None:
+    # given
+    config = site.description()["EndpointConfigName"]
+    runtime, cloudwatch = site.stage.client("sagemaker-runtime"), site.stage.client("cloudwatch")
+    names = ("Invocations", "InvocationModelErrors", "Invocation5XXErrors", "Invocation4XXErrors")
+    dimensions = {"EndpointName": site.endpoint, "VariantName": "AllTraffic", "EndpointConfigName": config}
+    queries = [
+        {
+            "Id": f"m{number}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/SageMaker",
+                    "MetricName": name,
+                    "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+                },
+                "Period": 1,
+                "Stat": "Sum",
+            },
+        }
+        for number, name in enumerate(names)
+    ]
+
+    def counted() -> list[float]:
+        now = datetime.now(UTC)
+        found = cloudwatch.get_metric_data(
+            MetricDataQueries=queries, StartTime=now - timedelta(minutes=5), EndTime=now + timedelta(seconds=5)
+        )["MetricDataResults"]
+        return [sum(each["Values"]) for each in found]
+
+    before = counted()
+    # when two are answered and one fails
+    site.answers(2)
+    with pytest.raises(runtime.exceptions.ModelError):
+        runtime.invoke_endpoint(EndpointName=site.endpoint, Body="raise", ContentType="text/csv")
+    # then
+    assert [after - earlier for after, earlier in zip(counted(), before, strict=True)] == [3, 1, 1, 0]

@@ -1,0 +1,316 @@
+"""No bad model stays live: the real template on an emulator, with robots that say what its models' answers were worth.
+
+One model after another: the first creates the endpoint; the second scores well on its test set, but robots report that
+its answers are bad; the third is as good as it promised.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from dwell.__main__ import app
+from dwell.api import api_for
+from dwell.lifecycle.storage import Storage
+from dwell.local import deployment
+from dwell.local import laptop as local
+from dwell.stack import find
+from feature_schema import FEATURES, TARGET, prediction, schema_hash
+from tests.made_up_dataset import made_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from dwell.stack import Stack
+
+PARAMETERS = {"MinimumSamples": "1000000", "MinimumPredictions": "100"}
+ROWS = 4_000
+FAILED, FINE = 12.0, 0.9
+"""How many times its promise a model's answers are off."""
+
+
+@pytest.fixture(scope="module")
+def safe() -> Iterator[tuple[local.Laptop, Stack]]:
+    """The template on an emulator of its own. No alarm can start a round: the tests do, one after the other."""
+    with local.running() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment().items():
+            patch.setenv(name, value)
+        deployment.build()
+        deployment.deploy(running, parameters=PARAMETERS)
+        yield running, find(deployment.STACK)
+
+
+@pytest.fixture
+def stack(safe: tuple[local.Laptop, Stack], monkeypatch: pytest.MonkeyPatch) -> Stack:
+    for name, value in safe[0].environment().items():
+        monkeypatch.setenv(name, value)
+    return safe[1]
+
+
+def dwell(*arguments: str, status: int = 0) -> Any:
+    """The command with ``--json``; what it printed, read."""
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == status, result.output + result.stderr
+    return json.loads(result.stdout) if status == 0 else result.stderr
+
+
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
+    end = time.monotonic() + seconds
+    while not until(seen := look()) and time.monotonic() < end:
+        time.sleep(0.3)
+    assert until(seen), seen
+    return seen
+
+
+def entry(model: str) -> dict[str, Any]:
+    (found,) = [one for one in dwell("leaderboard", "--limit", "100") if one["model"] == model]
+    return dict(found)
+
+
+def live() -> str | None:
+    return next((one["model"] for one in dwell("leaderboard", "--limit", "100") if one["live"]), None)
+
+
+def registered(stack: Stack, model: str) -> dict[str, Any]:
+    """What SageMaker's model registry has about a model."""
+    record = (
+        boto3.Session()
+        .client("dynamodb")
+        .get_item(TableName=stack.table, Key={"kind": {"S": "model"}, "name": {"S": model}})["Item"]
+    )
+    return dict(boto3.Session().client("sagemaker").describe_model_package(ModelPackageName=record["package"]["S"]))
+
+
+def a_round(stack: Stack, folder: Path, *, world: int) -> dict[str, Any]:
+    """Samples of a ``world`` arrive, and a round is played on them; the round, once its winner is on its way."""
+    storage = Storage.of(boto3.Session().client("s3"), stack.bucket)
+    storage.read()
+    before = len(storage.samples())
+    file = folder / "rows.csv"
+    rows = made_up(ROWS, seed=world, world=world).lines
+    file.write_text("".join(",".join(line.split(",")[: 1 + len(FEATURES)]) + "\n" for line in rows))
+    assert dwell("publish", str(file))["published"] == ROWS
+
+    def stored() -> int:
+        storage.read()
+        return len(storage.samples())
+
+    eventually(stored, lambda count: count >= before + ROWS)
+    name = dwell("retrain", "--reason", f"world {world}")["decision"]["round"]
+    ended = eventually(
+        lambda: next(one for one in dwell("rounds") if one["round"] == name),
+        lambda one: one["status"] != "started",
+        seconds=150,
+    )
+    assert ended["status"] == "promoted", ended
+    return dict(ended)
+
+
+@contextmanager
+def robots_report(stack: Stack, model: str, *, off: float) -> Iterator[None]:
+    """Robots publish samples that echo answers of ``model``, each off by ``off`` times what it promised."""
+    promised = float(entry(model)["expected_error"])
+    over = threading.Event()
+    sns = boto3.Session().client("sns")
+    template = made_up(1).lines[0].split(",")[1 : 1 + len(FEATURES)]
+    features = {field.name: int(cell) for field, cell in zip(FEATURES, template, strict=True)}
+
+    def sample() -> str:
+        happened = TARGET.minimum + 1_000.0
+        echo = prediction(min(happened + off * promised, TARGET.maximum), model=model, expected_error=promised)
+        return json.dumps(
+            {
+                "sample_id": uuid.uuid4().hex,
+                "robot_id": "r-1",
+                "fc_id": "fc-1",
+                "recorded_at": datetime.now(UTC).isoformat(),
+                "schema_version": 1,
+                TARGET.name: int(happened),
+                "features": features,
+                "prediction": echo,
+            }
+        )
+
+    def publish() -> None:
+        while not over.wait(0.5):
+            sns.publish(TopicArn=stack.topic_arn, Message="\n".join(sample() for _ in range(60)))
+
+    robots = threading.Thread(target=publish)
+    robots.start()
+    try:
+        yield
+    finally:
+        over.set()
+        robots.join(timeout=30)
+
+
+def counted(metric: str, **dimensions: str) -> float:
+    now = datetime.now(UTC)
+    points = boto3.Session().client("cloudwatch").get_metric_statistics(
+        Namespace="Dwell", MetricName=metric, StartTime=now - timedelta(hours=1), EndTime=now + timedelta(minutes=1),
+        Period=60, Statistics=["Sum"],
+        Dimensions=[{"Name": name, "Value": value} for name, value in {"service": "dwell", **dimensions}.items()],
+    )["Datapoints"]  # fmt: skip
+    return sum(point["Sum"] for point in points)
+
+
+@pytest.fixture(scope="module")
+def first(safe: tuple[local.Laptop, Stack], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The model that created the endpoint; it is live."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in safe[0].environment().items():
+            patch.setenv(name, value)
+        promoted = str(a_round(safe[1], tmp_path_factory.mktemp("first"), world=7)["promoted"])
+        eventually(live, lambda model: model == promoted)
+    return promoted
+
+
+@pytest.fixture(scope="module")
+def taken_back(
+    safe: tuple[local.Laptop, Stack], first: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """A round whose winner beat the first model on the test set, and erred live; as the leaderboard has it then."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in safe[0].environment().items():
+            patch.setenv(name, value)
+        begun = a_round(safe[1], tmp_path_factory.mktemp("second"), world=8)
+        assert begun["reason"] == "beats_champion"
+        with robots_report(safe[1], begun["promoted"], off=FAILED):
+            eventually(lambda: entry(begun["promoted"])["status"], lambda status: status == "rolled_back", 90)
+        return next(one for one in dwell("rounds") if one["round"] == begun["round"])
+
+
+def test_a_model_that_errs_live_is_taken_back_by_its_own_alarm(
+    stack: Stack, first: str, taken_back: dict[str, Any]
+) -> None:
+    model = taken_back["promoted"]
+    assert (taken_back["deployment"], live()) == ("rolled_back", first)
+    assert taken_back["deployment_reason"].startswith("dwell-NewModelError: Threshold Crossed")
+    board = entry(model)
+    assert (board["status"], board["live"], board["live_since"]) == ("rolled_back", False, None)
+    assert board["error"] == taken_back["deployment_reason"]
+    assert board["test_rmse"] < entry(first)["test_rmse"], "it did score better"
+    # and planners hear the old one again
+    said = boto3.Session().client("sagemaker").describe_endpoint(EndpointName=stack.endpoint)
+    assert (said["EndpointStatus"], said["EndpointConfigName"]) == ("InService", f"dwell-{first}")
+    table = CliRunner().invoke(app, ["leaderboard"])
+    assert f"{model} (rolled back)" in table.output
+    assert f"{first} (live)" in table.output
+    # somebody is told, once
+    assert counted("Rollbacks") == 1
+
+
+def test_meanwhile_no_alarm_started_a_round(stack: Stack, taken_back: dict[str, Any]) -> None:
+    # given the ModelError alarm, which the bad answers set off while the model was being watched
+    asked = [one for one in dwell("decisions", "--limit", "100") if one["cause"] == "model-error"]
+    # then it was refused, as long as nobody knew which model would stay
+    assert "deploying" in {one["reason"] for one in asked}
+    assert {one["outcome"] for one in asked} == {"refuse"}
+
+
+def test_a_model_that_keeps_its_promise_stays(
+    stack: Stack, first: str, taken_back: dict[str, Any], tmp_path: Path
+) -> None:
+    # when the next winner, which robots are content with, is watched by the alarm that took the last one back
+    begun = a_round(stack, tmp_path, world=8)
+    with robots_report(stack, begun["promoted"], off=FINE):
+        eventually(live, lambda model: model == begun["promoted"], 90)
+    # then it stays, and the one before was not promoted again by anything
+    assert entry(begun["promoted"])["live_samples"] > 100
+    assert entry(taken_back["promoted"])["status"] == "rolled_back"
+    assert entry(first)["status"] == "retired"
+    assert counted("Rollbacks") == 1
+    # and an operator can go back to any winner with one command, whatever state the alarms are in
+    for name in ("dwell-NewModelError", "dwell-NewModelFailures", "dwell-NewModelLatency"):
+        boto3.Session().client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+    answer = dwell("promote", first, "--wait", "--patience", "90")
+    assert (answer["answer"]["reason"], answer["endpoint"]["model"]) == ("deploying", first)
+    assert live() == first
+
+
+def test_what_cannot_be_promoted_is_said(stack: Stack, first: str) -> None:
+    loser = next(one["model"] for one in dwell("leaderboard", "--limit", "100") if one["status"] == "candidate")
+    assert "only the winner of a round is kept" in dwell("promote", loser, status=1)
+    assert "no such model" in dwell("promote", "nobody", status=1)
+    assert "it answers already" in dwell("promote", first, status=1)
+    assert "not paused" in dwell("resume", status=1)
+
+
+def test_a_pause_is_no_fault(stack: Stack, first: str) -> None:
+    # given an endpoint that an operator takes down
+    assert dwell("pause", "--wait")["endpoint"]["pause"] == "paused"
+    sagemaker = boto3.Session().client("sagemaker")
+    eventually(lambda: sagemaker.list_endpoints()["Endpoints"], lambda found: found == [])
+    assert "paused already" in dwell("pause", status=1)
+    # when planners go on asking, for two periods of the NoModel alarm and more
+    before = counted("Fallbacks", reason="no_model")
+    ends = time.monotonic() + 24
+    while time.monotonic() < ends:
+        assert ask(stack)["source"] == "fallback"
+        time.sleep(1)
+    # then they get the baseline, which is counted as what it is, and no alarm goes off
+    assert counted("Fallbacks", reason="paused") > 15
+    assert counted("Fallbacks", reason="no_model") == before
+    alarm = boto3.Session().client("cloudwatch").describe_alarms(AlarmNames=["dwell-NoModel"])["MetricAlarms"][0]
+    assert alarm["StateValue"] != "ALARM"
+    assert "The endpoint is paused" in CliRunner().invoke(app, ["leaderboard"]).output
+    # and when it is over, the same model answers
+    assert dwell("resume", "--wait", "--patience", "120")["endpoint"]["model"] == first
+    assert eventually(lambda: ask(stack), lambda answer: answer["source"] == "model")["model"] == first
+
+
+def test_every_winner_is_registered_with_what_it_is(stack: Stack, first: str, taken_back: dict[str, Any]) -> None:
+    for model in (first, taken_back["promoted"]):
+        package, board = registered(stack, model), entry(model)
+        told = package["CustomerMetadataProperties"]
+        assert package["ModelApprovalStatus"] == "Approved"
+        assert (told["model"], told["round"], told["schema_hash"]) == (model, board["round"], schema_hash())
+        assert told["dataset_manifest"] == board["dataset"]["manifest"]
+    assert told["champion"] == first
+    assert float(told["test_rmse"]) < float(told["champion_rmse"]) < float(told["baseline_rmse"])
+
+
+def test_in_manual_mode_a_winner_waits_for_a_person(
+    safe: tuple[local.Laptop, Stack], stack: Stack, first: str, tmp_path: Path
+) -> None:
+    # given the same stack in manual mode, and a round with a winner
+    deployment.deploy(safe[0], parameters={**PARAMETERS, "ApprovalMode": "manual"})
+    before = live()
+    begun = a_round(stack, tmp_path, world=9)
+    assert (begun["deployment"], live()) == ("awaiting_approval", before)
+    assert entry(begun["promoted"])["status"] == "awaiting_approval"
+    package = registered(stack, begun["promoted"])
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    # when somebody rejects it, and thinks again
+    sagemaker = boto3.Session().client("sagemaker")
+    arn = package["ModelPackageArn"]
+    sagemaker.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Rejected", ApprovalDescription="not on a Friday"
+    )
+    eventually(
+        lambda: (entry(begun["promoted"])["status"], entry(begun["promoted"])["error"]),
+        lambda told: told == ("rejected", "not on a Friday"),
+    )
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    # then it goes live as every other does
+    with robots_report(stack, begun["promoted"], off=FINE):
+        eventually(live, lambda model: model == begun["promoted"], 90)
+
+
+def ask(stack: Stack) -> dict[str, Any]:
+    cells = made_up(1).lines[0].split(",")[1 : 1 + len(FEATURES)]
+    features = {field.name: int(cell) for field, cell in zip(FEATURES, cells, strict=True)}
+    response = api_for(stack.api_url, timeout=20).post("/predictions", json.dumps({"features": features}).encode())
+    assert response.status_code == 200
+    body: dict[str, Any] = json.loads(response.content)
+    return body

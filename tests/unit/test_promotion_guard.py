@@ -1,0 +1,191 @@
+"""What takes a new model back: alarms that watch it alone, and how its traffic grows."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promotion import guard
+from promotion.guard import UnguardedError, pointed, rollout, tolerated, watching
+from promotion.job_ended import job_ended
+from promotion.settings import Settings
+from promotion.submission import submit
+from rounds import Model
+from tests.unit.fake_aws import NOW, check
+from tests.unit.test_promotion_gate import CHAMPION, WINNER
+from tests.unit.test_promotion_job_ended import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
+from tests.unit.test_template_alarms import ALARMS
+
+LIVE_ERROR, FAILURES, LATENCY = (ALARMS[f"NewModel{kind}"]["AlarmName"] for kind in ("Error", "Failures", "Latency"))
+
+
+def settings(**environment: str) -> Settings:
+    return Settings.read({**ENVIRONMENT, **environment})
+
+
+def a_model(name: str = WINNER, **changes: Any) -> Model:
+    known = {
+        "name": name,
+        "round": ROUND,
+        "candidate": "xgboost",
+        "algorithm": "xgboost",
+        "trained_on": "all",
+        "test_rmse": 2_000.0,
+        "test_set": ROUND,
+        "expected_error": 2_000.0,
+        "created_at": NOW,
+    }
+    return Model.model_validate({**known, **changes})
+
+
+class TestTolerance:
+    """A model keeps its promise, or at least errs less than what there is to go back to."""
+
+    @pytest.mark.parametrize(
+        ("champion", "ratio"),
+        [
+            (None, 1.25),
+            (a_model(CHAMPION, test_rmse=2_100.0), 1.25),  # in a quiet world the promise is what counts
+            (a_model(CHAMPION, test_rmse=4_000.0), 2.0),  # after a drift going back must help, too
+            (a_model(CHAMPION, test_rmse=4_000.0, test_set="20261123T051100Z-no-model"), 1.25),  # never met
+            (a_model(CHAMPION, test_rmse=None), 1.25),  # could not be scored
+        ],
+    )
+    def test_the_table(self, champion: Model | None, ratio: float) -> None:
+        assert tolerated(a_model(), champion, 1.25) == ratio
+
+    def test_a_model_that_promises_perfection_is_held_to_the_plain_ratio(self) -> None:
+        assert tolerated(a_model(expected_error=0.0), a_model(CHAMPION), 1.25) == 1.25
+        assert tolerated(a_model(expected_error=None), a_model(CHAMPION), 1.25) == 1.25
+
+    @given(promised=st.floats(1, 1e6), champion=st.floats(1, 1e6), live=st.floats(1, 1e7))
+    def test_nobody_is_taken_back_who_errs_less_than_the_champion_did(
+        self, promised: float, champion: float, live: float
+    ) -> None:
+        ratio = tolerated(a_model(expected_error=promised), a_model(CHAMPION, test_rmse=champion), 1.25)
+        if live / promised > ratio * (1 + 1e-9):
+            assert live > champion
+            assert live > 1.25 * promised
+
+
+class TestRollout:
+    def test_one_instance_changes_at_once_and_is_watched(self) -> None:
+        config = rollout(settings(CANARY_PERCENT="50"), [LIVE_ERROR])
+        assert config == {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 900},
+                "TerminationWaitInSeconds": 0,
+                "MaximumExecutionTimeoutInSeconds": 2_700,
+            },
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": LIVE_ERROR}]},
+        }
+
+    def test_two_instances_have_a_canary_if_one_is_asked_for(self) -> None:
+        policy = rollout(settings(CANARY_PERCENT="50", INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
+        assert policy["TrafficRoutingConfiguration"] == {
+            "Type": "CANARY",
+            "WaitIntervalInSeconds": 900,
+            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        }
+        at_once = rollout(settings(INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
+        assert at_once["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
+
+    @given(bake=st.integers(0, 3_600), percent=st.integers(0, 50), instances=st.integers(1, 20))
+    def test_sagemaker_takes_every_one_of_them(self, bake: int, percent: int, instances: int) -> None:
+        config = rollout(
+            settings(BAKE_SECONDS=str(bake), CANARY_PERCENT=str(percent), INSTANCE_COUNT=str(instances)), [LIVE_ERROR]
+        )
+        check(
+            "sagemaker", "UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": config}
+        )
+        policy = config["BlueGreenUpdatePolicy"]
+        steps = 2 if policy["TrafficRoutingConfiguration"]["Type"] == "CANARY" else 1
+        assert max(600, steps * bake + 1) <= policy["MaximumExecutionTimeoutInSeconds"] <= 28_800
+
+
+class TestPointing:
+    def test_only_the_dimensions_that_name_a_model_change(self) -> None:
+        for name in ("NewModelError", "NewModelFailures", "NewModelLatency"):
+            described = {**deepcopy(ALARMS[name]), "StateValue": "OK", "AlarmArn": "arn", "StateReason": "r"}
+            told = pointed(described, {"model": WINNER, "EndpointConfigName": NEW})
+            check("cloudwatch", "PutMetricAlarm", told)
+            assert told != ALARMS[name]
+            changed = json.dumps(told, sort_keys=True).replace(WINNER if name == "NewModelError" else NEW, "nobody")
+            assert json.loads(changed) == ALARMS[name]
+            assert pointed(told, {"model": WINNER, "EndpointConfigName": NEW}) == told
+
+    def test_a_plain_alarm_can_be_pointed_too(self) -> None:
+        plain = {**deepcopy(ALARMS["NoModel"]), "Dimensions": [{"Name": "model", "Value": "nobody"}]}
+        assert pointed(plain, {"model": WINNER})["Dimensions"] == [{"Name": "model", "Value": WINNER}]
+
+    def test_before_the_switch_all_watch_the_winner_and_none_is_in_alarm(self) -> None:
+        # given alarms that went off under the model before
+        cloud = a_cloud()
+        for alarm in cloud.cloudwatch.alarms:
+            alarm["StateValue"] = "ALARM"
+        # when the winner is deployed
+        job_ended(JOB, around(cloud))
+        # then they watch it, from a fresh state
+        for alarm in cloud.cloudwatch.alarms:
+            assert alarm["StateValue"] == "INSUFFICIENT_DATA"
+            assert "nobody" not in str(alarm)
+            assert (WINNER if alarm["AlarmName"] == LIVE_ERROR else NEW) in str(alarm["Metrics"])
+        # the champion erred 2600 on the test set where the winner promises 1900
+        assert cloud.cloudwatch.alarm(LIVE_ERROR)["Threshold"] == pytest.approx(2_600 / 1_900)
+        assert cloud.cloudwatch.alarm(FAILURES)["Threshold"] == 0.05
+        (config,) = cloud.sagemaker.rollouts
+        assert config is not None
+        named = [one["AlarmName"] for one in config["AutoRollbackConfiguration"]["Alarms"]]
+        assert named == [LIVE_ERROR, FAILURES, LATENCY]
+
+    def test_the_first_model_is_watched_without_a_way_back(self) -> None:
+        cloud = a_cloud(champion=False)
+        job_ended(JOB, around(cloud))
+        assert cloud.sagemaker.rollouts == [None]
+        assert WINNER in str(cloud.cloudwatch.alarm(LIVE_ERROR))
+        assert cloud.cloudwatch.alarm(LIVE_ERROR)["Threshold"] == 1.25
+
+    def test_alarms_are_not_taken_from_a_deployment_under_way(self) -> None:
+        cloud = a_cloud()
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"
+        job_ended(JOB, around(cloud))
+        assert "nobody" in str(cloud.cloudwatch.alarm(LIVE_ERROR))
+
+    def test_nothing_is_deployed_unwatched(self) -> None:
+        cloud = a_cloud()
+        cloud.cloudwatch.alarms = [one for one in cloud.cloudwatch.alarms if one["AlarmName"] != FAILURES]
+        with pytest.raises(UnguardedError, match=FAILURES):
+            job_ended(JOB, around(cloud))
+        assert cloud.sagemaker.deployments == []
+
+
+class TestTripped:
+    def test_the_reason_names_alarm_and_figure(self) -> None:
+        cloud = a_cloud()
+        cloud.cloudwatch.alarm(LIVE_ERROR).update(StateValue="ALARM", StateReason="Threshold Crossed: 3.1")
+        alarms = watching(around(cloud).settings, a_model())
+        assert guard.tripped(around(cloud).cloudwatch, alarms) == f"{LIVE_ERROR}: Threshold Crossed: 3.1"
+        cloud.cloudwatch.alarm(LIVE_ERROR)["StateValue"] = "OK"
+        assert guard.tripped(around(cloud).cloudwatch, alarms) is None
+
+    def test_an_operators_choice_is_not_taken_back_for_missing_its_promise(self) -> None:
+        assert watching(settings(), a_model(promoted_by="operator")) == (FAILURES, LATENCY)
+
+
+def test_an_attempt_that_died_after_it_had_asked_finds_its_own_deployment() -> None:
+    # given a deployment that was asked for by an attempt that then died
+    cloud = a_cloud()
+    job_ended(JOB, around(cloud))
+    store = around(cloud).store
+    store.change(Model, WINNER, lambda one: one.model_copy(update={"status": "candidate"}))
+    # when it is tried again while SageMaker works
+    submit(WINNER, around(cloud))
+    # then it is not asked for twice, and its end will be known for what it is
+    assert cloud.sagemaker.deployments == [NEW]
+    assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("deploying", WINNER)

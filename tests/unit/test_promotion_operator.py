@@ -1,0 +1,278 @@
+"""What operators ask for by hand: another model, a pause and its end. The table tells what happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import ValidationError
+
+from feature_schema import schema_hash
+from promotion.endpoint_changed import endpoint_changed
+from promotion.job_ended import job_ended
+from promotion.operator import Answer, OperatorEvent, operate
+from rounds import Dataset, Round
+from tests.unit.fake_aws import NOW, Cloud, Died
+from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
+from tests.unit.test_promotion_guard import FAILURES, LATENCY
+from tests.unit.test_promotion_job_ended import (
+    JOB,
+    NEW,
+    OLD,
+    a_cloud,
+    around,
+    endpoint,
+    model,
+    remembered,
+    stored_round,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LATER = NOW + timedelta(hours=1)
+FIRST = "20261123T051100Z-no-model"
+
+
+def ask(cloud: Cloud, action: str, model_name: str | None = None) -> Answer:
+    return operate(
+        OperatorEvent.model_validate({"source": "dwell.operator", "action": action, "model": model_name}),
+        around(cloud),
+    )
+
+
+def settled(cloud: Cloud, at: Any, *, fail: str | None = None) -> None:
+    cloud.move(max(timedelta(), at - cloud.time))
+    cloud.sagemaker.settle(cloud.time, fail=fail)
+    endpoint_changed(around(cloud))
+
+
+def gone(cloud: Cloud) -> None:
+    """The endpoint's deletion is announced, and ends."""
+    cloud.move(timedelta(minutes=1))
+    endpoint_changed(around(cloud))
+    cloud.sagemaker.endpoint = None
+
+
+def two_models(schema: str | None = None) -> Cloud:
+    """The winner is live, and the champion before it has retired; it is of a round with an archive."""
+    cloud = a_cloud()
+    around(cloud).store.create(
+        Round(
+            name=FIRST,
+            cause="no-model",
+            trigger="alarm",
+            event="first",
+            started_at=NOW - timedelta(hours=2),
+            job=f"dwell-{FIRST}",
+            status="promoted",
+            promoted=CHAMPION,
+            dataset=Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=schema or schema_hash()),
+        )
+    )
+    job_ended(JOB, around(cloud))
+    settled(cloud, NOW + timedelta(minutes=10))
+    assert (model(cloud, WINNER).status, model(cloud, CHAMPION).status) == ("live", "retired")
+    return cloud
+
+
+def down(cloud: Cloud) -> None:
+    ask(cloud, "pause")
+    gone(cloud)
+
+
+class TestPromote:
+    def test_an_earlier_model_goes_back_behind_the_endpoint(self) -> None:
+        cloud = two_models()
+        assert ask(cloud, "promote", CHAMPION) == Answer("done", "deploying", CHAMPION)
+        assert cloud.sagemaker.deployments == [NEW, OLD]
+        settled(cloud, LATER)
+        old = model(cloud, CHAMPION)
+        assert (old.status, old.live_since, old.promoted_by) == ("live", LATER, "operator")
+        assert model(cloud, WINNER).status == "retired"
+        # and forward again, with the same name
+        assert ask(cloud, "promote", WINNER).outcome == "done"
+        settled(cloud, LATER + timedelta(hours=1))
+        assert endpoint(cloud).model == WINNER
+
+    def test_it_is_watched_for_failures_but_not_held_to_a_promise_of_yesterday(self) -> None:
+        cloud = two_models()
+        ask(cloud, "promote", CHAMPION)
+        config = cloud.sagemaker.rollouts[-1]
+        assert config is not None
+        named = [one["AlarmName"] for one in config["AutoRollbackConfiguration"]["Alarms"]]
+        assert named == [FAILURES, LATENCY]
+
+    def test_a_model_that_was_rolled_back_can_be_asked_for_by_hand_only(self) -> None:
+        cloud = a_cloud()
+        job_ended(JOB, around(cloud))
+        settled(cloud, LATER, fail="an alarm went off")
+        for _ in range(3):
+            endpoint_changed(around(cloud))
+            job_ended(JOB, around(cloud))
+        assert cloud.sagemaker.deployments == [NEW]
+        assert ask(cloud, "promote", WINNER) == Answer("done", "deploying", WINNER)
+        settled(cloud, LATER + timedelta(hours=1))
+        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("live", None)
+        assert (stored_round(cloud).deployment, stored_round(cloud).deployment_reason) == ("live", None)
+
+    def test_a_busy_endpoint_gets_it_afterwards_and_its_own_deployment_is_told(self) -> None:
+        # given a winner that is being watched
+        cloud = two_models()
+        ask(cloud, "promote", CHAMPION)
+        # when another is asked for meanwhile, and the first is taken back
+        assert ask(cloud, "promote", WINNER) == Answer("refused", "already_live", WINNER)
+        assert ask(cloud, "promote", CHAMPION) == Answer("done", "deploying", CHAMPION)
+        settled(cloud, LATER, fail="an alarm went off")
+        assert model(cloud, CHAMPION).status == "rolled_back"
+        assert (endpoint(cloud).model, endpoint(cloud).wanted, endpoint(cloud).deploying) == (WINNER, None, None)
+
+    @pytest.mark.parametrize("taken_back", [False, True])
+    def test_a_model_that_is_being_deployed_ends_before_the_next_begins(self, *, taken_back: bool) -> None:
+        # given a winner on its way, while the champion is asked back
+        cloud = two_models()
+        ask(cloud, "promote", CHAMPION)
+        third = "linear-20261123T063900Z"
+        around(cloud).store.create(model(cloud, WINNER).model_copy(update={"name": third, "status": "retired"}))
+        # when a third is wanted meanwhile
+        assert ask(cloud, "promote", third) == Answer("done", "waiting", third)
+        settled(cloud, LATER, fail="an alarm went off" if taken_back else None)
+        # then what became of the second is told, and the third is on its way
+        assert model(cloud, CHAMPION).status == ("rolled_back" if taken_back else "live")
+        assert (endpoint(cloud).wanted, endpoint(cloud).deploying) == (third, third)
+        settled(cloud, LATER + timedelta(hours=1))
+        assert endpoint(cloud).model == third
+
+    def test_what_cannot_be_is_refused_with_a_reason(self) -> None:
+        loser = candidate(name="linear", algorithm="linear", model="linear-20261123T063900Z", rmse=2_000.0)
+        cloud = a_cloud(candidates=[*candidate(), *loser])
+        job_ended(JOB, around(cloud))
+        settled(cloud, LATER)
+        before = len(cloud.sagemaker.deployments)
+        assert ask(cloud, "promote", "nobody") == Answer("refused", "unknown_model", "nobody")
+        assert ask(cloud, "promote", "linear-20261123T063900Z").reason == "no_archive"
+        assert ask(cloud, "promote", WINNER).reason == "already_live"
+        changed = two_models(schema="of-yesterday")
+        assert ask(changed, "promote", CHAMPION) == Answer("refused", "schema_changed", CHAMPION)
+        assert len(cloud.sagemaker.deployments) == before
+
+
+class TestPause:
+    def test_down_and_up_again(self) -> None:
+        cloud = two_models()
+        assert ask(cloud, "pause") == Answer("done", "paused", WINNER)
+        assert cloud.sagemaker.endpoint is not None
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"
+        assert ask(cloud, "resume") == Answer("refused", "being_deleted", WINNER)
+        gone(cloud)
+        seen = endpoint(cloud)
+        assert (seen.pause, seen.model, seen.resumes, seen.status) == ("paused", None, WINNER, "Deleting")
+        assert ask(cloud, "pause") == Answer("refused", "already_paused", WINNER)
+
+        assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
+        # until it answers, planners and alarms still take it for paused
+        assert endpoint(cloud).pause == "resuming"
+        assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
+        settled(cloud, LATER)
+        seen = endpoint(cloud)
+        assert (seen.pause, seen.model, seen.resumes) == (None, WINNER, None)
+        assert (model(cloud, WINNER).status, model(cloud, WINNER).live_since) == ("live", LATER)
+        assert cloud.sagemaker.deployments == [NEW, NEW]
+        assert ask(cloud, "resume") == Answer("refused", "not_paused", WINNER)
+
+    def test_a_change_under_way_ends_first_and_then_it_goes_down_with_who_won(self) -> None:
+        cloud = a_cloud()
+        job_ended(JOB, around(cloud))
+        assert ask(cloud, "pause").outcome == "done"
+        assert cloud.sagemaker.endpoint is not None
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "Updating"
+        settled(cloud, LATER)
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"
+        assert endpoint(cloud).resumes == WINNER
+
+    def test_a_rounds_winner_waits_and_answers_after_the_pause(self) -> None:
+        cloud = a_cloud()
+        ask(cloud, "pause")
+        gone(cloud)
+        assert endpoint(cloud).resumes == CHAMPION
+        assert job_ended(JOB, around(cloud)).outcome == "promoted"
+        assert cloud.sagemaker.deployments == []
+        assert endpoint(cloud).resumes == WINNER
+        assert ask(cloud, "promote", WINNER) == Answer("done", "paused", WINNER)
+        ask(cloud, "resume")
+        settled(cloud, LATER)
+        assert endpoint(cloud).model == WINNER
+        assert stored_round(cloud).deployment == "live"
+
+    def test_a_resumption_that_fails_leaves_the_loop_to_train(self) -> None:
+        cloud = two_models()
+        ask(cloud, "pause")
+        gone(cloud)
+        ask(cloud, "resume")
+        settled(cloud, LATER, fail="no instances left")
+        assert endpoint(cloud).pause is None
+        assert model(cloud, WINNER).status == "failed"
+
+    def test_a_pause_before_the_first_model_ends_with_nothing_to_resume(self) -> None:
+        cloud = Cloud()
+        assert ask(cloud, "pause") == Answer("done", "paused")
+        assert ask(cloud, "resume") == Answer("done", "nothing_to_resume")
+        assert endpoint(cloud).pause is None
+
+    def test_a_pause_that_is_taken_back_at_once_changes_nothing(self) -> None:
+        # given a pause that waits for a change to end
+        cloud = a_cloud()
+        job_ended(JOB, around(cloud))
+        ask(cloud, "pause")
+        assert ask(cloud, "resume") == Answer("done", "nothing_to_resume")
+        settled(cloud, LATER)
+        assert cloud.sagemaker.endpoint is not None
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "InService"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "action", "name"),
+    [
+        (lambda _: None, "promote", CHAMPION),
+        (lambda _: None, "pause", None),
+        (down, "resume", None),
+    ],
+)
+def test_dying_anywhere_and_asking_again_ends_the_same(
+    prepare: Callable[[Cloud], Any], action: str, name: str | None
+) -> None:
+    def ready() -> Cloud:
+        cloud = two_models()
+        prepare(cloud)
+        cloud.steps.count = 0
+        return cloud
+
+    undisturbed = ready()
+    ask(undisturbed, action, name)
+    steps = undisturbed.steps.count
+    assert steps > 5
+    for fatal in range(1, steps + 1):
+        for effective in (False, True):
+            cloud = ready()
+            cloud.steps.fatal, cloud.steps.effective = fatal, effective
+            with pytest.raises(Died):
+                ask(cloud, action, name)
+            cloud.steps.fatal = None
+            ask(cloud, action, name)
+            assert cloud.sagemaker.deployments == undisturbed.sagemaker.deployments
+            assert remembered(cloud) == remembered(undisturbed)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"source": "dwell.operator", "action": "promote"},
+        {"source": "dwell.operator", "action": "pause", "model": "m"},
+        {"source": "dwell.operator", "action": "explode"},
+        {"source": "dwell.operator", "action": "pause", "force": True},
+    ],
+)
+def test_a_request_that_makes_no_sense_is_an_error(event: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        OperatorEvent.model_validate(event)
