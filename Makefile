@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk lint format lock clean
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-privileges test-sdk lint lint-security format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,6 +33,9 @@ invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUN
 test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with every event in containers.
 	$(PY) -m pytest tests/sam_local
 
+test-privileges: setup ## Take each granted action away in turn, and see what breaks.
+	$(PY) -m pytest tests/privileges
+
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself
 
@@ -42,6 +45,9 @@ lint: setup ## Run the linters and the type checker.
 	.venv/bin/mypy
 	$(VENVS)/sam/bin/cfn-lint template.yaml
 	$(VENVS)/sam/bin/sam validate --lint
+
+lint-security: $(VENVS)/checkov/.ready ## Check the template's policies with checkov (no network needed).
+	$(VENVS)/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
 
 format: setup ## Format the code.
 	.venv/bin/ruff check --fix .

@@ -10,9 +10,12 @@ from dwell.local.emulator import hooks
 EXTENSIONS: tuple[str, ...] = (
     "guardian",
     "transport",
+    "encryption",
     "key_access",
+    "absent_objects",
     "functions",
     "deliveries",
+    "function_logs",
     "events",
     "schedules",
     "metrics",
@@ -20,6 +23,7 @@ EXTENSIONS: tuple[str, ...] = (
     "alarms",
     "aws_metrics",
     "http_api",
+    "http_throttle",
     "firehose",
     "sagemaker.api",
 )
