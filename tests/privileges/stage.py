@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
-import io
 import json
-import tarfile
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from dwell.local.laptop import Laptop
     from dwell.stack import Stack as Deployed
     from tests.privileges.grants import Grant
-
-PROBE = "probe"
-"""Names of what is made beside the stack begin with it, so that none of the stack's own rules sees them."""
 
 
 def eventually[T](look: Callable[[], T], until: Callable[[T], bool] = bool, seconds: float = 60) -> T:
@@ -234,6 +229,15 @@ class Stage:
         with contextlib.suppress(sagemaker.exceptions.ClientError):
             sagemaker.delete_model(ModelName=name)
 
+    def model_waits(self) -> None:
+        """The loop's model as a candidate that is wanted behind an endpoint on which another one serves."""
+        self.put_back_records(Round.kind, Model.kind, Endpoint.kind)
+        promoted = str(self.round.promoted)
+        self.store.change(Model, promoted, lambda one: one.model_copy(update={"status": "candidate"}))
+        self.store.change(
+            Endpoint, self.stack.endpoint, lambda one: one.model_copy(update={"model": None, "wanted": promoted})
+        )
+
     @property
     def round(self) -> Round:
         """The loop's one round."""
@@ -250,153 +254,6 @@ class Stage:
         """Where the promoted model's archive is."""
         return str(self.job["ModelArtifacts"]["S3ModelArtifacts"])
 
-    # --- SageMaker -------------------------------------------------------------------------------------------
-
-    def endpoint(self, state: str) -> None:
-        """Bring the stack's endpoint to ``none``, ``failed``, or ``serving`` something that the loop did not make."""
-        sagemaker, name = self.client("sagemaker"), self.stack.endpoint
-
-        def status() -> str:
-            try:
-                return str(sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"])
-            except sagemaker.exceptions.ClientError:
-                return "none"
-
-        settled = ("none", "InService", "Failed")
-        now = eventually(status, lambda one: one in settled)
-        configuration = f"{PROBE}-{state}"
-        if now != "none" and (
-            state == "none" or sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != configuration
-        ):
-            sagemaker.delete_endpoint(EndpointName=name)
-            now = eventually(status, lambda one: one == "none")
-        if state != "none" and now == "none":
-            self.configure(configuration, self.archive if state == "serving" else self.archive + ".not-there")
-            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=configuration)
-            eventually(status, lambda one: one == {"serving": "InService", "failed": "Failed"}[state])
-
-    def configure(self, name: str, archive: str) -> None:
-        """A model under the stack's serving role, and an endpoint configuration, unless they are there."""
-        sagemaker = self.client("sagemaker")
-        with contextlib.suppress(sagemaker.exceptions.ClientError):
-            sagemaker.create_model(
-                ModelName=name,
-                PrimaryContainer={
-                    "Image": self.job["AlgorithmSpecification"]["TrainingImage"],
-                    "ModelDataUrl": archive,
-                    "Environment": {
-                        "SAGEMAKER_PROGRAM": "serving.py",
-                        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-                        "PIP_NO_BUILD_ISOLATION": "0",
-                    },
-                },
-                ExecutionRoleArn=self._role("ServingRole"),
-            )
-            variant = {"VariantName": "live", "ModelName": name, "InitialInstanceCount": 1}
-            sagemaker.create_endpoint_config(
-                EndpointConfigName=name,
-                ProductionVariants=[{**variant, "InstanceType": "ml.t2.medium", "InitialVariantWeight": 1.0}],
-            )
-
-    def serve(self, until: Callable[[str], bool]) -> str:
-        """Bring the loop's archive up on an endpoint of its own; what is told of it once that is settled."""
-        sagemaker, name, start = self.client("sagemaker"), f"{PROBE}-{uuid.uuid4().hex[:8]}", self.log_size()
-        self.configure(f"{PROBE}-serving", self.archive)
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{PROBE}-serving")
-        try:
-
-            def told() -> str:
-                endpoint = sagemaker.describe_endpoint(EndpointName=name)
-                return f"{endpoint['EndpointStatus']} {endpoint.get('FailureReason', '')} {self.log_since(start)}"
-
-            return eventually(told, lambda one: until(one) or not one.startswith("Creating"))
-        finally:
-            eventually(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Creating")
-            sagemaker.delete_endpoint(EndpointName=name)
-
-    def train(self) -> str:
-        """A job with the channels of the loop's and a script of two lines; why it failed, and what was logged."""
-        sagemaker, name, start = self.client("sagemaker"), f"{PROBE}-{uuid.uuid4().hex[:8]}", self.log_size()
-        channels = {one["ChannelName"]: copy.deepcopy(one) for one in self.job["InputDataConfig"]}
-        channels["code"]["DataSource"]["S3DataSource"]["S3Uri"] = self._script()
-        champion = copy.deepcopy(channels["dataset"]) | {"ChannelName": "champion"}
-        champion["DataSource"]["S3DataSource"]["S3Uri"] = self.archive
-        channels["champion"] = champion
-        sagemaker.create_training_job(
-            TrainingJobName=name,
-            RoleArn=self._role("TrainingRole"),
-            AlgorithmSpecification={
-                name: self.job["AlgorithmSpecification"][name] for name in ("TrainingImage", "TrainingInputMode")
-            },
-            InputDataConfig=list(channels.values()),
-            **{
-                one: self.job[one]
-                for one in ("HyperParameters", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "Environment")
-            },
-            EnableNetworkIsolation=True,
-        )
-
-        def ended() -> dict[str, Any]:
-            job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
-            return job
-
-        job = eventually(ended, lambda one: one["TrainingJobStatus"] in ("Completed", "Failed"))
-        return f"{job['TrainingJobStatus']} {job.get('FailureReason', '')} {self.log_since(start)}"
-
-    def _script(self) -> str:
-        """The address of a source archive that does nothing but leave a model."""
-        script = b"import os, pathlib\npathlib.Path(os.environ['SM_MODEL_DIR'], 'model').write_text('1')\n"
-        content = io.BytesIO()
-        with tarfile.open(fileobj=content, mode="w:gz") as archive:
-            member = tarfile.TarInfo("train.py")
-            member.size = len(script)
-            archive.addfile(member, io.BytesIO(script))
-        key = f"source/{PROBE}/sourcedir.tar.gz"
-        self.client("s3").put_object(Bucket=self.stack.bucket, Key=key, Body=content.getvalue())
-        return f"s3://{self.stack.bucket}/source/{PROBE}/"
-
-    def _role(self, name: str) -> str:
-        return str(self.client("iam").get_role(RoleName=self.physical[name])["Role"]["Arn"])
-
-    # --- delivery --------------------------------------------------------------------------------------------
-
-    def deliver(self, line: bytes, until: Callable[[str], bool]) -> str:
-        """A line through a delivery stream like the stack's, with short buffers; what the emulator logged of it."""
-        firehose, name, start = self.client("firehose"), f"{PROBE}-{uuid.uuid4().hex[:8]}", self.log_size()
-        described = firehose.describe_delivery_stream(DeliveryStreamName=self.physical["SamplesDelivery"])
-        destination = described["DeliveryStreamDescription"]["Destinations"][0]["ExtendedS3DestinationDescription"]
-        settings = copy.deepcopy(destination)
-        settings["BufferingHints"]["IntervalInSeconds"] = 0
-        for parameter in settings["ProcessingConfiguration"]["Processors"][0]["Parameters"]:
-            short = {"BufferIntervalInSeconds": "0", "NumberOfRetries": "1"}
-            parameter["ParameterValue"] = short.get(parameter["ParameterName"], parameter["ParameterValue"])
-        stream, role = self.client("kinesis").describe_stream(StreamName=self.physical["SamplesStream"]), "DeliveryRole"
-        firehose.create_delivery_stream(
-            DeliveryStreamName=name,
-            DeliveryStreamType="KinesisStreamAsSource",
-            KinesisStreamSourceConfiguration={
-                "KinesisStreamARN": stream["StreamDescription"]["StreamARN"],
-                "RoleARN": self._role(role),
-            },
-            ExtendedS3DestinationConfiguration=settings,
-        )
-        try:
-            self.client("kinesis").put_record(
-                StreamName=self.physical["SamplesStream"], Data=line, PartitionKey=uuid.uuid4().hex
-            )
-
-            def told() -> str:
-                return "\n".join(entry for entry in self.log_since(start).splitlines() if name in entry)
-
-            return eventually(told, lambda one: until(one) or "records, " in one, seconds=30)
-        finally:
-            self.client("firehose").delete_delivery_stream(DeliveryStreamName=name)
-
-    def model_waits(self) -> None:
-        """The loop's model as a candidate that is wanted behind an endpoint on which another one serves."""
-        self.put_back_records(Round.kind, Model.kind, Endpoint.kind)
-        promoted = str(self.round.promoted)
-        self.store.change(Model, promoted, lambda one: one.model_copy(update={"status": "candidate"}))
-        self.store.change(
-            Endpoint, self.stack.endpoint, lambda one: one.model_copy(update={"model": None, "wanted": promoted})
-        )
+    def role_arn(self, role: str) -> str:
+        """The ARN of a role by its logical id."""
+        return str(self.client("iam").get_role(RoleName=self.physical[role])["Role"]["Arn"])

@@ -13,6 +13,7 @@ import pytest
 
 from feature_schema import FEATURES, TARGET
 from rounds import Endpoint, Flight, Lock, Model, Round
+from tests.privileges import probes
 from tests.privileges.grants import GRANTS, ONLY_ON_AWS, SHOWN
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def validate(stage: Stage) -> str:
 
 def deliver(stage: Stage) -> str:
     line = ",".join(str(int(field.minimum)) for field in (TARGET, *FEATURES))
-    return stage.deliver(line.encode(), until=refused)
+    return probes.deliver(stage, line.encode(), until=refused)
 
 
 def deliver_what_failed(stage: Stage) -> str:
     """The validator cannot put a bad line aside, so the batch fails, and goes under the error prefix."""
     (quarantine,) = [one for one in GRANTS if one.name == ("ValidatorRole", "s3:PutObject")]
     with stage.without(quarantine):
-        told = stage.deliver(b"no line", until=lambda log: "cannot deliver" in log)
+        told = probes.deliver(stage, b"no line", until=lambda log: "cannot deliver" in log)
     # the validator's own failures are the scenery
     return "\n".join(line for line in told.splitlines() if ": attempt " not in line)
 
@@ -90,28 +91,28 @@ def look_again(stage: Stage) -> str:
 
 
 def train(stage: Stage) -> str:
-    return stage.train()
+    return probes.train(stage)
 
 
 def train_for_the_first_time(stage: Stage) -> str:
     stage.client("logs").delete_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
-    return stage.train()
+    return probes.train(stage)
 
 
 def promote(stage: Stage) -> str:
-    stage.endpoint("serving")
+    probes.bring_endpoint(stage, "serving")
     stage.put_back_round()
     return stage.promote()
 
 
 def promote_the_first(stage: Stage) -> str:
-    stage.endpoint("none")
+    probes.bring_endpoint(stage, "none")
     stage.put_back_round()
     return stage.promote()
 
 
 def promote_over_a_failed_endpoint(stage: Stage) -> str:
-    stage.endpoint("failed")
+    probes.bring_endpoint(stage, "failed")
     stage.put_back_round()
     told = stage.promote()
     # with the permission it is being deleted, and the event has to come again
@@ -130,7 +131,7 @@ def hear_of_the_endpoint(stage: Stage) -> str:
 
 
 def serve(stage: Stage) -> str:
-    return stage.serve(until=refused)
+    return probes.serve(stage, until=refused)
 
 
 def look(stage: Stage) -> str:
