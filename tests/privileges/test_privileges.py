@@ -268,6 +268,11 @@ def test_with_everything_that_is_granted_nothing_is_refused(stage: Stage, scenar
     assert not refused(told), told
 
 
+def _named(grant: Grant) -> str:
+    """The action that a refusal names: S3 blames the reading of what may not be known to be absent."""
+    return "s3:GetObject" if grant.name == ("PromotionRole", "s3:ListBucket") else grant.action
+
+
 @pytest.mark.parametrize("grant", SHOWN, ids=str)
 def test_without_it_something_breaks(stage: Stage, grant: Grant) -> None:
     scenario = scenario_of(grant)
@@ -275,4 +280,4 @@ def test_without_it_something_breaks(stage: Stage, grant: Grant) -> None:
     with stage.without(grant):
         told = scenario(stage)
     assert refused(told), f"nothing breaks without {grant}: {told}"
-    assert grant.action in told, f"something else breaks without {grant}: {told}"
+    assert _named(grant) in told, f"something else breaks without {grant}: {told}"

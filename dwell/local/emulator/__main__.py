@@ -23,7 +23,7 @@ EXTENSIONS: tuple[str, ...] = (
     "alarms",
     "aws_metrics",
     "http_api",
-    "http_throttle",
+    "http_admission",
     "firehose",
     "sagemaker.api",
 )
