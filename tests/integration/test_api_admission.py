@@ -34,12 +34,13 @@ def ask(
     *,
     credentials: Credentials | None = None,
     service: str = "execute-api",
+    content_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
     sent: bytes | None = None,
 ) -> requests.Response:
     """``POST /predictions`` with a planner's signature over ``body``; ``sent`` goes out in its place."""
     url = f"{stack.api_url}/predictions"
-    request = AWSRequest("POST", url, data=body, headers={"content-type": "application/json"})
+    request = AWSRequest("POST", url, data=body, headers={"content-type": content_type})
     SigV4Auth(credentials or planner(), service, "us-east-1").add_auth(request)
     return requests.post(url, data=sent or body, headers={**request.headers, **(headers or {})}, timeout=30)
 
@@ -124,7 +125,7 @@ def test_too_many_instances_are_refused(on_stack: Stack) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream"])
 def test_a_body_that_is_too_long_is_refused(on_stack: Stack, content_type: str) -> None:
-    answer = ask(on_stack, b"[" + b" " * (1024 * 1024) + b"]", headers={"content-type": content_type})
+    answer = ask(on_stack, b"[" + b" " * (1024 * 1024) + b"]", content_type=content_type)
     assert (answer.status_code, answer.json()["reason"]) == (400, "too_long")
 
 

@@ -265,3 +265,16 @@ def test_no_resource_but_a_prefix_has_a_wildcard() -> None:
             text = resource.get("Sub", "") if isinstance(resource, dict) else resource
             text = text[0] if isinstance(text, list) else text
             assert text == "*" or "*" not in text or prefix.search(text), (role, text)
+
+
+# --- exceptions -------------------------------------------------------------------------------------------------------
+
+
+def test_an_exception_from_checkov_says_why() -> None:
+    skipped = [
+        (name, skip)
+        for name, resource in TEMPLATE["Resources"].items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert skipped
+    assert [name for name, skip in skipped if len(skip.get("comment", "")) < 20] == []
