@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -36,6 +36,9 @@ invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUN
 test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with every event in containers.
 	$(PY) -m pytest tests/sam_local
 
+test-privileges: setup ## Take each granted action away in turn, and see what breaks.
+	$(PY) -m pytest tests/privileges
+
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself
 
@@ -57,6 +60,26 @@ lint: setup ## Run the linters and the type checker.
 	.venv/bin/mypy
 	$(VENVS)/sam/bin/cfn-lint template.yaml
 	$(VENVS)/sam/bin/sam validate --lint
+
+lint-security: $(VENVS)/checkov/.ready ## Check the template's policies with checkov (no network needed).
+	$(VENVS)/checkov/bin/checkov --file template.yaml --framework cloudformation --skip-download --compact --quiet
+
+SECONDS ?= 60
+
+fuzz: $(VENVS)/fuzz/.ready ## Fuzz lines, messages, requests and handlers for SECONDS=60.
+	PYTHONPATH=layers/feature_schema/python:functions $(VENVS)/fuzz/bin/python -m tests.fuzz $(SECONDS)
+
+# What the functions import, and what trains and serves.
+DEPLOYED := layers/dependencies/requirements.txt requirements/image.txt
+SBOM = $(VENVS)/supply/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate
+
+sbom: $(VENVS)/supply/.ready ## Write what is deployed and what trains as CycloneDX into build/sbom/.
+	mkdir -p build/sbom
+	$(SBOM) --output-file build/sbom/functions.json layers/dependencies/requirements.txt
+	$(SBOM) --output-file build/sbom/training.json requirements/image.txt
+
+audit: $(VENVS)/supply/.ready ## Ask PyPI what is known to be vulnerable in it; without an answer it fails.
+	for list in $(DEPLOYED); do $(VENVS)/supply/bin/pip-audit --strict --disable-pip --require-hashes -r $$list; done
 
 format: setup ## Format the code.
 	.venv/bin/ruff check --fix .

@@ -59,9 +59,12 @@ def on_stack(stack: tuple[local.Laptop, Stack], monkeypatch: pytest.MonkeyPatch)
     return found
 
 
+WRITE_LOGS = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
+
+
 @dataclasses.dataclass(frozen=True)
 class FunctionMaker:
-    """Makes functions out of source text, each with a role that may do what it is told and nothing else."""
+    """Makes functions out of source text, each with a role that may write its log, do what it is told, nothing else."""
 
     laptop: local.Laptop
 
@@ -73,14 +76,16 @@ class FunctionMaker:
         layers: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
         timeout: int = 10,
+        logs: bool = True,
     ) -> str:
-        """A function with the handler ``index.handler``; its ARN."""
+        """A function with the handler ``index.handler``; its ARN. Without ``logs`` its role may write none."""
         name = f"function-{uuid.uuid4().hex[:12]}"
         iam = self.laptop.client("iam")
         trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
-        if allow:
-            iam.put_role_policy(RoleName=name, PolicyName="allow", PolicyDocument=policy(*allow))
+        statements = [*allow, *([WRITE_LOGS] if logs else [])]
+        if statements:
+            iam.put_role_policy(RoleName=name, PolicyName="allow", PolicyDocument=policy(*statements))
         made = self.laptop.client("lambda").create_function(
             FunctionName=name,
             Runtime="python3.12",

@@ -188,6 +188,14 @@ def test_a_failed_asynchronous_event_is_tried_again_and_then_sent_to_its_destina
     assert len(receive(laptop, attempts_url)) == 2
 
 
+@pytest.mark.parametrize("logs", [True, False])
+def test_a_log_is_written_only_if_the_role_may(laptop: Laptop, make_function: MakeFunction, logs: bool) -> None:
+    function = make_function("def handler(event, context): print('seen')", logs=logs)
+    invoke(laptop, function)
+    groups = laptop.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{function.rpartition(':')[2]}")
+    assert bool(groups["logGroups"]) is logs
+
+
 def receive(laptop: Laptop, url: str) -> list[str]:
     """What is in a queue once something is."""
     answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)

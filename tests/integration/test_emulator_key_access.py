@@ -29,7 +29,7 @@ def somebody(laptop: Laptop, key: str) -> Callable[..., Callable[[str], Any]]:
     def make(*allowed: str) -> Callable[[str], Any]:
         name = f"somebody-{uuid.uuid4().hex[:12]}"
         statements: list[dict[str, Any]] = [
-            {"Effect": "Allow", "Action": ["s3:*", "sqs:*", "sns:*", "kinesis:*"], "Resource": "*"}
+            {"Effect": "Allow", "Action": ["s3:*", "sqs:*", "sns:*", "kinesis:*", "dynamodb:*"], "Resource": "*"}
         ]
         if allowed:
             statements.append({"Effect": "Allow", "Action": list(allowed), "Resource": key})
@@ -89,6 +89,63 @@ def test_an_encrypted_stream_takes_its_key(laptop: Laptop, key: str, somebody: A
     record = {"StreamName": name, "Records": [{"Data": b"1", "PartitionKey": "1"}]}
     assert "kms:GenerateDataKey" in refused(somebody("kms:Decrypt")("kinesis").put_records, **record)
     assert somebody("kms:GenerateDataKey")("kinesis").put_records(**record)["FailedRecordCount"] == 0
+
+
+def test_what_a_template_encrypts_takes_the_key(laptop: Laptop, key: str, somebody: Any) -> None:
+    # given a stack of an encrypted bucket, stream and table
+    name = f"encrypted-{uuid.uuid4().hex[:12]}"
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = [{"ServerSideEncryptionByDefault": default}]
+    table = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "name", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "name", "KeyType": "HASH"}],
+        "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+    }
+    encryption = {"ServerSideEncryptionConfiguration": rules}
+    stream = {"Name": name, "ShardCount": 1, "StreamEncryption": {"EncryptionType": "KMS", "KeyId": key}}
+    resources = {
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name, "BucketEncryption": encryption}},
+        "Stream": {"Type": "AWS::Kinesis::Stream", "Properties": stream},
+        "Table": {"Type": "AWS::DynamoDB::Table", "Properties": table},
+    }
+    cloudformation = laptop.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    # when somebody who may everything but use the key uses them, then the key is what is missing
+    outsider, owner = somebody(), somebody("kms:Decrypt", "kms:GenerateDataKey")
+    record = {"StreamName": name, "Data": b"1", "PartitionKey": "1"}
+    item = {"TableName": name, "Item": {"name": {"S": "1"}}}
+    assert "kms:GenerateDataKey" in refused(outsider("s3").put_object, Bucket=name, Key="1", Body=b"1")
+    assert "kms:GenerateDataKey" in refused(outsider("kinesis").put_record, **record)
+    assert "kms:Decrypt" in refused(outsider("dynamodb").put_item, **item)
+    owner("s3").put_object(Bucket=name, Key="1", Body=b"1")
+    owner("kinesis").put_record(**record)
+    owner("dynamodb").put_item(**item)
+    # reading a record takes it too
+    (shard,) = owner("kinesis").list_shards(StreamName=name)["Shards"]
+    arn = owner("kinesis").describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    start = {"StreamARN": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    read = {"StreamARN": arn, "ShardIterator": owner("kinesis").get_shard_iterator(**start)["ShardIterator"]}
+    assert "kms:Decrypt" in refused(outsider("kinesis").get_records, **read)
+    assert len(owner("kinesis").get_records(**read)["Records"]) == 1
+
+
+def test_who_may_not_list_a_bucket_does_not_learn_what_is_not_there(laptop: Laptop) -> None:
+    bucket, name = f"quiet-{uuid.uuid4().hex[:12]}", f"reader-{uuid.uuid4().hex[:12]}"
+    laptop.client("s3").create_bucket(Bucket=bucket)
+    iam = laptop.client("iam")
+    iam.create_user(UserName=name)
+    keys = iam.create_access_key(UserName=name)["AccessKey"]
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], region_name="us-east-1")
+    reader = session.client("s3", endpoint_url=laptop.endpoint_url)
+    for actions, code in ((["s3:GetObject"], "AccessDenied"), (["s3:GetObject", "s3:ListBucket"], "NoSuchKey")):
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=name, PolicyName="reads", PolicyDocument=document)
+        with pytest.raises(ClientError, match=code):
+            reader.get_object(Bucket=bucket, Key="not-there")
 
 
 def test_what_aws_encrypts_with_its_own_key_takes_nothing(laptop: Laptop, somebody: Any) -> None:

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from dwell.local.emulator.alarm_evaluation import AlarmRule
 from dwell.local.emulator.metric_store import Datum, Metric, MetricStore
 from promotion.deployment import VARIANT
 from promotion.guard import pointed
+from tests.template import PARAMETERS, STACK, TEMPLATE, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-ROOT = Path(__file__).resolve().parents[2]
 START = 1_795_410_000
-STACK = "dwell"
-
-
-class TemplateLoader(yaml.SafeLoader):
-    """Reads a template's short functions as ``{name: argument}``."""
-
-
-def _function(loader: TemplateLoader, name: str, node: yaml.Node) -> dict[str, Any]:
-    match node:
-        case yaml.ScalarNode():
-            return {name: loader.construct_scalar(node)}
-        case yaml.SequenceNode():
-            return {name: loader.construct_sequence(node, deep=True)}
-        case _:
-            return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]
-
-
-TemplateLoader.add_multi_constructor("!", _function)
-TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Loader=TemplateLoader)  # noqa: S506 (a SafeLoader)
-PARAMETERS = {name: given["Default"] for name, given in TEMPLATE["Parameters"].items()} | {"AWS::StackName": STACK}
-
-
-def resolved(value: Any) -> Any:
-    """A part of the template with its parameters' defaults in place; references to resources become their names."""
-    match value:
-        case {"Ref": str(name)}:
-            return PARAMETERS.get(name, name)
-        case {"GetAtt": str(name)}:
-            return name
-        case {"Sub": str(text)}:
-            for name, given in PARAMETERS.items():
-                text = text.replace(f"${{{name}}}", str(given))
-            return text
-        case dict():
-            return {name: resolved(part) for name, part in value.items()}
-        case list():
-            return [resolved(part) for part in value]
-        case _:
-            return value
 
 
 ALARMS = {

@@ -2,7 +2,7 @@
 
 ministack stores which key encrypts what and then asks nobody. On AWS, publishing to a topic or writing an object with a
 customer managed key also takes ``kms:GenerateDataKey``, reading takes ``kms:Decrypt``; without them a policy that works
-here would fail there. (DynamoDB uses grants of its own for its tables, so their callers need nothing.)
+here would fail there. Of a table, every request takes ``kms:Decrypt``: it needs the table's own key in plain text.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ NEEDS = {
     "s3:GetObjectVersion": READS,
     "kinesis:PutRecord": WRITES,
     "kinesis:PutRecords": WRITES,
+    "kinesis:GetRecords": READS,
+    "dynamodb:GetItem": READS,
+    "dynamodb:PutItem": READS,
+    "dynamodb:Query": READS,
     "sqs:SendMessage": WRITES + READS,
     "sqs:ReceiveMessage": READS,
     "sns:Publish": WRITES + READS,
@@ -35,6 +39,7 @@ NEEDS = {
 CODES = {
     "s3": "AccessDenied",
     "kinesis": "KMSAccessDeniedException",
+    "dynamodb": "AccessDeniedException",
     "sqs": "KMS.AccessDeniedException",
     "sns": "KMSAccessDenied",
 }
@@ -47,6 +52,7 @@ def install() -> None:
         ("sqs", "_queue_by_arn"),
         ("sns", "_topics"),
         ("kinesis", "_streams"),
+        ("dynamodb", "_tables"),
         ("s3", "_bucket_default_sse_headers"),
         ("kms", "_resolve_key"),
     ):
@@ -102,6 +108,9 @@ def key_of(service: str, resource_arn: str) -> str | None:
     elif service == "kinesis":
         stream = hooks.find("ministack.services.kinesis", "_streams").get(name.removeprefix("stream/"))
         key = stream and stream.get("KeyId")
+    elif service == "dynamodb":
+        table = hooks.find("ministack.services.dynamodb", "_tables").get(name.removeprefix("table/"))
+        key = ((table or {}).get("SSEDescription") or {}).get("KMSMasterKeyArn")
     elif service == "s3":
         default = hooks.find("ministack.services.s3", "_bucket_default_sse_headers")(name.split("/")[0])
         key = default.get("x-amz-server-side-encryption-aws-kms-key-id")

@@ -92,7 +92,20 @@ class Service:
         if operation not in self._operations:
             raise ApiError("UnknownOperationException", f"The operation {operation} is not emulated on a laptop.")
         _require_what_else_it_needs(operation, request, caller, scope)
+        if key := self._volume_key(scope, operation, request):
+            # the instances use it by a grant, which whoever starts them gives
+            caller.require("kms:CreateGrant", key)
         return self._operations[operation](scope, request)
+
+    def _volume_key(self, scope: Scope, operation: str, request: dict[str, Any]) -> str | None:
+        """The key that encrypts the volumes of the instances that an operation starts, if it is the account's own."""
+        if operation == "CreateTrainingJob":
+            key = (request.get("ResourceConfig") or {}).get("VolumeKmsKeyId")
+        elif operation in ("CreateEndpoint", "UpdateEndpoint"):
+            key = self._hosting.describe_config(scope, request).get("KmsKeyId")
+        else:
+            return None
+        return str(key) if key else None
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

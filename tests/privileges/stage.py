@@ -1,0 +1,259 @@
+"""A deployed stack whose roles lose one action at a time, and what is done on it under each role."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import copy
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from rounds import Endpoint, Lock, Model, Round, Store
+from tests.template import ROOT, as_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dwell.local.laptop import Laptop
+    from dwell.stack import Stack as Deployed
+    from tests.privileges.grants import Grant
+
+
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool] = bool, seconds: float = 60) -> T:
+    """What ``look`` answers once that is good; fails with what it answered last."""
+    end = time.monotonic() + seconds
+    while not until(seen := look()):
+        assert time.monotonic() < end, seen
+        time.sleep(0.1)
+    return seen
+
+
+@dataclass(slots=True)
+class Stage:
+    """The stack after one whole loop, with its rules off: nothing happens that a test does not start."""
+
+    laptop: Laptop
+    stack: Deployed
+    physical: dict[str, str]
+    """Physical ids of the stack's resources by logical id."""
+    items: list[dict[str, Any]] = field(default_factory=list)
+    """The table as the loop left it."""
+    job: dict[str, Any] = field(default_factory=dict)
+    """The loop's training job, as SageMaker describes it."""
+    told: str = ""
+    """The retraining function's last answer."""
+
+    def client(self, service: str) -> Any:
+        """A client with the account's own keys, which may do everything."""
+        return self.laptop.client(service)
+
+    # --- taking away -----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def without(self, grant: Grant) -> Iterator[None]:
+        """The role's policy without the one action, for the time of a ``with`` block."""
+        iam, role = self.client("iam"), self.physical[grant.role]
+        whole = iam.get_role_policy(RoleName=role, PolicyName=grant.policy)["PolicyDocument"]
+        reduced = copy.deepcopy(whole)
+        statement = reduced["Statement"][grant.statement]
+        actions, places = as_list(statement["Action"]), as_list(statement["Resource"])
+        assert grant.action in actions, f"the deployed policy has no {grant}"
+        if len(actions) > 1:
+            statement["Action"] = [action for action in actions if action != grant.action]
+        else:
+            del reduced["Statement"][grant.statement]
+        if grant.resource is not None:  # the action stays on the statement's other resources
+            others = [place for number, place in enumerate(places) if number != grant.resource]
+            reduced["Statement"].append({**statement, "Action": grant.action, "Resource": others})
+        self._put(role, grant.policy, reduced)
+        try:
+            yield
+        finally:
+            self._put(role, grant.policy, whole)
+
+    def _put(self, role: str, policy: str, document: dict[str, Any]) -> None:
+        self.client("iam").put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+    # --- what happened ---------------------------------------------------------------------------------------
+
+    def log_size(self) -> int:
+        """Where the emulator's log ends now."""
+        return Path(self.laptop.log).stat().st_size
+
+    def log_since(self, position: int) -> str:
+        """What the emulator has logged since: what services do that answer nobody."""
+        with Path(self.laptop.log).open("rb") as log:
+            log.seek(position)
+            return log.read().decode(errors="replace")
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> str:
+        """What a function answers to an event."""
+        answer = self.client("lambda").invoke(FunctionName=self.physical[function], Payload=json.dumps(event))
+        return str(answer["Payload"].read().decode())
+
+    def invoke_and_log(self, function: str, event: Mapping[str, Any]) -> str:
+        """What a function answers, and what it logs meanwhile: for one that answers whatever happens."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.physical[function], Payload=json.dumps(event), LogType="Tail"
+        )
+        return f"{answer['Payload'].read().decode()} {base64.b64decode(answer['LogResult']).decode()}"
+
+    def lost_log(self, function: str) -> str:
+        """What the emulator says of a function's log if it is lost; else the log must have grown."""
+        logs, group, start = self.client("logs"), f"/aws/lambda/{self.physical[function]}", self.log_size()
+
+        def written() -> int:
+            return sum(
+                len(page["events"]) for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+            )
+
+        before = written()
+        self.invoke(function, {})
+        lost = "\n".join(line for line in self.log_since(start).splitlines() if "The log of" in line)
+        assert lost or written() > before, f"nothing more in {group}"
+        return lost
+
+    @contextlib.contextmanager
+    def results_gone(self) -> Iterator[None]:
+        """The loop's job left no results, for the time of a ``with`` block."""
+        s3, bucket = self.client("s3"), self.stack.bucket
+        key = f"training/{self.job['TrainingJobName']}/output/output.tar.gz"
+        marker = s3.delete_object(Bucket=bucket, Key=key)["VersionId"]
+        try:
+            yield
+        finally:
+            s3.delete_object(Bucket=bucket, Key=key, VersionId=marker)
+
+    # --- functions -------------------------------------------------------------------------------------------
+
+    def event(self, name: str) -> dict[str, Any]:
+        """An event of ``events/``."""
+        content: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+        return content
+
+    def fail(self, function: str) -> str:
+        """Send a function what it cannot handle, and wait until that is in the queue, or lost."""
+        start, marker = self.log_size(), uuid.uuid4().hex
+        event = {"source": marker, "Records": [{"not": "of SNS"}]}
+        self.client("lambda").invoke(
+            FunctionName=self.physical[function], InvocationType="Event", Payload=json.dumps(event)
+        )
+        url = self.physical["FailuresQueue"]
+
+        def settled() -> str:
+            answer = self.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            messages = answer.get("Messages", [])
+            for message in messages:
+                self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            log = self.log_since(start)
+            lost = next((line for line in log.splitlines() if "The failed event of" in line), "")
+            return lost or ("queued" if any(marker in message["Body"] for message in messages) else "")
+
+        return eventually(settled, seconds=20)
+
+    def ask_for_a_round(self, reason: str) -> list[str]:
+        """The rounds that start because somebody asks: one, or none."""
+        event = {"source": "dwell.operator", "id": uuid.uuid4().hex, "reason": reason}
+        self.told = self.invoke("RetrainingFunction", event)
+        decisions = json.loads(self.told).get("decisions", [])
+        return [one["round"] for one in decisions if one["outcome"] == "start"]
+
+    def retrain(self) -> str:
+        """Ask for a round; a job that this starts is stopped at once."""
+        sagemaker = self.client("sagemaker")
+        for name in self.ask_for_a_round("to see what it takes"):
+            with contextlib.suppress(sagemaker.exceptions.ClientError):  # named by the second, it may be one of before
+                sagemaker.stop_training_job(TrainingJobName=f"{self.stack.name}-{name}")
+        return self.told
+
+    def promote(self) -> str:
+        """Tell the promotion function that the loop's job has ended."""
+        event = self.event("training-job-completed")
+        event["detail"]["TrainingJobName"] = self.job["TrainingJobName"]
+        return self.invoke("PromotionFunction", event)
+
+    def tell_of_endpoint(self) -> str:
+        """Tell the promotion function that the endpoint has changed."""
+        event = self.event("endpoint-in-service")
+        event["detail"]["EndpointName"] = self.stack.endpoint
+        return self.invoke("PromotionFunction", event)
+
+    # --- the table -------------------------------------------------------------------------------------------
+
+    @property
+    def _table(self) -> Any:
+        resource = boto3.resource(
+            "dynamodb",
+            endpoint_url=self.laptop.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        return resource.Table(self.stack.table)
+
+    @property
+    def store(self) -> Store:
+        """The records, with the account's keys."""
+        return Store(self._table)
+
+    def remember_records(self) -> None:
+        """Keep the table as it is now, for ``put_back_records``."""
+        self.items = self._table.scan()["Items"]
+
+    def put_back_records(self, *kinds: str) -> None:
+        """The table with the loop's records of these kinds, and nothing else."""
+        table = self._table
+        for item in table.scan()["Items"]:
+            table.delete_item(Key={"kind": item["kind"], "name": item["name"]})
+        for item in self.items:
+            if item["kind"] in kinds:
+                table.put_item(Item=item)
+
+    def put_back_round(self) -> None:
+        """The loop's round as it was when its job ended: nothing is recorded, nothing made of its result."""
+        self.put_back_records(Round.kind, Lock.kind)
+        self.store.change(
+            Round,
+            self.round.name,
+            lambda one: one.model_copy(update={"status": "started", "candidates": (), "promoted": None}),
+        )
+        sagemaker, name = self.client("sagemaker"), self.resource_name
+        with contextlib.suppress(sagemaker.exceptions.ClientError):
+            sagemaker.delete_endpoint_config(EndpointConfigName=name)
+        with contextlib.suppress(sagemaker.exceptions.ClientError):
+            sagemaker.delete_model(ModelName=name)
+
+    def model_waits(self) -> None:
+        """The loop's model as a candidate that is wanted behind an endpoint on which another one serves."""
+        self.put_back_records(Round.kind, Model.kind, Endpoint.kind)
+        promoted = str(self.round.promoted)
+        self.store.change(Model, promoted, lambda one: one.model_copy(update={"status": "candidate"}))
+        self.store.change(
+            Endpoint, self.stack.endpoint, lambda one: one.model_copy(update={"model": None, "wanted": promoted})
+        )
+
+    @property
+    def round(self) -> Round:
+        """The loop's one round."""
+        (item,) = [item for item in self.items if item["kind"] == Round.kind]
+        return Round.model_validate_json(json.dumps(item, default=float))
+
+    @property
+    def resource_name(self) -> str:
+        """The name of the promoted model, and of its endpoint configuration, in SageMaker."""
+        return f"{self.stack.name}-{self.round.promoted}"
+
+    @property
+    def archive(self) -> str:
+        """Where the promoted model's archive is."""
+        return str(self.job["ModelArtifacts"]["S3ModelArtifacts"])
+
+    def role_arn(self, role: str) -> str:
+        """The ARN of a role by its logical id."""
+        return str(self.client("iam").get_role(RoleName=self.physical[role])["Role"]["Arn"])

@@ -1,0 +1,283 @@
+"""Each granted action is taken away in turn, and something breaks that says so; with all of them, nothing does.
+
+What is done under a role is a short scenario. It runs once with the whole policy and must meet no refusal, and once for
+each action that it stands for, without that action, and must meet one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from feature_schema import FEATURES, TARGET
+from rounds import Endpoint, Flight, Lock, Model, Round
+from tests.privileges import probes
+from tests.privileges.grants import GRANTS, ONLY_ON_AWS, SHOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.privileges.grants import Grant
+    from tests.privileges.stage import Stage
+
+REFUSED = re.compile(r"Access ?Denied|not authorized|not allowed|Forbidden", re.IGNORECASE)
+
+type Scenario = Callable[[Stage], str]
+"""Does something under a role; answers all that was told about it."""
+
+
+def refused(told: str) -> bool:
+    return REFUSED.search(told) is not None
+
+
+# --- samples on their way in ------------------------------------------------------------------------------------------
+
+
+def forward(stage: Stage) -> str:
+    return stage.invoke("ForwarderFunction", stage.event("sns-single"))
+
+
+def validate(stage: Stage) -> str:
+    return stage.invoke("ValidatorFunction", stage.event("firehose-broken"))
+
+
+def deliver(stage: Stage) -> str:
+    line = ",".join(str(int(field.minimum)) for field in (TARGET, *FEATURES))
+    return probes.deliver(stage, line.encode(), until=refused)
+
+
+def deliver_what_failed(stage: Stage) -> str:
+    """The validator cannot put a bad line aside, so the batch fails, and goes under the error prefix."""
+    (quarantine,) = [one for one in GRANTS if one.name == ("ValidatorRole", "s3:PutObject")]
+    with stage.without(quarantine):
+        told = probes.deliver(stage, b"no line", until=lambda log: "cannot deliver" in log)
+    # the validator's own failures are the scenery
+    return "\n".join(line for line in told.splitlines() if ": attempt " not in line)
+
+
+# --- predictions ------------------------------------------------------------------------------------------------------
+
+
+def predict(stage: Stage) -> str:
+    return stage.invoke_and_log("InferenceFunction", stage.event("api-predictions-one"))
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+def retrain(stage: Stage) -> str:
+    stage.put_back_records()
+    return stage.retrain()
+
+
+def retrain_beside_a_champion(stage: Stage) -> str:
+    stage.put_back_records(Model.kind, Endpoint.kind)
+    return stage.retrain()
+
+
+def retrain_while_a_round_is_in_flight(stage: Stage) -> str:
+    stage.put_back_records(Lock.kind)
+    now = stage.round.started_at
+    flight = Flight(round=stage.round.name, job=stage.round.job, event="another", cut_off=now, lease_until=now)
+    stage.store.create(Lock())
+    stage.store.change(Lock, "round", lambda lock: lock.model_copy(update={"flight": flight}))
+    return stage.retrain()
+
+
+def look_again(stage: Stage) -> str:
+    return stage.invoke("RetrainingFunction", stage.event("schedule"))
+
+
+def train(stage: Stage) -> str:
+    return probes.train(stage)
+
+
+def train_for_the_first_time(stage: Stage) -> str:
+    stage.client("logs").delete_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
+    return probes.train(stage)
+
+
+def promote(stage: Stage) -> str:
+    probes.bring_endpoint(stage, "serving")
+    stage.put_back_round()
+    return stage.promote()
+
+
+def promote_the_first(stage: Stage) -> str:
+    probes.bring_endpoint(stage, "none")
+    stage.put_back_round()
+    return stage.promote()
+
+
+def promote_over_a_failed_endpoint(stage: Stage) -> str:
+    probes.bring_endpoint(stage, "failed")
+    stage.put_back_round()
+    told = stage.promote()
+    # with the permission it is being deleted, and the event has to come again
+    return "" if "EndpointBusyError" in told else told
+
+
+def promote_without_results(stage: Stage) -> str:
+    stage.put_back_round()
+    with stage.results_gone():
+        return stage.promote()
+
+
+def hear_of_the_endpoint(stage: Stage) -> str:
+    stage.model_waits()
+    return stage.tell_of_endpoint()
+
+
+def serve(stage: Stage) -> str:
+    return probes.serve(stage, until=refused)
+
+
+def look(stage: Stage) -> str:
+    stage.put_back_records(Round.kind, Model.kind, Endpoint.kind)
+    return stage.invoke("LeaderboardFunction", stage.event("api-leaderboard"))
+
+
+# --- what every function does ---------------------------------------------------------------------------------------
+
+
+def _fail(function: str) -> Scenario:
+    def scenario(stage: Stage) -> str:
+        return stage.fail(function)
+
+    scenario.__name__ = f"fail_{function}"
+    return scenario
+
+
+def _log(function: str) -> Scenario:
+    def scenario(stage: Stage) -> str:
+        return stage.lost_log(function)
+
+    scenario.__name__ = f"log_{function}"
+    return scenario
+
+
+FAIL = {name: _fail(f"{name}Function") for name in ("Forwarder", "Retraining", "Promotion")}
+LOG = {
+    name: _log(f"{name}Function")
+    for name in ("Forwarder", "Validator", "Inference", "Retraining", "Promotion", "Leaderboard")
+}
+
+SCENARIOS: dict[tuple[str, str], Scenario] = {
+    ("ForwarderRole", "kinesis:PutRecords"): forward,
+    ("ForwarderRole", "kms:GenerateDataKey"): forward,
+    ("ForwarderRole", "kms:Decrypt"): FAIL["Forwarder"],
+    ("ValidatorRole", "s3:PutObject"): validate,
+    ("ValidatorRole", "kms:GenerateDataKey"): validate,
+    ("DeliveryRole", "kinesis:DescribeStream"): deliver,
+    ("DeliveryRole", "kinesis:GetShardIterator"): deliver,
+    ("DeliveryRole", "kinesis:GetRecords"): deliver,
+    ("DeliveryRole", "kinesis:ListShards"): deliver,
+    ("DeliveryRole", "lambda:InvokeFunction"): deliver,
+    ("DeliveryRole", "s3:PutObject"): deliver,
+    ("DeliveryRole", "kms:GenerateDataKey"): deliver,
+    ("DeliveryRole", "kms:Decrypt"): deliver,
+    ("InferenceRole", "sagemaker:InvokeEndpoint"): predict,
+    ("RetrainingRole", "cloudwatch:GetMetricData"): retrain,
+    ("RetrainingRole", "cloudwatch:DescribeAlarms"): look_again,
+    ("RetrainingRole", "s3:ListBucketVersions"): retrain,
+    ("RetrainingRole", "s3:PutObject"): retrain,
+    ("RetrainingRole", "dynamodb:GetItem"): retrain,
+    ("RetrainingRole", "dynamodb:PutItem"): retrain,
+    ("RetrainingRole", "dynamodb:Query"): retrain,
+    ("RetrainingRole", "sagemaker:CreateTrainingJob"): retrain,
+    ("RetrainingRole", "sagemaker:DescribeTrainingJob"): retrain_while_a_round_is_in_flight,
+    ("RetrainingRole", "sagemaker:AddTags"): retrain,
+    ("RetrainingRole", "sagemaker:DescribeEndpoint"): retrain_beside_a_champion,
+    ("RetrainingRole", "iam:PassRole"): retrain,
+    ("RetrainingRole", "kms:GenerateDataKey"): retrain,
+    ("RetrainingRole", "kms:Decrypt"): retrain,
+    ("RetrainingRole", "kms:CreateGrant"): retrain,
+    ("TrainingRole", "s3:GetObject"): train,
+    ("TrainingRole", "s3:ListBucket"): train,
+    ("TrainingRole", "s3:PutObject"): train,
+    ("TrainingRole", "kms:GenerateDataKey"): train,
+    ("TrainingRole", "kms:Decrypt"): train,
+    ("TrainingRole", "logs:CreateLogGroup"): train_for_the_first_time,
+    ("TrainingRole", "logs:CreateLogStream"): train,
+    ("TrainingRole", "logs:PutLogEvents"): train,
+    ("PromotionRole", "sagemaker:DescribeTrainingJob"): promote,
+    ("PromotionRole", "s3:GetObject"): promote,
+    ("PromotionRole", "s3:ListBucket"): promote_without_results,
+    ("PromotionRole", "dynamodb:GetItem"): promote,
+    ("PromotionRole", "dynamodb:PutItem"): promote,
+    ("PromotionRole", "dynamodb:Query"): hear_of_the_endpoint,
+    ("PromotionRole", "sagemaker:CreateModel"): promote,
+    ("PromotionRole", "sagemaker:DescribeModel"): promote,
+    ("PromotionRole", "sagemaker:CreateEndpointConfig"): promote,
+    ("PromotionRole", "sagemaker:DescribeEndpointConfig"): promote,
+    ("PromotionRole", "sagemaker:AddTags"): promote_the_first,
+    ("PromotionRole", "sagemaker:CreateEndpoint"): promote_the_first,
+    ("PromotionRole", "sagemaker:UpdateEndpoint"): promote,
+    ("PromotionRole", "sagemaker:DescribeEndpoint"): promote,
+    ("PromotionRole", "sagemaker:DeleteEndpoint"): promote_over_a_failed_endpoint,
+    ("PromotionRole", "iam:PassRole"): promote,
+    ("PromotionRole", "kms:GenerateDataKey"): FAIL["Promotion"],
+    ("PromotionRole", "kms:Decrypt"): promote,
+    ("PromotionRole", "kms:CreateGrant"): promote,
+    ("ServingRole", "s3:GetObject"): serve,
+    ("ServingRole", "kms:Decrypt"): serve,
+    ("ServingRole", "logs:CreateLogGroup"): serve,
+    ("ServingRole", "logs:CreateLogStream"): serve,
+    ("ServingRole", "logs:PutLogEvents"): serve,
+    ("LeaderboardRole", "dynamodb:GetItem"): look,
+    ("LeaderboardRole", "dynamodb:Query"): look,
+    ("LeaderboardRole", "cloudwatch:GetMetricData"): look,
+    ("LeaderboardRole", "kms:Decrypt"): look,
+    **{(f"{name}Role", "sqs:SendMessage"): scenario for name, scenario in FAIL.items()},
+    **{
+        (f"{name}Role", action): scenario
+        for name, scenario in LOG.items()
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    },
+}
+"""What is done to show that a role needs an action."""
+
+OTHERWISE = {("DeliveryRole", "s3:PutObject", "failed/*"): deliver_what_failed}
+"""Where one of several resources of an action takes a scenario of its own."""
+
+
+def scenario_of(grant: Grant) -> Scenario | None:
+    return OTHERWISE.get((*grant.name, grant.on), SCENARIOS.get(grant.name))
+
+
+USED = list(dict.fromkeys(scenario for grant in SHOWN if (scenario := scenario_of(grant))))
+
+
+def test_every_grant_is_shown_here_or_explained() -> None:
+    granted = {grant.name for grant in GRANTS}
+    assert [str(grant) for grant in SHOWN if scenario_of(grant) is None] == []
+    assert granted >= SCENARIOS.keys() | ONLY_ON_AWS.keys(), "what is not granted any more needs no line here"
+    assert SCENARIOS.keys() & ONLY_ON_AWS.keys() == set()
+
+
+def test_the_loop_met_no_refusal(stage: Stage) -> None:
+    refusals = [line for line in stage.log_since(0).splitlines() if refused(line)]
+    assert refusals == []
+
+
+@pytest.mark.parametrize("scenario", USED, ids=lambda scenario: scenario.__name__)
+def test_with_everything_that_is_granted_nothing_is_refused(stage: Stage, scenario: Scenario) -> None:
+    told = scenario(stage)
+    assert not refused(told), told
+
+
+def _named(grant: Grant) -> str:
+    """The action that a refusal names: S3 blames the reading of what may not be known to be absent."""
+    return "s3:GetObject" if grant.name == ("PromotionRole", "s3:ListBucket") else grant.action
+
+
+@pytest.mark.parametrize("grant", SHOWN, ids=str)
+def test_without_it_something_breaks(stage: Stage, grant: Grant) -> None:
+    scenario = scenario_of(grant)
+    assert scenario is not None
+    with stage.without(grant):
+        told = scenario(stage)
+    assert refused(told), f"nothing breaks without {grant}: {told}"
+    assert _named(grant) in told, f"something else breaks without {grant}: {told}"
