@@ -67,7 +67,7 @@ lint-security: $(VENVS)/checkov/.ready ## Check the template's policies with che
 SECONDS ?= 60
 
 fuzz: $(VENVS)/fuzz/.ready ## Fuzz lines, messages, requests and handlers for SECONDS=60.
-	PYTHONPATH=layers/feature_schema/python:functions $(VENVS)/fuzz/bin/python -m tests.fuzz $(SECONDS)
+	PYTHONPATH=layers/feature_schema/python:layers/rounds/python:functions $(VENVS)/fuzz/bin/python -m tests.fuzz $(SECONDS)
 
 # What the functions import, and what trains and serves.
 DEPLOYED := layers/dependencies/requirements.txt requirements/image.txt

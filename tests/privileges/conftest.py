@@ -31,7 +31,9 @@ def stage() -> Iterator[Stage]:
             for name, value in laptop.environment().items():
                 patch.setenv(name, value)
             deployment.build()
-            deployment.deploy(laptop, parameters={"MinimumSamples": "1000000", "LookAgain": "rate(1 day)"})
+            # nothing happens by itself, and nothing is waited for
+            parameters = {"MinimumSamples": "1000000", "LookAgain": "rate(1 day)", "BakeSeconds": "0"}
+            deployment.deploy(laptop, parameters=parameters)
             described = laptop.client("cloudformation").describe_stack_resources(StackName=deployment.STACK)
             physical = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in described["StackResources"]}
             stage = Stage(laptop, find(deployment.STACK), physical)

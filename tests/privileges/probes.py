@@ -68,6 +68,30 @@ def _configure(stage: Stage, name: str, archive: str) -> None:
         )
 
 
+def replace_what_serves(stage: Stage) -> str:
+    """Bring the stack's endpoint to another configuration, watched by an alarm; why that failed, if it did."""
+    bring_endpoint(stage, "serving")
+    sagemaker, name, other = stage.client("sagemaker"), stage.stack.endpoint, f"{PROBE}-{uuid.uuid4().hex[:8]}"
+    _configure(stage, other, stage.archive)
+    sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=other,
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+            },
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": stage.physical["NewModelFailuresAlarm"]}]},
+        },
+    )
+
+    def told() -> dict[str, Any]:
+        endpoint: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
+        return endpoint
+
+    endpoint = eventually(told, lambda one: one["EndpointStatus"] == "InService")
+    return f"{endpoint['EndpointConfigName']} {endpoint.get('FailureReason', '')}"
+
+
 def serve(stage: Stage, until: Callable[[str], bool]) -> str:
     """Bring the loop's archive up on an endpoint of its own; what is told of it once that is settled."""
     sagemaker, name, start = stage.client("sagemaker"), f"{PROBE}-{uuid.uuid4().hex[:8]}", stage.log_size()

@@ -104,6 +104,17 @@ class Stage:
         )
         return f"{answer['Payload'].read().decode()} {base64.b64decode(answer['LogResult']).decode()}"
 
+    @contextlib.contextmanager
+    def variables(self, function: str, **others: str) -> Iterator[None]:
+        """Other variables for a function, and so environments that begin anew, for the time of a ``with`` block."""
+        client, name = self.client("lambda"), self.physical[function]
+        usual = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": usual | others})
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": usual})
+
     def lost_log(self, function: str) -> str:
         """What the emulator says of a function's log if it is lost; else the log must have grown."""
         logs, group, start = self.client("logs"), f"/aws/lambda/{self.physical[function]}", self.log_size()
@@ -243,6 +254,12 @@ class Stage:
         """The loop's one round."""
         (item,) = [item for item in self.items if item["kind"] == Round.kind]
         return Round.model_validate_json(json.dumps(item, default=float))
+
+    @property
+    def promoted(self) -> Model:
+        """The model that the loop promoted."""
+        (item,) = [item for item in self.items if (item["kind"], item["name"]) == (Model.kind, self.round.promoted)]
+        return Model.model_validate_json(json.dumps(item, default=float))
 
     @property
     def resource_name(self) -> str:
