@@ -67,7 +67,7 @@ def shown(look: Look = LOOK) -> Reader:
 class TestWhatIsOnIt:
     def test_who_serves_since_when_and_how_well(self) -> None:
         words = shown().words
-        assert f"{SCENE.second} answers since {SCENE.at(0.74):%H:%M} (1 h 18 min), entered by night-shift." in words
+        assert f"{SCENE.second} answers since {SCENE.at(0.74):%H:%M} UTC (1 h 18 min), entered by night-shift." in words
         assert "It misses by 1,944 ms, 2 % more than it promised." in words
         assert "Baseline 5,210" in words
 
@@ -338,7 +338,7 @@ class TestHandler:
         assert '<div class="dwell widget dark cwdb-no-default-styles">' in answer
         assert not {tag for tag, _ in Reader(answer).elements} & {"html", "head", "body", "meta", "link", "nav", "main"}
         there = SCENE.at(0.74).astimezone(timezone(timedelta(hours=5, minutes=30)))
-        assert f"since {there:%H:%M}" in Reader(answer).words
+        assert f"since {there:%H:%M} UTC+05:30" in Reader(answer).words
         # two hours, as it is zoomed in: of five, in which 1,300 lines were refused
         assert "520 lines in the time shown" in Reader(answer).words
         assert len(json.dumps(answer)) < 200_000
