@@ -139,6 +139,11 @@ def look(stage: Stage) -> str:
     return stage.invoke("LeaderboardFunction", stage.event("api-leaderboard"))
 
 
+def look_at_the_page(stage: Stage) -> str:
+    stage.put_back_records(Round.kind, Model.kind, Endpoint.kind)
+    return stage.invoke("LeaderboardFunction", stage.event("api-page"))
+
+
 # --- what every function does ---------------------------------------------------------------------------------------
 
 
@@ -229,6 +234,8 @@ SCENARIOS: dict[tuple[str, str], Scenario] = {
     ("LeaderboardRole", "dynamodb:GetItem"): look,
     ("LeaderboardRole", "dynamodb:Query"): look,
     ("LeaderboardRole", "cloudwatch:GetMetricData"): look,
+    ("LeaderboardRole", "cloudwatch:ListMetrics"): look_at_the_page,
+    ("LeaderboardRole", "cloudwatch:DescribeAlarmHistory"): look_at_the_page,
     ("LeaderboardRole", "kms:Decrypt"): look,
     **{(f"{name}Role", "sqs:SendMessage"): scenario for name, scenario in FAIL.items()},
     **{
