@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from leaderboard.ranking import Entry
     from rounds import Round
 
+LONG = 10
+"""Reasons in the table of quarantine; the others are folded away."""
+
 SPANS = ("1h", "6h", "24h", "7d", "30d")
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -56,7 +59,7 @@ HEADERS = {
 
 def page(look: Look, *, span: str, refresh: int | None) -> str:
     """The page for a browser. ``span`` is what was asked for; with ``refresh`` it asks again after so many seconds."""
-    given = _given(look, UTC, window=f"the last {span[:-1]} {wording.UNITS[span[-1]]}")
+    given = _given(look, UTC, window=wording.span(span))
     return _TEMPLATES.get_template("page.html").render(given, span=span, spans=SPANS, refresh=refresh, icon=ICON)
 
 
@@ -82,6 +85,7 @@ def _given(look: Look, zone: tzinfo, *, window: str) -> dict[str, object]:
         "target": TARGET,
         "baseline": BASELINE,
         "shown": SHOWN,
+        "long": LONG,
         "foot": FOOT,
         "gap": GAP,
         "lane": LANE,

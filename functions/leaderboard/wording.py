@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from rounds import Decision, Round
 
 NOTHING = "\N{EN DASH}"
-UNITS = {"m": "min", "h": "h", "d": "days"}
-"""Of what a span is given in."""
+_SPANS = {"m": "minute", "h": "hour", "d": "day"}
 
 _STAMPED = re.compile(r"(?P<name>.+)(?P<stamp>-[0-9]{8}T[0-9]{6}Z)")
 _LENGTHS = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60), ("s", "s", 1))
 
 _REFUSED = {
     "in_flight": "another round was running",
+    "paused": "the endpoint was paused",
+    "deploying": "a model was being deployed",
     "cool_down": "the last round ended too recently",
+    "backing_off": "the last models were taken back, so it rests longer",
     "daily_budget": "the day's rounds were used up",
     "too_few_samples": "too few new samples",
     "no_stored_samples": "no samples were stored yet",
@@ -41,6 +43,12 @@ _ENDED = {
     "champion_changed": "another model went live meanwhile",
     "schema_changed": "the schema changed meanwhile",
     "lock_lost": "another round took its turn",
+}
+_DEPLOYED = {
+    "awaiting_approval": "a person has to approve it",
+    "rejected": "a person rejected it",
+    "rolled_back": "it was taken back",
+    "failed": "its deployment failed",
 }
 
 
@@ -75,6 +83,12 @@ def lasted(span: timedelta | float | None) -> str:
             text += f" {further} {next_one if further == 1 else next_many}" if further else ""
         return text
     return "0 s"
+
+
+def span(text: str) -> str:
+    """What was asked for, in words: ``the last 6 hours`` for ``6h``."""
+    count, unit = int(text[:-1]), _SPANS[text[-1]]
+    return f"the last {unit}" if count == 1 else f"the last {count} {unit}s"
 
 
 def clock(at: datetime, zone: tzinfo, now: datetime, *, seconds: bool = False) -> str:
@@ -114,11 +128,13 @@ def decided(decision: Decision) -> str:
 def ended(one: Round) -> str:
     """What came of a round, and why."""
     why = None if one.reason is None else _ENDED.get(one.reason, one.reason)
-    if one.status == "promoted" and one.deployment == "failed":
-        return f"{why or 'better'}, but its deployment failed"
     if one.status == "started":
         return "is running"
-    return why or {"promoted": "better", "kept": "the champion stays", "failed": "failed"}[one.status]
+    why = why or {"promoted": "better", "kept": "the champion stays", "failed": "failed"}[one.status]
+    then = None if one.deployment is None else _DEPLOYED.get(one.deployment)
+    if then is None:
+        return why
+    return f"{why}, but {then}" + (f": {one.deployment_reason}" if one.deployment_reason else "")
 
 
 def compared(value: float, other: float) -> str:

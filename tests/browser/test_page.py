@@ -128,7 +128,7 @@ def test_another_span_stays_on_the_same_address(browser: Browser, shown: Shown) 
     browser.driver.find_element("link text", "24h").click()
     assert browser.driver.current_url == f"{shown.url}?span=24h"
     assert [one.text for one in browser.find("[aria-current]")] == ["24h"]
-    assert "accepted in the last 24 h" in browser.find(".figures")[0].text
+    assert "accepted in the last 24 hours" in browser.find(".figures")[0].text
 
 
 def test_it_reloads_only_if_somebody_wants_that(browser: Browser, shown: Shown) -> None:

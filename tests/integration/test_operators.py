@@ -52,7 +52,7 @@ def stored(stack: Stack) -> list[str]:
 # --- who may ask ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/leaderboard", f"/liveinference?features={FEATURE_CELLS}"])
+@pytest.mark.parametrize("path", ["/", "/leaderboard", f"/liveinference?features={FEATURE_CELLS}"])
 def test_who_signs_nothing_is_refused(on_stack: Stack, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(on_stack.api_url + path, timeout=20)  # noqa: S310 (the emulator's own URL)

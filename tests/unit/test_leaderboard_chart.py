@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,8 @@ from leaderboard.chart import PLOT, SCALE, chart, time_step
 from leaderboard.live_error import Interval, live_error_over_time
 from leaderboard.look import serving
 from leaderboard.window import Window
+from promotion import gate
+from retraining import decision
 from tests.unit.fake_aws import NOW, STACK, Cloud
 from tests.unit.looks import LOOK, SCENE
 
@@ -226,6 +228,22 @@ class TestWording:
     def test_lengths_of_time(self, seconds: float | None, said: str) -> None:
         assert wording.lasted(seconds) == said
 
+    @pytest.mark.parametrize(
+        ("text", "said"), [("1h", "the last hour"), ("90m", "the last 90 minutes"), ("7d", "the last 7 days")]
+    )
+    def test_spans(self, text: str, said: str) -> None:
+        assert wording.span(text) == said
+
+    def test_every_reason_has_words(self) -> None:
+        refused = LOOK.standing.decisions[0]
+        newest = LOOK.standing.rounds[0]
+        for reason in get_args(decision.Reason):
+            outcome = "start" if reason in {"alarm", "schedule", "manual"} else "refuse"
+            told = wording.decided(refused.model_copy(update={"reason": reason, "outcome": outcome}))
+            assert told != reason, reason
+        for reason in get_args(gate.Reason):
+            assert wording.ended(newest.model_copy(update={"reason": reason})) != reason, reason
+
     def test_times_have_a_date_if_it_is_not_todays(self) -> None:
         assert wording.clock(ago(1), UTC, NOW) == "05:39"
         assert wording.clock(ago(7), UTC, NOW) == "22 Nov 23:39"
@@ -243,6 +261,11 @@ class TestWording:
         told: dict[str, dict[str, Any]] = {
             "is running": {"status": "started", "reason": None},
             "better than the champion, but its deployment failed": {"deployment": "failed"},
+            "better than the champion, but a person has to approve it": {"deployment": "awaiting_approval"},
+            "better than the champion, but it was taken back: NewModelError, 1.4": {
+                "deployment": "rolled_back",
+                "deployment_reason": "NewModelError, 1.4",
+            },
             "AlgorithmError: no rows": {"status": "failed", "reason": "AlgorithmError: no rows"},
             "the champion stays": {"status": "kept", "reason": None},
         }

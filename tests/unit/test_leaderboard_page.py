@@ -67,8 +67,8 @@ def shown(look: Look = LOOK) -> Reader:
 class TestWhatIsOnIt:
     def test_who_serves_since_when_and_how_well(self) -> None:
         words = shown().words
-        assert f"{SCENE.second} answers since {SCENE.at(0.74):%H:%M} (1 h 18 min), entered by night-shift." in words
-        assert "It misses by 1,944 ms, 2 % more than it promised." in words
+        assert f"{SCENE.second} answers since {SCENE.at(0.74):%H:%M} UTC (1 h 18 min), entered by night-shift." in words
+        assert f"It misses by 1,944 {TARGET.unit}, 2 % more than it promised." in words
         assert "Baseline 5,210" in words
 
     def test_the_ranking_in_order_and_apart_by_test_set(self) -> None:
@@ -91,7 +91,7 @@ class TestWhatIsOnIt:
         quarantine = words[words.index("Quarantine Lines") :]
         assert f"{OUT_OF_RANGE} 900 malformed 300 {MISSING} 100" in quarantine
         assert "not told yet" not in quarantine
-        assert "Refused 0.31 % 1,300 lines in the last 6 h" in words
+        assert "Refused 0.31 % 1,300 lines in the last 6 hours" in words
 
     def test_refusals_whose_reason_cloudwatch_does_not_list_yet_are_not_hidden(self) -> None:
         refused = replace(LOOK.refusals, refused=LOOK.refusals.refused + 7)
@@ -130,6 +130,23 @@ class TestWhatIsOnIt:
         endpoint = Endpoint(name=ENDPOINT, model="by-hand", wanted="next", status="Updating", updated_at=NOW)
         Store(cloud.clients()[0]).create(endpoint)
         assert "by-hand answers. next is being deployed." in shown(seen(cloud)).words
+
+    def test_a_paused_endpoint_is_no_fault_and_who_comes_back_is_said(self) -> None:
+        cloud = Cloud()
+        endpoint = Endpoint(name=ENDPOINT, pause="paused", resumes=SCENE.second, wanted=SCENE.second, updated_at=NOW)
+        Store(cloud.clients()[0]).create(endpoint)
+        words = shown(seen(cloud)).words
+        assert "The endpoint is paused. Planners get the baseline" in words
+        assert f"until {SCENE.second} answers again." in words
+        assert "is being deployed" not in words
+
+    def test_rare_reasons_are_folded_away_and_still_there(self) -> None:
+        reasons = tuple((f"reason-{number}", 50 - number) for number in range(14))
+        refused = Refusals(accepted=1, refused=sum(count for _, count in reasons), reasons=reasons)
+        words = shown(replace(LOOK, refusals=refused)).words
+        assert words.index("reason-9") < words.index("4 more reasons") < words.index("reason-10")
+        assert "reason-13" in words
+        assert "more reason" not in shown().words
 
     @pytest.mark.parametrize("refresh", [None, 60])
     def test_it_asks_again_only_if_somebody_wants_that(self, refresh: int | None) -> None:
@@ -292,7 +309,7 @@ class TestHandler:
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
         assert "unsafe" not in headers["content-security-policy"]
-        assert "in the last 24 h" in Reader(answer["body"]).words  # as the event asks
+        assert "in the last 24 hours" in Reader(answer["body"]).words  # as the event asks
 
     @pytest.mark.parametrize(
         ("given_query", "said"),
@@ -325,7 +342,7 @@ class TestHandler:
     ) -> None:
         without = event("api-page")
         del without["queryStringParameters"]
-        assert "in the last 6 h" in Reader(ask(without)["body"]).words
+        assert "in the last 6 hours" in Reader(ask(without)["body"]).words
 
     def test_a_dashboard_gets_a_part_in_its_theme_time_range_and_time_zone(
         self, ask: Callable[[dict[str, Any]], Any], event: Callable[[str], dict[str, Any]]
@@ -338,7 +355,7 @@ class TestHandler:
         assert '<div class="dwell widget dark cwdb-no-default-styles">' in answer
         assert not {tag for tag, _ in Reader(answer).elements} & {"html", "head", "body", "meta", "link", "nav", "main"}
         there = SCENE.at(0.74).astimezone(timezone(timedelta(hours=5, minutes=30)))
-        assert f"since {there:%H:%M}" in Reader(answer).words
+        assert f"since {there:%H:%M} UTC+05:30" in Reader(answer).words
         # two hours, as it is zoomed in: of five, in which 1,300 lines were refused
         assert "520 lines in the time shown" in Reader(answer).words
         assert len(json.dumps(answer)) < 200_000

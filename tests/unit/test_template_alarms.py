@@ -187,6 +187,16 @@ def test_the_alarms_that_take_a_model_back_watch_nobody_until_they_are_pointed_a
             assert [one["Value"] for one in dimensions].count("nobody") == 1
 
 
+def test_the_page_shows_every_alarm_and_may_look_at_no_other() -> None:
+    alarms = sorted(f"{alarm}Alarm" for alarm in ALARMS)
+    function = TEMPLATE["Resources"]["LeaderboardFunction"]["Properties"]
+    _, shown = function["Environment"]["Variables"]["ALARMS"]["Join"]
+    assert sorted(one["Ref"] for one in shown) == alarms
+    statements = TEMPLATE["Resources"]["LeaderboardRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    (places,) = [one["Resource"] for one in statements if one["Action"] == "cloudwatch:DescribeAlarmHistory"]
+    assert sorted(one["GetAtt"] for one in places) == [f"{alarm}.Arn" for alarm in alarms]
+
+
 def test_the_schedule_looks_at_the_alarms_that_retrain() -> None:
     variables = TEMPLATE["Resources"]["RetrainingFunction"]["Properties"]["Environment"]["Variables"]
     named = resolved(variables["RETRAINING_ALARMS"]).split(",")

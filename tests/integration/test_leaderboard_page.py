@@ -1,0 +1,85 @@
+"""The leaderboard's page and widget from the deployed function, under its own role, without a browser."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from dwell.api import api_for
+from feature_schema import TARGET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dwell.stack import Stack
+
+EVENTS = Path(__file__).resolve().parents[2] / "events"
+
+
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 30) -> T:
+    end = time.monotonic() + seconds
+    while not until(seen := look()) and time.monotonic() < end:
+        time.sleep(0.3)
+    assert until(seen), seen
+    return seen
+
+
+def invoked(stack: Stack, event: dict[str, Any]) -> str:
+    """What a dashboard gets."""
+    answer: Any = boto3.client("lambda").invoke(
+        FunctionName=f"{stack.name}-leaderboard", Payload=json.dumps(event).encode()
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    return str(json.loads(answer["Payload"].read()))
+
+
+def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
+    # given a line that is refused on its way, and an alarm that goes on and asks for a round
+    boto3.client("sns").publish(TopicArn=on_stack.topic_arn, Message="no sample at all")
+    boto3.client("cloudwatch").set_alarm_state(
+        AlarmName=f"{on_stack.name}-ModelError", StateValue="ALARM", StateReason="a test wants to see it on"
+    )
+    api = api_for(on_stack.api_url, timeout=20)
+
+    # then all of that is on the page
+    def page() -> str:
+        answer = api.get("/?span=1h")
+        assert answer.status_code == 200
+        return str(answer.text)
+
+    html = eventually(page, lambda text: "<bdi>malformed</bdi>" in text and "too few new samples" in text)
+    assert "<bdi>ModelError</bdi> is on" in html
+    assert TARGET.meaning in html
+
+
+def test_a_browser_is_told_what_it_may_do(on_stack: Stack) -> None:
+    headers = api_for(on_stack.api_url, timeout=20).get("/").headers
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_a_bad_query_is_refused_with_a_page(on_stack: Stack) -> None:
+    answer = api_for(on_stack.api_url, timeout=20).get("/?span=soon")
+    assert answer.status_code == 400
+    assert "span is like 90m, 24h or 7d" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("event", "begins"), [("dashboard-widget", "<style>"), ("dashboard-widget-describe", "## Leaderboard")]
+)
+def test_a_dashboard_gets_its_widget(on_stack: Stack, event: str, begins: str) -> None:
+    assert invoked(on_stack, json.loads((EVENTS / f"{event}.json").read_text())).startswith(begins)
+
+
+def test_the_dashboard_asks_the_function(on_stack: Stack) -> None:
+    outputs = boto3.client("cloudformation").describe_stacks(StackName=on_stack.name)["Stacks"][0]["Outputs"]
+    (url,) = [one["OutputValue"] for one in outputs if one["OutputKey"] == "DashboardUrl"]
+    body = boto3.client("cloudwatch").get_dashboard(DashboardName=url.rpartition("name=")[2])["DashboardBody"]
+    (widget,) = [one for one in json.loads(body)["widgets"] if one["type"] == "custom"]
+    function = boto3.client("lambda").get_function_configuration(FunctionName=f"{on_stack.name}-leaderboard")
+    assert widget["properties"]["endpoint"] == function["FunctionArn"]
