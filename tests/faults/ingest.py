@@ -54,7 +54,7 @@ def publish(stage: Stage, publisher: Publisher, samples: int) -> None:
             fleet.run(2)
         _publish_from_other_years(publisher, stage.seed + 1)
         # The faults go on until most has arrived; the rest is what they have parked.
-        end = time.monotonic() + 45
+        end = time.monotonic() + 25
         while _reconciled(stage, publisher.ledger).lost > samples // 50 and time.monotonic() < end:
             time.sleep(1)
 

@@ -44,11 +44,17 @@ def _flap(stage: Stage) -> None:
 def _endpoint_does_not_come_up(stage: Stage) -> dict[str, Any]:
     with stage.beset(ENDPOINT_DOES_NOT_COME_UP, LOOP):
         _flap(stage)
-        return _until_round(stage, lambda one: one.get("deployment") == "failed", "no deployment failed")
+        return _until_round(
+            stage, lambda one: one.get("deployment") == "failed" and one["status"] in ENDED, "no deployment failed"
+        )
 
 
 def _a_model_goes_live(stage: Stage) -> dict[str, Any]:
-    return _asked_for(stage, "go-live", (), lambda one: one.get("deployment") == "live")
+    return _asked_for(stage, "go-live", (), _is_live)
+
+
+def _is_live(one: dict[str, Any]) -> bool:
+    return one.get("deployment") == "live" and one["status"] in ENDED
 
 
 def _a_round_fails(stage: Stage, name: str, rules: Iterable[Rule]) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def _asked_for(
 def _endpoint_goes_away(stage: Stage) -> dict[str, Any]:
     boto3.client("sagemaker").delete_endpoint(EndpointName=stage.stack.endpoint)
     stage.until(lambda: True if _endpoint(stage) is None else None, "the endpoint is still there")
-    return _asked_for(stage, "live-again", (), lambda one: one.get("deployment") == "live")
+    return _asked_for(stage, "live-again", (), _is_live)
 
 
 def _until_round(stage: Stage, is_meant: Callable[[dict[str, Any]], bool], otherwise: str) -> dict[str, Any]:

@@ -36,8 +36,11 @@ def faulty() -> Iterator[local.Laptop]:
     """An emulator that can fail on demand."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(faults.VARIABLE, "on")
-        with local.running() as running:
-            yield running
+        running = local.start()
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture
