@@ -38,10 +38,11 @@ from feature_schema import (
     parse_line,
     parse_request,
     schema_hash,
+    within_bounds,
 )
 from inference import request
 from inference.endpoint import EndpointAnswer, EndpointFailedError, failure_reason, read_answer
-from inference.prediction import predict, within_bounds
+from inference.prediction import predict
 from tests.made_up_sample import EXPECTED_ERROR, a_features, a_sample, value
 
 if TYPE_CHECKING:

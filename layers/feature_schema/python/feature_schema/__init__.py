@@ -17,6 +17,7 @@ from feature_schema.sample import (
     happened,
     predicted,
     prediction,
+    within_bounds,
 )
 from feature_schema.schema import BASELINE, VERSION, Features, Target
 
@@ -47,4 +48,5 @@ __all__ = [
     "prediction",
     "row",
     "schema_hash",
+    "within_bounds",
 ]
