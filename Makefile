@@ -7,10 +7,10 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain
 
 help: ## Show this list.
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 run: setup ## Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery.
 	$(PY) -m dwell run
@@ -38,6 +38,9 @@ test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with ev
 
 test-privileges: setup ## Take each granted action away in turn, and see what breaks.
 	$(PY) -m pytest tests/privileges
+
+test-another-domain: setup ## Swap the schema for another domain's, and go round the whole loop with real data.
+	$(PY) -m pytest tests/another_domain
 
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself

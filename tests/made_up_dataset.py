@@ -138,5 +138,5 @@ def baseline(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The answer without a model, for each row of features."""
     if isinstance(BASELINE, str):
         column: NDArray[np.float64] = rows[:, [field.name for field in FEATURES].index(BASELINE)]
-        return column
+        return np.clip(column, TARGET.minimum, TARGET.maximum)
     return np.full(len(rows), BASELINE)

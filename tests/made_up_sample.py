@@ -15,7 +15,7 @@ EXPECTED_ERROR = (TARGET.maximum - TARGET.minimum) / 256
 
 def value(field: Field, share: float = 0.5) -> int | float:
     """What lies at this share of the way from the field's minimum (0) to its maximum (1)."""
-    exact = field.minimum + share * (field.maximum - field.minimum)
+    exact = min(field.minimum + share * (field.maximum - field.minimum), field.maximum)
     return round(exact) if field.type == "integer" else exact
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import TARGET, baseline, prediction
+from feature_schema import baseline, prediction, within_bounds
 from inference.endpoint import NO_MODEL, PAUSED, EndpointFailedError
 
 if TYPE_CHECKING:
@@ -29,15 +29,6 @@ class Answers:
         return None if self.failure is None else self.failure.reason
 
 
-def within_bounds(value: float) -> float:
-    """The value, or the bound of the target next to it.
-
-    What happens is always inside the bounds, so this can only bring an answer nearer to it. A linear model that
-    extrapolates may answer what cannot be, such as less than no time, which no planner can use.
-    """
-    return min(max(value, TARGET.minimum), TARGET.maximum)
-
-
 def predict(
     instances: Sequence[Features],
     ask: Callable[[Sequence[Features]], EndpointAnswer],
@@ -45,8 +36,9 @@ def predict(
 ) -> Answers:
     """An answer for each of at least one instance, whatever the endpoint does.
 
-    ``ask`` raises ``EndpointFailedError`` when it has no answer; then every answer is the baseline's. If nothing
-    serves, ``paused`` says whether that is on purpose.
+    A model that extrapolates may answer what cannot be, such as less than no time, which no planner can use: an answer
+    is inside the target's bounds. ``ask`` raises ``EndpointFailedError`` when it has no answer; then every answer is
+    the baseline's. If nothing serves, ``paused`` says whether that is on purpose.
     """
     try:
         answer = ask(instances)
@@ -62,4 +54,4 @@ def predict(
 
 
 def _fallback(features: Features) -> dict[str, Any]:
-    return prediction(within_bounds(baseline(features)), model=None, expected_error=None)
+    return prediction(baseline(features), model=None, expected_error=None)

@@ -24,7 +24,7 @@ def files() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A copy at ``folder``, with this checkout's environments; what it runs keeps its temporary files in ``temporary``."""
+    """A copy at ``folder``, with this checkout's environments; what it runs has ``temporary`` for temporary files."""
 
     folder: Path
     temporary: Path

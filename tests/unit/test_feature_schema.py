@@ -38,6 +38,7 @@ from feature_schema import (
     row,
     schema,
     schema_hash,
+    within_bounds,
 )
 from feature_schema.line import CLOCK_TOLERANCE, MAX_LINE_BYTES, MAX_LINES
 from tests.made_up_sample import EXPECTED_ERROR, a_features, a_row, a_sample, value
@@ -510,7 +511,8 @@ def test_an_answer_can_be_echoed_as_it_is(value: float, model: str | None) -> No
 
 def test_the_baseline_is_what_the_schema_says() -> None:
     answer = baseline(read(a_sample()).features)
-    assert answer == (a_features()[BASELINE] if isinstance(BASELINE, str) else BASELINE)
+    told = a_features()[BASELINE] if isinstance(BASELINE, str) else BASELINE
+    assert answer == within_bounds(told)
 
 
 # --- the description and its hash ------------------------------------------------------------------------------

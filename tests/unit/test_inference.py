@@ -38,11 +38,12 @@ from feature_schema import (
     parse_line,
     parse_request,
     schema_hash,
+    within_bounds,
 )
 from inference import request
 from inference.endpoint import EndpointAnswer, EndpointFailedError, failure_reason, read_answer
 from inference.pause import Remembered, paused
-from inference.prediction import predict, within_bounds
+from inference.prediction import predict
 from rounds import Endpoint, Store
 from tests.made_up_sample import EXPECTED_ERROR, a_features, a_sample, value
 from tests.unit.fake_aws import Cloud

@@ -15,6 +15,7 @@ import pytest
 import archive
 from candidates import Algorithm, Candidate, entrants
 from dataset import Dataset, Description, read_dataset, read_description
+from feature_schema import TARGET
 from tests.made_up_dataset import STAMP, baseline, made_up, moment_of, write_channels
 from tournament import Tournament, play
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = made_up(2_000)
+TYPICAL_TARGET = float(ROWS.target.mean())
 CHAMPION = "linear-20261101T000000Z"
 
 
@@ -100,7 +102,7 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
         "nan": float("nan"),
         "infinite": float("inf"),
         "huge": 1e200,
-        "good": 14_000.0,
+        "good": TYPICAL_TARGET,
         "full": MemoryError("no room"),
         "rude": np.array([1.0, 2.0]).mean() * 1e9,
     }
@@ -114,6 +116,28 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
     assert "no_such_module" in (errors["missing"] or "")
     assert [result.name for result in tournament.results[:2]] == ["good", "rude"]
     assert {(result.rmse, result.expected_error) for result in tournament.results[2:]} == {(None, None)}
+
+
+@pytest.mark.parametrize(("answer", "bound"), [(-1e30, TARGET.minimum), (1e30, TARGET.maximum)])
+def test_an_answer_counts_as_it_would_be_given_inside_the_targets_bounds(
+    given: tuple[Description, Dataset], monkeypatch: pytest.MonkeyPatch, answer: float, bound: float
+) -> None:
+    (result,) = outcome(given, constant("wild", answer, monkeypatch)).results
+    assert result.rmse == pytest.approx(((bound - given[1].test.target) ** 2).mean() ** 0.5)
+
+
+def test_a_baseline_counts_as_it_would_be_answered(given: tuple[Description, Dataset]) -> None:
+    # given a feature that goes beyond the target's bounds
+    description, dataset = given
+    features = dataset.test.features.copy()
+    features[:, 0] = 10 * TARGET.maximum + 10
+    beyond = dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, features=features))
+    changed = dataclasses.replace(description, baseline=description.features[0])
+    # when
+    tournament = play(changed, beyond, entrants({}, recent=False)[:1], None)
+    # then
+    expected = ((TARGET.maximum - dataset.test.target) ** 2).mean() ** 0.5
+    assert tournament.baseline_rmse == pytest.approx(expected)
 
 
 def test_without_any_model_there_is_no_winner(
@@ -140,7 +164,9 @@ def test_the_champion_is_scored_from_its_own_archive_on_the_same_rows(
 def test_a_challenger_worse_than_the_champion_is_not_significant(
     given: tuple[Description, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tournament = outcome(given, constant("poor", 14_000.0, monkeypatch), champion=packed_champion(tmp_path, given[0]))
+    tournament = outcome(
+        given, constant("poor", TYPICAL_TARGET, monkeypatch), champion=packed_champion(tmp_path, given[0])
+    )
     assert tournament.comparison is not None
     assert tournament.comparison["mean_gain"] < 0
     assert tournament.comparison["significant"] is False

@@ -30,7 +30,8 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What ``dataset.json`` says. ``row`` are the columns of a stored row; ``baseline`` is a feature or a number.
+    """What ``dataset.json`` says. ``row`` are the columns of a stored row; ``baseline`` is a feature or a number;
+    ``bounds`` are the smallest and the largest that the target may be.
 
     ``recent_since`` (UTC) is where the recent part begins, or None if all is recent; ``champion`` is the name of the
     model to beat, if there is one. ``objects`` and ``size`` (bytes) are what the manifest names in total.
@@ -41,6 +42,7 @@ class Description:
     schema_hash: str
     schema_version: int
     target: str
+    bounds: tuple[float, float]
     features: tuple[str, ...]
     baseline: str | float
     row: tuple[str, ...]
@@ -62,6 +64,7 @@ def read_description(folder: Path) -> Description:
             schema_hash=schema["hash"],
             schema_version=int(schema["version"]),
             target=schema["target"]["name"],
+            bounds=(float(schema["target"]["minimum"]), float(schema["target"]["maximum"])),
             features=tuple(feature["name"] for feature in schema["features"]),
             baseline=schema["baseline"],
             row=tuple(schema["row"]),

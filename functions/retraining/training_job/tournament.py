@@ -100,18 +100,23 @@ def play(
 
 def _baseline(description: Description, test: Rows) -> NDArray[np.float64]:
     if isinstance(description.baseline, str):
-        return test.features[:, description.features.index(description.baseline)]
+        return _as_answered(description, test.features[:, description.features.index(description.baseline)])
     return np.full(len(test), description.baseline)
 
 
-def _predict(model: Model, test: Rows) -> NDArray[np.float64]:
+def _as_answered(description: Description, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Whoever asks gets an answer inside the target's bounds, so that is what counts."""
+    return np.clip(values, *description.bounds)
+
+
+def _predict(description: Description, model: Model, test: Rows) -> NDArray[np.float64]:
     predicted = model.predict(test.features)
     # What single precision cannot hold is no measure of anything, and its square's square would be infinite.
     usable = np.abs(predicted) <= np.finfo(np.float32).max
     wrong = len(test) if predicted.shape != test.target.shape else int((~usable).sum())
     if wrong:
         raise UnfitError(f"no number is answered for {wrong} of {len(test)} test rows")
-    return predicted
+    return _as_answered(description, predicted)
 
 
 def _score_candidate(
@@ -125,7 +130,7 @@ def _score_candidate(
     error, score, chosen = None, None, candidate.hyperparameters
     try:
         model, found = candidate.algorithm.load_module().fit(rows.features, rows.target, **candidate.hyperparameters)
-        predicted = _predict(model, dataset.test)
+        predicted = _predict(description, model, dataset.test)
         chosen, score = {**chosen, **found}, rmse(predicted, dataset.test.target)
     except Exception as raised:
         log.exception("candidate %s failed", candidate.name)
@@ -168,4 +173,4 @@ def _predict_as_champion(description: Description, test: Rows, packed: Path | No
             raise UnfitError(f"the archive holds {told.model}")
         if told.schema_hash != description.schema_hash:
             raise UnfitError(f"it knows the schema {told.schema_hash}, this dataset has {description.schema_hash}")
-        return _predict(archive.load(Path(folder)).model, test)
+        return _predict(description, archive.load(Path(folder)).model, test)

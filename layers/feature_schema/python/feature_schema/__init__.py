@@ -18,6 +18,7 @@ from feature_schema.sample import (
     happened,
     predicted,
     prediction,
+    within_bounds,
 )
 from feature_schema.schema import BASELINE, VERSION, Features, Target
 
@@ -49,4 +50,5 @@ __all__ = [
     "prediction",
     "row",
     "schema_hash",
+    "within_bounds",
 ]

@@ -102,10 +102,18 @@ def happened(sample: Sample) -> float:
     return float(getattr(sample, TARGET.name))
 
 
+def within_bounds(value: float) -> float:
+    """The value, or the bound of the target next to it.
+
+    What happens is always inside the bounds, so this can only bring an answer nearer to it.
+    """
+    return min(max(value, TARGET.minimum), TARGET.maximum)
+
+
 def baseline(features: Features) -> float:
-    """The answer without a model, in the target's unit."""
+    """The answer without a model, in the target's unit and bounds."""
     if isinstance(schema.BASELINE, str):
-        return float(getattr(features, schema.BASELINE))
+        return within_bounds(float(getattr(features, schema.BASELINE)))
     return float(schema.BASELINE)
 
 
