@@ -80,35 +80,3 @@ class PredictionRequest(BaseModel):
     instances: Annotated[tuple[Features, ...], Field(min_length=1, max_length=MAX_INSTANCES, strict=False)] | None = (
         None
     )
-
-
-def prediction(value: float, *, model: str | None, expected_error: float | None) -> dict[str, Any]:
-    """An answer, JSON-ready. ``value`` and ``expected_error`` are in the target's unit; no ``model``: the fallback."""
-    return {
-        TARGET.name: value,
-        "expected_error": expected_error,
-        "model": model,
-        "source": "fallback" if model is None else "model",
-    }
-
-
-def predicted(answer: PredictionProvenance) -> float:
-    """The predicted value inside an answer, in the target's unit."""
-    return float(getattr(answer, TARGET.name))
-
-
-def happened(sample: Sample) -> float:
-    """The target's value in a sample, in its unit. No attribute: the target may have any name."""
-    return float(getattr(sample, TARGET.name))
-
-
-def baseline(features: Features) -> float:
-    """The answer without a model, in the target's unit."""
-    if isinstance(schema.BASELINE, str):
-        return float(getattr(features, schema.BASELINE))
-    return float(schema.BASELINE)
-
-
-def feature_row(features: Features) -> str:
-    """The features as one CSV line without newline, in the order of a row: what the endpoint is asked with."""
-    return ",".join(str(value) for value in features.__dict__.values())
