@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain bench
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -56,6 +56,9 @@ lab: setup $(VENVS)/sdk/.ready ## Open the notebooks in JupyterLab, with the AWS
 
 test-browser: setup $(VENVS)/browser/.ready ## Look at the leaderboard's page in Chromium (Debian: chromium, chromium-driver).
 	$(VENVS)/browser/bin/python -m pytest tests/browser
+
+bench: setup $(VENVS)/sam-local/.ready ## Measure how fast and how cheap it is; ROWS="validator cost_single" for some.
+	PYTHONPATH=.:layers/feature_schema/python:layers/rounds/python:functions $(PY) -m benchmarks $(ROWS)
 
 lint: setup ## Run the linters and the type checker.
 	.venv/bin/ruff check .

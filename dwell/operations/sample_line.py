@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from feature_schema import FEATURES, PROVENANCE, TARGET, VERSION, prediction
-from feature_schema.line import UNKNOWN_SENDER
+from feature_schema.limits import UNKNOWN_SENDER
 
 if TYPE_CHECKING:
     from dwell.operations.samples_file import Record

@@ -9,21 +9,24 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
 from botocore.config import Config
+from botocore.session import get_session
 
 from forwarder.delivery import deliver
 from forwarder.messages import entries
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_kinesis import KinesisClient
+
+    from forwarder.delivery import Delivery
 
 STREAM_NAME = os.environ["STREAM_NAME"]
 
 logger = Logger()
-kinesis = boto3.client(
+kinesis: KinesisClient = get_session().create_client(  # type: ignore[assignment]  # none narrower
     "kinesis",
     config=Config(
         connect_timeout=1,
@@ -43,11 +46,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         sleep=time.sleep,
     )
-    metrics = EphemeralMetrics()
-    metrics.add_metric("ForwardedMessages", MetricUnit.Count, delivery.forwarded, MetricResolution.High)
-    metrics.add_metric("RetriedRecords", MetricUnit.Count, delivery.retried, MetricResolution.High)
-    metrics.flush_metrics()
-    # Counts only: what robots send stays out of the log.
-    logger.info("forwarded", extra={"forwarded": delivery.forwarded, "retried": delivery.retried})
+    if delivery.retried or delivery.refused:
+        _tell(delivery)
     delivery.raise_for_refused()
     return {"forwarded": delivery.forwarded, "retried": delivery.retried}
+
+
+def _tell(delivery: Delivery) -> None:
+    """Count and log what did not go in at once. Counts only: what robots send stays out of the log.
+
+    Of messages that do go in at once nothing is told: the stream and Lambda count them as well, for nothing, and a
+    line a message costs as much as the forwarding.
+    """
+    metrics = EphemeralMetrics()
+    metrics.add_metric("RetriedRecords", MetricUnit.Count, delivery.retried, MetricResolution.High)
+    metrics.flush_metrics()
+    logger.warning("retried", extra={"forwarded": delivery.forwarded, "retried": delivery.retried})

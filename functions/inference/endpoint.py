@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from feature_schema import feature_row, schema_hash
-from feature_schema.sample import ExpectedError, FiniteNumber, Identifier
+from feature_schema import decoding, feature_row, schema_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-
-    from feature_schema import Features
 
 type FailureReason = Literal["no_model", "paused", "time_out", "endpoint_error"]
 
@@ -34,15 +31,27 @@ class EndpointFailedError(RuntimeError):
         self.reason: FailureReason = reason
 
 
-class EndpointAnswer(BaseModel):
+class EndpointAnswer(NamedTuple):
     """What a served model answers: who it is, and one number for each row."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    model: Identifier
-    expected_error: ExpectedError
+    model: str
+    expected_error: float
     schema_hash: str
-    predictions: Annotated[list[FiniteNumber], Field(min_length=1)]
+    predictions: list[float]
+
+
+_PREDICTION = {field["name"]: field["shape"] for field in decoding.SHAPES["Prediction"]["fields"]}
+_decode = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "EndpointAnswer",
+        [
+            ("model", decoding.checked_text(_PREDICTION["model"])),
+            ("expected_error", decoding.of(_PREDICTION["expected_error"])),
+            ("schema_hash", str),
+            ("predictions", decoding.of({"kind": "many", "item": {"kind": "number"}, "minimum": 1, "maximum": None})),
+        ],
+    )
+).decode
 
 
 def failure_reason(error: BotoCoreError | ClientError) -> FailureReason:
@@ -69,11 +78,9 @@ def read_answer(body: bytes, *, rows: int) -> EndpointAnswer:
     this schema there is no model yet, and the alarm that says so trains one.
     """
     try:
-        answer = EndpointAnswer.model_validate_json(body)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise EndpointFailedError("endpoint_error", f"answer not understood: {where} {fault['msg']}") from None
+        answer = EndpointAnswer(*msgspec.structs.astuple(_decode(body)))
+    except decoding.NOT_DECODED as error:
+        raise EndpointFailedError("endpoint_error", f"answer not understood: {error}") from None
     if answer.schema_hash != schema_hash():
         raise EndpointFailedError(NO_MODEL, f"{answer.model} has schema {answer.schema_hash}, not ours")
     if len(answer.predictions) != rows:
@@ -81,7 +88,7 @@ def read_answer(body: bytes, *, rows: int) -> EndpointAnswer:
     return answer
 
 
-def ask(runtime: SageMakerRuntimeClient, endpoint_name: str, instances: Sequence[Features]) -> EndpointAnswer:
+def ask(runtime: SageMakerRuntimeClient, endpoint_name: str, instances: Sequence[Any]) -> EndpointAnswer:
     """Ask the endpoint once. Raises ``EndpointFailedError``."""
     try:
         response = runtime.invoke_endpoint(

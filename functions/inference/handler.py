@@ -8,11 +8,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
 from botocore.config import Config
+from botocore.session import get_session
 
 from feature_schema import TARGET, Refusal
 from inference import request
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-    from feature_schema import Features
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 ENDPOINT_NAME = os.environ["ENDPOINT_NAME"]
 ENDPOINT_TIMEOUT = float(os.environ["ENDPOINT_TIMEOUT"])
@@ -33,7 +32,7 @@ ENDPOINT_TIMEOUT = float(os.environ["ENDPOINT_TIMEOUT"])
 
 logger = Logger()
 app = APIGatewayHttpResolver()
-runtime = boto3.client(
+runtime: SageMakerRuntimeClient = get_session().create_client(  # type: ignore[assignment]  # none narrower
     "sagemaker-runtime",
     config=Config(
         connect_timeout=ENDPOINT_TIMEOUT,
@@ -68,7 +67,7 @@ def bad_request(refused: Refusal) -> Response[str]:
     return Response(HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, json.dumps(request.problem(refused)))
 
 
-def _answers(instances: Sequence[Features]) -> Answers:
+def _answers(instances: Sequence[Any]) -> Answers:
     answers = predict(instances, partial(ask, runtime, ENDPOINT_NAME), is_paused)
     if answers.failure is not None:
         logger.warning("fallback", extra={"instances": len(instances), "failure": str(answers.failure)})

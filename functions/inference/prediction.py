@@ -11,7 +11,6 @@ from inference.endpoint import NO_MODEL, PAUSED, EndpointFailedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from feature_schema import Features
     from inference.endpoint import EndpointAnswer, FailureReason
 
 
@@ -30,8 +29,8 @@ class Answers:
 
 
 def predict(
-    instances: Sequence[Features],
-    ask: Callable[[Sequence[Features]], EndpointAnswer],
+    instances: Sequence[Any],
+    ask: Callable[[Sequence[Any]], EndpointAnswer],
     paused: Callable[[], bool] = lambda: False,
 ) -> Answers:
     """An answer for each of at least one instance, whatever the endpoint does.
@@ -53,5 +52,5 @@ def predict(
     )
 
 
-def _fallback(features: Features) -> dict[str, Any]:
+def _fallback(features: Any) -> dict[str, Any]:
     return prediction(baseline(features), model=None, expected_error=None)

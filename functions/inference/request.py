@@ -6,12 +6,13 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import Refusal, parse_features, parse_request
+from feature_schema import Refusal
+from feature_schema.asking import read_features, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from feature_schema import Features, PredictionRequest
+    from feature_schema.asking import Asked
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest request that the schema allows has a fifth of it."""
@@ -32,17 +33,17 @@ def body_bytes(body: str | None, *, is_base64: bool) -> bytes:
     return raw
 
 
-def asked_for(body: str | None, *, is_base64: bool) -> PredictionRequest:
+def asked_for(body: str | None, *, is_base64: bool) -> Asked:
     """What a ``POST /predictions`` asks for. Raises ``Refusal``."""
-    return parse_request(body_bytes(body, is_base64=is_base64))
+    return read_request(body_bytes(body, is_base64=is_base64))
 
 
-def asked_in_query(parameters: Mapping[str, str] | None) -> Features:
+def asked_in_query(parameters: Mapping[str, str] | None) -> Any:
     """What a ``GET /liveinference`` asks for. Raises ``Refusal``."""
     text = (parameters or {}).get("features")
     if text is None:
         raise Refusal("missing:features", "features", "give ?features=, numbers separated by commas")
-    return parse_features(text)
+    return read_features(text)
 
 
 def problem(refused: Refusal) -> dict[str, Any]:

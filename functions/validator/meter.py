@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
 
-from feature_schema import happened, predicted
+from feature_schema import TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from feature_schema import Sample
+    from feature_schema.reading import Record
+
+_target = attrgetter(TARGET.name)
 
 MODELS_PER_BATCH = 5
 """A batch holds samples of the live model, the one before, and the one in a canary. More names than this are noise."""
@@ -34,11 +37,11 @@ class LiveError:
     squared: float = 0.0
     expected_squared: float = 0.0
 
-    def add(self, squared: float, expected_squared: float, predicted: int = 1) -> None:
-        """Add one prediction, or the sums of several."""
-        self.predicted += predicted
-        self.squared += squared
-        self.expected_squared += expected_squared
+    def add(self, other: LiveError) -> None:
+        """Add the sums of another."""
+        self.predicted += other.predicted
+        self.squared += other.squared
+        self.expected_squared += other.expected_squared
 
 
 @dataclass(slots=True)
@@ -54,24 +57,27 @@ class Readings:
         """The sum over all models."""
         total = LiveError()
         for error in self.models.values():
-            total.add(error.squared, error.expected_squared, error.predicted)
+            total.add(error)
         return total
 
 
-def read(samples: Iterable[Sample], reasons: Iterable[str]) -> Readings:
+def read(samples: Sequence[Record], reasons: Iterable[str]) -> Readings:
     """Count the samples and the reasons of refused lines.
 
     An echo counts as predicted only if a model gave it and said which one it is and how far off it expects to be:
     fallbacks say nothing about a model.
     """
-    readings = Readings(refused=Counter(reasons))
+    readings = Readings(accepted=len(samples), refused=Counter(reasons))
     for sample in samples:
-        readings.accepted += 1
         echo = sample.prediction
-        if echo is None or echo.source != "model" or echo.model is None or echo.expected_error is None:
+        if not echo or echo.source != "model" or not echo.model or not echo.expected_error:
             continue
-        squared = (predicted(echo) - happened(sample)) ** 2
-        readings.models.setdefault(echo.model, LiveError()).add(squared, echo.expected_error**2)
+        error = readings.models.get(echo.model)
+        if error is None:
+            error = readings.models[echo.model] = LiveError()
+        error.predicted += 1
+        error.squared += (_target(echo) - _target(sample)) ** 2
+        error.expected_squared += echo.expected_error**2
     return readings
 
 

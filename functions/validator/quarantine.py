@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from validator.transform import RefusedLine
+
+
+@cache
+def client() -> S3Client:
+    """The client of S3, made for the first refusal: it takes longer than all that a clean batch needs."""
+    from botocore.config import Config  # noqa: PLC0415 (as said)
+    from botocore.session import get_session  # noqa: PLC0415
+
+    config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"})
+    return cast("S3Client", get_session().create_client("s3", config=config))
 
 
 def entry(refused: RefusedLine) -> str:

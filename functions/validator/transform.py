@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from feature_schema import Refusal, Sample, open_message, parse_lines, row
+import pybase64
+
+from feature_schema import open_message
+from feature_schema.reading import read, rows, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from feature_schema import Refusal
+    from feature_schema.reading import Record
 
 MAX_RESPONSE_BYTES = 6_000_000
 """What one answer may weigh. Lambda cuts off at 6 MiB, and then the whole batch would be lost to its retries."""
@@ -36,7 +41,7 @@ class Batch:
 
     answers: list[dict[str, str]] = field(default_factory=list)
     """``{"recordId", "result", "data"}`` for each record, in their order; rows are base64 in ``data``."""
-    samples: list[Sample] = field(default_factory=list)
+    accepted: list[Record] = field(default_factory=list)
     refused: list[RefusedLine] = field(default_factory=list)
     surplus: int = 0
     """Records that were left for Firehose's error prefix, because their rows did not fit into the answer."""
@@ -55,35 +60,50 @@ def transform(event: Mapping[str, Any]) -> Batch:
     the same way on each retry.) Such a record counts nowhere, so that sending it again counts it once.
     """
     batch = Batch()
-    room = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _FRAME_BYTES for record in event["records"])
-    for record in event["records"]:
-        samples, refused = _read(record)
-        data = base64.b64encode("".join(f"{row(sample)}\n" for sample in samples).encode()).decode()
+    records = event["records"]
+    messages = [pybase64.b64decode(record["data"]) for record in records]
+    named: dict[int, str] = {}
+    for number, message in enumerate(messages):
+        if message.startswith(b"#"):
+            messages[number], named[number] = open_message(message, _message_id(records[number]))
+
+    def message_id(number: int) -> str:
+        return named.get(number) or _message_id(records[number])
+
+    reading = read(messages, [record["approximateArrivalTimestamp"] for record in records], message_id)
+    lines = rows(reading.accepted)
+    room = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _FRAME_BYTES for record in records)
+    left_out: set[int] = set()
+    start = 0
+    for number, end in enumerate(reading.ends):
+        data = pybase64.b64encode_as_string(b"\n".join([*lines[start:end], b""])) if end > start else ""
         if len(data) > room:
-            batch.surplus += 1
-            batch.answers.append(_answer(record["recordId"], "ProcessingFailed", ""))
-            continue
-        room -= len(data)
-        batch.answers.append(_answer(record["recordId"], "Ok" if samples else "Dropped", data))
-        batch.samples += samples
-        batch.refused += refused
+            left_out.add(number)
+            batch.answers.append(_answer(records[number]["recordId"], "ProcessingFailed", ""))
+        else:
+            room -= len(data)
+            batch.answers.append(_answer(records[number]["recordId"], "Ok" if data else "Dropped", data))
+            batch.accepted += reading.accepted[start:end]
+        start = end
+    batch.surplus = len(left_out)
+    batch.refused = [
+        RefusedLine(
+            one.line,
+            one.refusal,
+            message_id(one.message),
+            one.position,
+            time_of(records[one.message]["approximateArrivalTimestamp"]),
+        )
+        for one in reading.refused
+        if one.message not in left_out
+    ]
     return batch
 
 
-def _read(record: Mapping[str, Any]) -> tuple[list[Sample], list[RefusedLine]]:
+def _message_id(record: Mapping[str, Any]) -> str:
     # Only a record that came through a stream carries metadata; one put directly is known by its own id.
-    message_id = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
-    received_at = datetime.fromtimestamp(record["approximateArrivalTimestamp"] / 1000, UTC)
-    samples: list[Sample] = []
-    refused: list[RefusedLine] = []
-    data, message_id = open_message(base64.b64decode(record["data"]), message_id)
-    lines = parse_lines(data, message_id=message_id, received_at=received_at)
-    for position, (line, read) in enumerate(lines):
-        if isinstance(read, Refusal):
-            refused.append(RefusedLine(line, read, message_id, position, received_at))
-        else:
-            samples.append(read)
-    return samples, refused
+    known: str = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
+    return known
 
 
 def _answer(record_id: str, result: Literal["Ok", "Dropped", "ProcessingFailed"], data: str) -> dict[str, str]:

@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest.mock import patch
 
-from feature_schema import FEATURES, ROW, TARGET, Refusal, parse_features, parse_lines, parse_request, row
-from feature_schema.line import CLOCK_TOLERANCE, MAX_LINES, parse_line
+from feature_schema import FEATURES, ROW, TARGET, Refusal, open_message, parse_features, parse_lines, parse_request, row
+from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINES
+from feature_schema.line import parse_line
 from feature_schema.sample import EARLIEST, MAX_INSTANCES
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def transform(data: bytes) -> bool:
 
     received = int(NOW.timestamp() * 1000)
     parts = data.split(b"\0")
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "recordId": str(number),
             "approximateArrivalTimestamp": received,
@@ -149,22 +150,27 @@ def transform(data: bytes) -> bool:
     check(
         [answer["recordId"] for answer in batch.answers] == [one["recordId"] for one in records], "an answer is missing"
     )
-    rows = 0
-    for answer in batch.answers:
+    accepted, reasons = 0, []
+    for record, part, answer in zip(records, parts, batch.answers, strict=True):
         check(answer["result"] in {"Ok", "Dropped"}, f"a result {answer['result']}")
-        rows += base64.b64decode(answer["data"]).count(b"\n")
-    check(rows == len(batch.samples), f"{rows} rows of {len(batch.samples)} samples")
-    for sample in batch.samples:
-        _sample(sample)
+        key = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
+        lines, message_id = open_message(part, key)
+        said = [one for _, one in parse_lines(lines, message_id=message_id, received_at=NOW)]
+        reasons += [str(one) for one in said if isinstance(one, Refusal)]
+        expected = [row(one) for one in said if not isinstance(one, Refusal)]
+        check(base64.b64decode(answer["data"]).decode().splitlines() == expected, "read fast, it is something else")
+        accepted += len(expected)
+    check([str(one.refusal) for one in batch.refused] == reasons, "read fast, it is refused for something else")
+    check(accepted == len(batch.accepted), f"{accepted} rows of {len(batch.accepted)} samples")
     for refused in batch.refused:
         _refused(refused.refusal)
         kept = json.loads(quarantine.entry(refused))
         raw = kept["raw"].encode() if "raw" in kept else base64.b64decode(kept["raw_base64"])
         check(raw == refused.line, "the quarantine changed a line")
-    readings = meter.read(batch.samples, (one.refusal.reason for one in batch.refused))
+    readings = meter.read(batch.accepted, (one.refusal.reason for one in batch.refused))
     total = readings.total()
     check(math.isfinite(total.squared) and math.isfinite(total.expected_squared), "a live error that is no number")
-    return bool(batch.samples)
+    return bool(batch.accepted)
 
 
 ENVIRONMENT = {

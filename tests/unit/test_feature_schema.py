@@ -36,11 +36,10 @@ from feature_schema import (
     predicted,
     prediction,
     row,
-    schema,
     schema_hash,
     within_bounds,
 )
-from feature_schema.line import CLOCK_TOLERANCE, MAX_LINE_BYTES, MAX_LINES
+from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINE_BYTES, MAX_LINES
 from tests.made_up_sample import EXPECTED_ERROR, a_features, a_row, a_sample, value
 
 if TYPE_CHECKING:
@@ -552,8 +551,8 @@ def _first(**changed: Any) -> tuple[description.Field, ...]:
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        (schema, "VERSION", VERSION + 1),
-        (schema, "BASELINE", value(TARGET, 0.123)),
+        (description, "VERSION", VERSION + 1),
+        (description, "BASELINE", value(TARGET, 0.123)),
         (description, "TARGET", dataclasses.replace(TARGET, unit="furlong")),
         (description, "TARGET", dataclasses.replace(TARGET, maximum=TARGET.maximum + 1)),
         (description, "FEATURES", _first(name="another")),
@@ -577,4 +576,4 @@ def test_the_hash_changes_with_everything_that_gives_a_row_its_meaning(
 
 def test_the_hash_stays_while_nothing_changes(hash_after: Callable[[Any, str, Any], str]) -> None:
     before = schema_hash()
-    assert hash_after(schema, "VERSION", VERSION) == before
+    assert hash_after(description, "VERSION", VERSION) == before

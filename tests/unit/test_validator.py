@@ -90,7 +90,7 @@ def test_every_record_is_answered_in_order_and_every_line_accounted_for(event: R
         good = rows(answer) if answer["result"] == "Ok" else []
         assert len(good) + len(refused) == lines
         assert answer["result"] == ("Ok" if good else "Dropped")
-    assert len(batch.samples) == sum(len(rows(answer)) for answer in batch.answers if answer["result"] == "Ok")
+    assert len(batch.accepted) == sum(len(rows(answer)) for answer in batch.answers if answer["result"] == "Ok")
 
 
 @pytest.mark.usefixtures("robots")
@@ -157,7 +157,7 @@ def test_any_batch_is_answered_and_accounted_for(messages: list[bytes]) -> None:
     assert [answer["recordId"] for answer in batch.answers] == [f"record-{n}" for n in range(len(messages))]
     stored = sum(len(rows(answer)) for answer in batch.answers if answer["result"] == "Ok")
     lines = sum(len(parse_lines(message, message_id="m", received_at=ARRIVED)) for message in messages)
-    assert stored == len(batch.samples)
+    assert stored == len(batch.accepted)
     assert stored + len(batch.refused) == lines
 
 
@@ -173,7 +173,7 @@ def test_records_whose_rows_do_not_fit_into_the_answer_are_left_whole_and_uncoun
     assert 0 < kept < 12
     assert results == ["Ok"] * kept + ["ProcessingFailed"] * batch.surplus
     assert len(json.dumps({"records": batch.answers})) <= transform.MAX_RESPONSE_BYTES
-    assert (len(batch.samples), len(batch.refused)) == (9_000 * kept, kept)
+    assert (len(batch.accepted), len(batch.refused)) == (9_000 * kept, kept)
 
 
 def test_a_buffer_of_one_megabyte_always_fits() -> None:
@@ -240,7 +240,7 @@ def test_the_key_has_the_hour_of_the_first_arrival() -> None:
 
 
 def samples_of(event: dict[str, Any]) -> list[Any]:
-    return transform.transform(event).samples
+    return transform.transform(event).accepted
 
 
 @pytest.mark.usefixtures("robots")
@@ -320,7 +320,7 @@ def validator(lambda_environment: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def bucket(validator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     bucket = Bucket()
-    monkeypatch.setattr(validator, "s3", bucket)
+    monkeypatch.setattr(quarantine, "client", lambda: bucket)
     return bucket
 
 
@@ -330,7 +330,7 @@ def test_a_clean_batch_is_answered_without_a_quarantine(
 ) -> None:
     answer = validator.handler(event("firehose-packed"), context)
 
-    assert answer == {"records": transform.transform(event("firehose-packed")).answers}
+    assert json.loads(answer) == {"records": transform.transform(event("firehose-packed")).answers}
     assert bucket.objects == {}
     squared = (14_350 - 14_100.5) ** 2 + (9_120 - 10_450) ** 2
     live_error = {"PredictedSamples": 2, "SquaredError": squared, "ExpectedSquaredError": 2 * 1_830.25**2}
@@ -390,7 +390,7 @@ def test_when_the_quarantine_cannot_be_written_the_batch_fails_and_counts_nothin
 def test_the_quarantine_is_written_as_s3_expects(validator: ModuleType, event: ReadEvent, context: Context) -> None:
     key, body = quarantine.document(transform.transform(event("firehose-broken")).refused)
     expected = {"Bucket": "data", "Key": key, "Body": body, "ContentType": "application/x-ndjson"}
-    with Stubber(validator.s3) as stubber:
+    with Stubber(quarantine.client()) as stubber:
         stubber.add_response("put_object", {}, expected)
 
         validator.handler(event("firehose-broken"), context)

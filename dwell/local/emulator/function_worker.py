@@ -76,6 +76,8 @@ def invoke(handler: Callable[[Any, Context], Any], event: object, context: Conte
     except Exception as error:  # noqa: BLE001 (whatever the handler raises is the answer)
         return failure(error, type(error).__name__, context.aws_request_id)
     try:
+        if isinstance(result, bytes):  # the runtime passes it on as it is; whoever asked reads JSON
+            result = json.loads(result)
         json.dumps(result)
     except (TypeError, ValueError) as error:
         return failure(error, "Runtime.MarshalError", context.aws_request_id)

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import rules, schema
-from feature_schema.schema import Features, Target, Unit
+from feature_schema import built, rules
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
+
+    from feature_schema.schema import Unit
 
 PROVENANCE = (
     "sample_id",
@@ -48,11 +49,11 @@ def _bound(field: FieldInfo, name: str, attribute: str) -> float:
     raise rules.UnsoundSchemaError(f"the schema gives no bound '{attribute}' for {name}")
 
 
-def _fields(model: type[BaseModel]) -> tuple[Field, ...]:
+def _fields(model: type[BaseModel], unit: type[Unit]) -> tuple[Field, ...]:
     rules.check_contract(model)
     described = []
     for name, field in model.model_fields.items():
-        units = [unit.symbol for unit in field.metadata if isinstance(unit, Unit)]
+        units = [known.symbol for known in field.metadata if isinstance(known, unit)]
         if len(units) != 1 or not field.description:
             raise rules.UnsoundSchemaError(f"the schema must give {name} one unit and a meaning")
         described.append(
@@ -68,17 +69,36 @@ def _fields(model: type[BaseModel]) -> tuple[Field, ...]:
     return tuple(described)
 
 
-FEATURES: tuple[Field, ...] = _fields(Features)
+def declared() -> dict[str, Any]:
+    """What ``schema`` declares, as JSON-ready data. Raises ``UnsoundSchemaError``."""
+    from feature_schema import schema  # noqa: PLC0415 (pydantic, which is loaded only where nothing is built)
+
+    features = _fields(schema.Features, schema.Unit)
+    (target,) = rules.only_one(_fields(schema.Target, schema.Unit))
+    rules.check_fields(target, features, taken={*PROVENANCE, "features", "prediction", "source"})
+    rules.check_baseline(schema.BASELINE, target, features)
+    return {
+        "version": schema.VERSION,
+        "target": asdict(target),
+        "features": [asdict(feature) for feature in features],
+        "baseline": schema.BASELINE,
+    }
+
+
+_DECLARED: dict[str, Any] = built.part("description", declared)
+
+VERSION: int = _DECLARED["version"]
+
+BASELINE: str | float = _DECLARED["baseline"]
+
+FEATURES: tuple[Field, ...] = tuple(Field(**feature) for feature in _DECLARED["features"])
 """The features, in the order of a row."""
 
-(TARGET,) = rules.only_one(_fields(Target))
+TARGET = Field(**_DECLARED["target"])
 """The target. A schema has exactly one."""
 
 ROW: tuple[str, ...] = (TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE)
 """The columns of a stored row: target first, features in order (the workshop's file format), then provenance."""
-
-rules.check_fields(TARGET, FEATURES, taken={*PROVENANCE, "features", "prediction", "source"})
-rules.check_baseline(schema.BASELINE, TARGET, FEATURES)
 
 
 @cache
@@ -89,10 +109,10 @@ def describe() -> dict[str, Any]:
     number in the target's unit), ``row`` (the columns of a stored row).
     """
     meaning = {
-        "version": schema.VERSION,
+        "version": VERSION,
         "target": asdict(TARGET),
         "features": [asdict(feature) for feature in FEATURES],
-        "baseline": schema.BASELINE,
+        "baseline": BASELINE,
         "row": list(ROW),
     }
     return {**meaning, "hash": _hash(meaning)}

@@ -7,39 +7,23 @@ commas. Every input gets an answer: a sample, or a ``Refusal`` that says why not
 from __future__ import annotations
 
 import json
-import uuid
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from feature_schema import schema
 from feature_schema.description import FEATURES, TARGET
+from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINE_BYTES, UNKNOWN_SENDER, csv_sample_id, split_lines
+from feature_schema.reading import record, rows
 from feature_schema.refusal import Refusal, refusal
-from feature_schema.sample import PredictionRequest, Sample, predicted
+from feature_schema.sample import PredictionRequest, Sample
 from feature_schema.schema import Features, Target
 
-MAX_LINE_BYTES = 4_096 + 1_024 * len(FEATURES)
-"""A sample takes about 200 bytes and 20 for each feature; what is far longer is no sample."""
+if TYPE_CHECKING:
+    from datetime import datetime
 
-MAX_LINES = 1_048_576 // (2 * (1 + len(FEATURES)))
-"""Lines in one message: what a record of the stream (1 MiB) holds of rows in which every number has one digit. A
-message of a million newlines is no reason to run out of memory."""
-
-CLOCK_TOLERANCE = timedelta(minutes=5)
-"""How far a sender's clock may be ahead of the stream's."""
-
-UNKNOWN_SENDER = "unknown"
-"""``robot_id`` and ``fc_id`` of a workshop row, which names neither."""
-
-_NAMESPACE = uuid.UUID("6f0cf3a6-3ff1-5a3c-9f5f-5d1f0a1f6c53")
 _NUMBERS = TypeAdapter(list[Any])
-
-
-def csv_sample_id(message_id: str, position: int) -> str:
-    """The id of a workshop row: the same for every delivery of the same message (``position`` counts lines from 0)."""
-    return str(uuid.uuid5(_NAMESPACE, f"{message_id}/{position}"))
 
 
 def parse_line(line: bytes, *, message_id: str, position: int, received_at: datetime) -> Sample:
@@ -68,16 +52,14 @@ def parse_line(line: bytes, *, message_id: str, position: int, received_at: date
 
 
 def parse_lines(data: bytes, *, message_id: str, received_at: datetime) -> list[tuple[bytes, Sample | Refusal]]:
-    """Read a message of one or many lines; a final newline ends the last line and starts no new one.
+    """Read a message of one or many lines.
 
     A message of more than ``MAX_LINES`` lines is refused as a whole, as if it were one line.
     """
-    newlines = data.count(b"\n")
-    if newlines > MAX_LINES:
-        return [(data, Refusal("too_many_lines", detail=f"{newlines} lines, at most {MAX_LINES} in a message"))]
-    lines = data.split(b"\n")
-    if len(lines) > 1 and not lines[-1]:
-        lines.pop()
+    try:
+        lines = split_lines(data)
+    except Refusal as flood:
+        return [(data, flood)]
     answers: list[tuple[bytes, Sample | Refusal]] = []
     for position, line in enumerate(lines):
         try:
@@ -163,19 +145,4 @@ def parse_request(body: bytes | str) -> PredictionRequest:
 
 def row(sample: Sample) -> str:
     """A sample as a row of a dataset: CSV without newline, columns as ``description.ROW``, absent cells empty."""
-    answer = sample.prediction
-    recorded_at = sample.recorded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    cells: list[Any] = [
-        getattr(sample, TARGET.name),
-        *sample.features.__dict__.values(),
-        sample.sample_id,
-        sample.robot_id,
-        sample.fc_id,
-        recorded_at,
-    ]
-    if answer is None:
-        cells += ["", "", ""]
-    else:
-        cells += [predicted(answer), answer.expected_error or "", answer.model or ""]
-    cells.append(sample.schema_version)
-    return ",".join(str(cell) for cell in cells)
+    return rows([record(sample)])[0].decode()

@@ -1,0 +1,90 @@
+"""A Firehose transform in the manner of AWS' samples: base64, ``json.loads``, checks, and base64 again.
+
+It takes one JSON sample a record and answers with the same rows as the validator. What it leaves out: keys that stand
+twice, the quarantine (a bad record is ``ProcessingFailed``), metrics, and a limit to the answer's size.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from feature_schema import FEATURES, TARGET, VERSION
+
+FEATURE_NAMES = {feature.name for feature in FEATURES}
+FIELDS = {"sample_id", "robot_id", "fc_id", "recorded_at", "schema_version", TARGET.name, "features", "prediction"}
+ECHO_FIELDS = {TARGET.name, "expected_error", "model", "source"}
+IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+def checked_number(value: Any, minimum: float, maximum: float, *, whole: bool = False) -> float:
+    """The number. Raises ``TypeError`` or ``ValueError`` for what is none between the bounds."""
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise TypeError("not a number")
+    if not minimum <= value <= maximum:
+        raise ValueError("out of range")
+    return value if whole else float(value)
+
+
+def check_identifier(value: Any) -> None:
+    """Raise ``ValueError`` for what is no identifier."""
+    if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
+        raise ValueError("not an identifier")
+
+
+def to_row(payload: dict[str, Any], received_at: datetime) -> str:
+    """A sample as a row. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a bad one."""
+    if set(payload) - FIELDS or payload["schema_version"] != VERSION:
+        raise ValueError("unknown field or version")
+    for name in ("sample_id", "robot_id", "fc_id"):
+        check_identifier(payload[name])
+    recorded_at = datetime.fromisoformat(payload["recorded_at"])
+    if recorded_at.tzinfo is None or recorded_at > received_at + CLOCK_TOLERANCE:
+        raise ValueError("not a time, or in the future")
+    features = payload["features"]
+    if set(features) - FEATURE_NAMES:
+        raise ValueError("unknown feature")
+    cells: list[Any] = []
+    for field, value in [(TARGET, payload[TARGET.name]), *((one, features[one.name]) for one in FEATURES)]:
+        cells.append(checked_number(value, field.minimum, field.maximum, whole=field.type == "integer"))
+    cells += [
+        payload["sample_id"],
+        payload["robot_id"],
+        payload["fc_id"],
+        recorded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        *echo_cells(payload.get("prediction")),
+        VERSION,
+    ]
+    return ",".join(str(cell) for cell in cells)
+
+
+def echo_cells(echo: dict[str, Any] | None) -> list[Any]:
+    """The cells of the prediction that was echoed."""
+    if echo is None:
+        return ["", "", ""]
+    if set(echo) - ECHO_FIELDS or echo.get("source", "model") not in {"model", "fallback"}:
+        raise ValueError("unknown field or source")
+    predicted = checked_number(echo[TARGET.name], TARGET.minimum, TARGET.maximum)
+    if echo.get("expected_error") is not None:
+        checked_number(echo["expected_error"], 0, TARGET.maximum - TARGET.minimum)
+    if echo.get("model") is not None:
+        check_identifier(echo["model"])
+    return [predicted, echo.get("expected_error") or "", echo.get("model") or ""]
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Transform a batch."""
+    output = []
+    for record in event["records"]:
+        received_at = datetime.fromtimestamp(record["approximateArrivalTimestamp"] / 1000, UTC)
+        try:
+            payload = json.loads(base64.b64decode(record["data"]))
+            data = base64.b64encode(f"{to_row(payload, received_at)}\n".encode()).decode()
+            output.append({"recordId": record["recordId"], "result": "Ok", "data": data})
+        except (ValueError, KeyError, TypeError):
+            output.append({"recordId": record["recordId"], "result": "ProcessingFailed", "data": record["data"]})
+    return {"records": output}

@@ -1,0 +1,1 @@
+"""What is measured. A function with ``@row`` in any module here is a row of the report."""

@@ -1,0 +1,59 @@
+"""What `sam build` packs: each function its own folder, everything with bytecode, and the same bytes each time."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dwell.local.functions import logical_ids
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+ROOT = Path(__file__).parents[2]
+
+
+def packed(source: Path, target: str, artifacts: Path) -> dict[str, bytes]:
+    """The files that a Makefile's target makes, by path."""
+    artifacts.mkdir()
+    subprocess.run(
+        ["make", "--makefile", str(source / "Makefile"), f"build-{target}", f"PYTHON={sys.executable}"],
+        cwd=source, env={"ARTIFACTS_DIR": str(artifacts), "PATH": "/usr/local/bin:/usr/bin:/bin"}, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return {str(file.relative_to(artifacts)): file.read_bytes() for file in artifacts.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "runs_in"),
+    [
+        *((ROOT / "functions", name, "/var/task") for name in logical_ids().values()),
+        (ROOT / "layers" / "rounds", "RoundsLayer", "/opt"),
+    ],
+)
+def test_a_package_has_bytecode_and_comes_out_the_same_each_time(
+    tmp_path: Path, source: Path, target: str, runs_in: str
+) -> None:
+    files = packed(source, target, tmp_path / "one")
+
+    assert files == packed(source, target, tmp_path / "another")
+    sources = [name for name in files if name.endswith(".py")]
+    assert sources
+    for name in sources:
+        cached = importlib.util.cache_from_source(name)
+        flags = int.from_bytes(files[cached][4:8], "little")
+        assert flags == 0b01, "bytecode by hash, which nobody checks"
+        code: CodeType = marshal.loads(files[cached][16:])  # noqa: S302 (made a line ago)
+        assert code.co_filename == f"{runs_in}/{name}"
+    assert len([name for name in files if name.endswith(".pyc")]) == len(sources)
+
+
+def test_a_function_carries_no_other(tmp_path: Path) -> None:
+    for name, logical in logical_ids().items():
+        assert {file.partition("/")[0] for file in packed(ROOT / "functions", logical, tmp_path / name)} == {name}
