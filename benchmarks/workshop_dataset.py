@@ -56,6 +56,7 @@ def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11)
     dataset.mkdir(parents=True)
     robots = Robots(seed)
     objects, squares = [], []
+    size = 0
     while robots.taken < train + test:
         count = min(ROWS_AN_OBJECT, train + test - robots.taken)
         interactions = robots.take(count)
@@ -65,6 +66,7 @@ def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11)
         path = samples / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        size += len(content)
         objects.append({"key": key, "version": "1", "size": len(content)})
         missed = (interactions.durations - interactions.expected)[interactions.numbers >= train]
         squares.append(missed**2)
@@ -76,6 +78,7 @@ def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11)
         "test_fraction": test / (train + test),
         "objects": objects,
         "champion": None,
+        "maximum_samples": None,
     }
     (dataset / "dataset.json").write_text(json.dumps(told))
     return Job(
@@ -83,7 +86,7 @@ def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11)
         noise_floor=float(np.sqrt(np.concatenate(squares).mean())),
         train=train,
         test=test,
-        size=sum(int(one["size"]) for one in objects),
+        size=size,
     )
 
 

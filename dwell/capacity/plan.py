@@ -80,7 +80,7 @@ def costs(of: Load, template: Template) -> tuple[Cost, ...]:
     gb_second = price("lambda_gb_second" if arm else "lambda_gb_second_x86")
 
     def runs(function: str, rate: float, seconds: float) -> float:
-        memory = template.properties(function)["MemorySize"] / 1024
+        memory: float = template.properties(function)["MemorySize"] / 1024
         return MONTH * rate * (price("lambda_request") + seconds * memory * gb_second)
 
     def told(rate: float) -> str:

@@ -70,7 +70,7 @@ def recovery(fleet: Fleet, template: Template) -> Recovery:
         Step("end of the job", measured.TRAINING_END_SECONDS, "SageMaker"),
         Step("deployment", measured.endpoint_update(parameters["EndpointInstanceType"]), "EndpointInstanceType"),
     )
-    return Recovery(steps, rate * max(0.0, counted_since + gathering - delivered))
+    return Recovery(steps, rate * max(0.0, counted_since + gathering - metered - delivered))
 
 
 def look_again_seconds(expression: str) -> float:

@@ -28,6 +28,8 @@ DAYS = 30
 """Older samples tell more about another time than about now."""
 BYTES_A_SAMPLE = 64
 """Of a compressed row, rounded up: rows of whole numbers take half, so objects enough are taken, and not too many."""
+MAX_OBJECTS = 10_000
+"""Each is a download of its own; where objects are small, a job would wait longer for them than it learns."""
 TEST_FRACTION = 0.25
 """The newest quarter of the recent part tests, as in the workshop (its last 500,000 of 2,000,000)."""
 
@@ -55,24 +57,24 @@ def is_anything_stored(s3: S3Client, bucket: str, *, cut_off: datetime) -> bool:
 
 
 def chosen(objects: Sequence[StoredObject], maximum_samples: int) -> list[StoredObject]:
-    """The objects that a job shall read, oldest first: all, or as many as ``maximum_samples`` may take.
+    """The objects that a job shall read, oldest first: all, or as many as ``maximum_samples`` may take and 10,000.
 
     ``objects`` come oldest first. The newest object is always among the chosen.
     """
     room = maximum_samples * BYTES_A_SAMPLE
-    if sum(one.size for one in objects) <= room:
+    if len(objects) <= MAX_OBJECTS and sum(one.size for one in objects) <= room:
         return list(objects)
-    whole = _fitting(objects[::-1], room // 2) or [objects[-1]]
+    whole = _fitting(objects[::-1], room // 2, MAX_OBJECTS // 2) or [objects[-1]]
     older = objects[: len(objects) - len(whole)]
     room -= sum(one.size for one in whole)
-    thinned = set(_fitting(sorted(older, key=_hash), room))
+    thinned = set(_fitting(sorted(older, key=_hash), room, MAX_OBJECTS - len(whole)))
     return [*(one for one in older if one in thinned), *whole[::-1]]
 
 
-def _fitting(objects: Sequence[StoredObject], room: int) -> list[StoredObject]:
-    """The first of ``objects``, as long as they fit into ``room`` (bytes)."""
+def _fitting(objects: Sequence[StoredObject], room: int, count: int) -> list[StoredObject]:
+    """The first of ``objects``, at most ``count``, as long as they fit into ``room`` (bytes)."""
     fitting = []
-    for one in objects:
+    for one in objects[:count]:
         room -= one.size
         if room < 0:
             break

@@ -145,6 +145,16 @@ def test_a_small_fleet_waits_for_its_samples_until_the_next_look() -> None:
     assert by_name["gathering samples"] % look == 0
 
 
+@pytest.mark.parametrize(("profile", "robots"), [("default", 1_000), ("default", 20_000), ("prod", 200_000)])
+def test_when_a_round_starts_enough_of_the_new_world_is_stored_to_learn_from(profile: str, robots: int) -> None:
+    chosen = PROFILES[profile]
+    assert recovery(Fleet(robots, 30), chosen).recent_stored >= 0.5 * chosen.parameters["MinimumSamples"]
+
+
+def test_a_fleet_in_production_recovers_within_a_quarter_of_an_hour() -> None:
+    assert recovery(LARGE, PROFILES["prod"]).seconds <= 15 * 60
+
+
 def test_an_interval_that_is_none_is_refused() -> None:
     assert look_again_seconds("rate(2 hours)") == 7_200
     with pytest.raises(FleetError, match="cron"):

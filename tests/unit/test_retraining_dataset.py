@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feature_schema import describe, schema_hash
 from retraining import dataset
-from retraining.dataset import BYTES_A_SAMPLE, StoredObject, chosen, is_anything_stored, stored_objects
+from retraining.dataset import BYTES_A_SAMPLE, MAX_OBJECTS, StoredObject, chosen, is_anything_stored, stored_objects
 from tests.unit.fake_aws import BUCKET, NOW, Cloud
 
 
@@ -74,6 +74,13 @@ def test_of_too_many_the_newest_half_is_whole_and_the_older_are_thinned_evenly()
     assert taken[500:] == objects[-500:]
     fifths = [sum(one in taken[:500] for one in objects[start : start + 1_900]) for start in range(0, 9_500, 1_900)]
     assert all(75 <= count <= 125 for count in fifths)
+
+
+def test_of_too_many_small_objects_no_more_are_chosen_than_a_job_downloads_in_time() -> None:
+    objects = stored([1] * (3 * MAX_OBJECTS))
+    taken = chosen(objects, 2_000_000)
+    assert len(taken) == MAX_OBJECTS
+    assert taken[-MAX_OBJECTS // 2 :] == objects[-MAX_OBJECTS // 2 :]
 
 
 def test_an_older_object_that_was_chosen_stays_chosen_when_few_others_came() -> None:
