@@ -3,7 +3,7 @@
 The job runs as a training job does: ``train.py`` in the image's Python, channels as folders, nothing else. What it is
 measured against is XGBoost alone, with 100 trees of depth 6, reading the same objects in the same environment.
 
-``python -m benchmarks.training [SHARE]`` prints all of it, at a share of that size.
+``python -m benchmarks.training [SHARE [TURNS]]`` prints all of it, at a share of that size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from dwell.template import ROOT
 
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
 TRAIN = ROOT / "functions" / "retraining" / "training_job" / "train.py"
-BASELINES = Path(__file__).parent / "baselines"
 TURNS = 3
 
 
@@ -50,7 +49,7 @@ def run(program: list[str], environment: dict[str, str]) -> tuple[float, float, 
         output.seek(0)
         text = output.read().decode()
     if process.returncode:
-        raise RuntimeError(f"{program[0]} ended with status {process.returncode}:\n{text}")
+        raise RuntimeError(f"{program} ended with status {process.returncode}:\n{text}")
     return seconds, usage.ru_maxrss / 1024**2, text
 
 
@@ -67,7 +66,7 @@ def tournament(job: workshop_dataset.Job) -> Run:
 def baseline(job: workshop_dataset.Job, name: str = "boosted_trees") -> Run:
     """A program of ``baselines``."""
     channels = [job.variables["SM_CHANNEL_SAMPLES"], job.variables["SM_CHANNEL_DATASET"]]
-    seconds, memory, text = run([str(BASELINES / f"{name}.py"), *channels], {})
+    seconds, memory, text = run(["-m", f"benchmarks.baselines.{name}", *channels], {"PYTHONPATH": str(ROOT)})
     return Run(seconds, memory, json.loads(text))
 
 
@@ -83,7 +82,8 @@ class Measured:
     @property
     def error(self) -> float:
         """The winner's error on the test set; the same in every turn."""
-        return min(one["rmse"] for one in self.jobs[0].found["candidates"] if one["rmse"] is not None)
+        errors = [one["rmse"] for one in self.jobs[0].found["candidates"] if one["rmse"] is not None]
+        return float(min(errors))
 
 
 @cache
@@ -120,7 +120,8 @@ def model_error_reference() -> list[float]:
 
 def main(arguments: list[str]) -> None:
     """Print what was measured."""
-    of = measured(float(arguments[0]) if arguments else 1.0)
+    share = float(arguments[0]) if arguments else 1.0
+    of = measured(share, int(arguments[1]) if len(arguments) > 1 else TURNS)
     for name, runs in (("tournament", of.jobs), ("baseline", of.baselines), ("reference", (of.reference,))):
         told = ", ".join(f"{one.seconds:.1f} s {one.memory:.2f} GB" for one in runs)
         sys.stdout.write(f"{name:12} {told}\n")

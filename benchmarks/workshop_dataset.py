@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dwell.fleet.robots import Robots
-from feature_schema import FEATURES, ROW, TARGET, describe
+from feature_schema import FEATURES, ROW, TARGET, VERSION, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +106,7 @@ def rows(interactions: Interactions, robots: Robots, *, seed: int) -> bytes:
         "robot_id": [f"robot-{robot:05d}" for robot in interactions.robots.tolist()],
         "fc_id": centres[interactions.centres],
         "recorded_at": recorded_at(interactions.numbers),
+        "schema_version": VERSION,
         "predicted": interactions.expected.round(2),
         "expected_error": EXPECTED_ERROR,
         "model": MODEL,

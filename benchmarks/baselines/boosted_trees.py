@@ -3,7 +3,7 @@
 It reads the same objects as the training job, splits them by time the same way, learns from the older part and tells
 the error on the newer. It looks for no copies of a sample, chooses no hyperparameter and writes no model.
 
-``python boosted_trees.py CHANNEL_OF_SAMPLES CHANNEL_OF_DATASET`` prints JSON.
+``python -m benchmarks.baselines.boosted_trees CHANNEL_OF_SAMPLES CHANNEL_OF_DATASET`` prints JSON.
 """
 
 from __future__ import annotations

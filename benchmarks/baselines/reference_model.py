@@ -3,7 +3,7 @@
 Small steps, finer cuts, and as many rounds as the newest 50,000 rows of the training part bear. It was the best of
 twelve settings tried on the workshop's amount of samples. Nobody would retrain with it every day.
 
-``python reference_model.py CHANNEL_OF_SAMPLES CHANNEL_OF_DATASET`` prints JSON.
+``python -m benchmarks.baselines.reference_model CHANNEL_OF_SAMPLES CHANNEL_OF_DATASET`` prints JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import xgboost
-from boosted_trees import read
+
+from benchmarks.baselines.boosted_trees import read
 
 BINS = 512
 SETTINGS = {
