@@ -40,7 +40,9 @@ def run(environment: Mapping[str, str]) -> None:
     description = datasets.read_description(Path(environment["SM_CHANNEL_DATASET"]))
     dataset = datasets.read_dataset(Path(environment["SM_CHANNEL_SAMPLES"]), description)
     log.info("round %s, dataset %s", description.round, dataset.summary())
-    candidates = entrants(_hyperparameters(environment), recent=dataset.has_recent_part)
+    candidates = entrants(
+        _hyperparameters(environment), recent=dataset.has_recent_part, recent_rows=len(dataset.recent_train)
+    )
     tournament = tournaments.play(description, dataset, candidates, _champion(environment))
 
     winner = tournament.winner
