@@ -55,7 +55,11 @@ def learning(axes: list[Axes]) -> None:
 def money(axes: list[Axes]) -> None:
     """Dollars a month by the size of the fleet."""
     robots = [round(1_000 * 1.25**power) // 1_000 * 1_000 for power in range(29)]
-    profiles = (("default", {}, GREY), ("default, 7 shards, 2 x c6i.large", LARGE, BLUE), ("prod (on demand)", {}, RED))
+    profiles: tuple[tuple[str, dict[str, str], str], ...] = (
+        ("default", {}, GREY),
+        ("default, 7 shards, 2 x c6i.large", LARGE, BLUE),
+        ("prod (on demand)", {}, RED),
+    )
     for label, overrides, colour in profiles:
         chosen = template("prod" if label.startswith("prod") else "default", overrides)
         most = robots_at_most(FLEET, chosen)

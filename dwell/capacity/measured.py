@@ -36,11 +36,12 @@ LIST_SECONDS_A_PAGE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A training job of ``samples``: seconds on two cores, peak memory in GB."""
+    """A training job of ``samples``: seconds on two cores, peak memory in GB, error over the test set's noise floor."""
 
     samples: int
     seconds: float
     memory: float
+    error: float = float("nan")
 
 
 TRAININGS: tuple[Training, ...] = (
