@@ -75,18 +75,22 @@ def money(axes: list[Axes]) -> None:
 
 def day(axes: list[Axes]) -> None:
     """A day with a peak and an outage, with few shards and with enough."""
-    rates, backlog, wait = axes
+    rates, backlog, in_front = axes
     for shards, colour in ((4, RED), (7, BLUE)):
         of = simulate(FLEET, template(overrides=LARGE | {"StreamShards": str(shards)}), Peak(), Outage())
         hours = [minute * STEP / 3_600 for minute in range(len(of.sent))]
         rates.plot(hours, [rate / 1e3 for rate in of.delivered], color=colour, label=f"delivered, {shards} shards")
         backlog.plot(hours, [waiting / 1e6 for waiting in of.backlog], color=colour)
-        wait.plot(hours, [seconds / 60 for seconds in of.wait], color=colour)
+        in_front.plot(hours, [waiting / 1e6 for waiting in of.in_front], color=colour)
     rates.plot(hours, [rate / 1e3 for rate in of.sent], color="black", linewidth=0.8, label="sent")
     rates.set(title="Thousand samples a second: a peak at 14 h, an outage of the consumer at 10 h")
     rates.legend(frameon=False, loc="upper left")
     backlog.set(title="Million samples that wait in the stream")
-    wait.set(title="Minutes that the oldest of them waits", xlabel="hour of the day", xticks=range(0, 25, 2))
+    in_front.set(
+        title="Million samples that it refused and that wait in retries",
+        xlabel="hour of the day",
+        xticks=range(0, 25, 2),
+    )
 
 
 def main() -> None:

@@ -44,9 +44,9 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One number a minute: samples/s that come and go, samples that wait in the stream, seconds of the oldest's wait.
+    """One number a minute: samples/s that come and go, samples in the stream and the oldest's wait there (s).
 
-    ``refused``: the most that waited in front of the stream; ``lost``: what outlived the stream's retention.
+    ``in_front`` are samples that the stream refused and that wait in retries; ``lost`` outlived the stream's retention.
     """
 
     peak: Peak
@@ -55,15 +55,18 @@ class Day:
     delivered: tuple[float, ...]
     backlog: tuple[float, ...]
     wait: tuple[float, ...]
-    refused: float
+    in_front: tuple[float, ...]
     lost: float
-    waiting: float
-    """What waits in front of the stream at the end of the day."""
 
     @property
     def largest_backlog(self) -> float:
         """Samples."""
         return max(self.backlog)
+
+    @property
+    def refused(self) -> float:
+        """The most samples that waited in front of the stream."""
+        return max(self.in_front)
 
     @property
     def longest_wait(self) -> float:
@@ -103,8 +106,8 @@ def simulate(fleet: Fleet, template: Template, peak: Peak, outage: Outage) -> Da
     )
     retention = float(template.parameters["StreamRetentionHours"]) * 3_600
 
-    sent, delivered, backlogs, waits, entered = [], [], [], [], [0.0]
-    waiting = backlog = left = refused = lost = 0.0
+    sent, delivered, backlogs, waits, in_front, entered = [], [], [], [], [], [0.0]
+    waiting = backlog = left = lost = 0.0
     for minute in range(MINUTES):
         second = minute * STEP
         rate = of.samples * usual(second)
@@ -123,12 +126,12 @@ def simulate(fleet: Fleet, template: Template, peak: Peak, outage: Outage) -> Da
             # what entered longer ago than the retention is gone
             kept_from = entered[max(0, len(entered) - 1 - int(retention // STEP))]
             lost, backlog, left = lost + kept_from - left, backlog - (kept_from - left), kept_from
-        refused = max(refused, waiting)
+        in_front.append(waiting)
         sent.append(rate)
         delivered.append(out / STEP)
         backlogs.append(backlog)
         waits.append(oldest * float(STEP) if backlog >= 1 else 0.0)
-    return Day(peak, outage, tuple(sent), tuple(delivered), tuple(backlogs), tuple(waits), refused, lost, waiting)
+    return Day(peak, outage, tuple(sent), tuple(delivered), tuple(backlogs), tuple(waits), tuple(in_front), lost)
 
 
 def _minutes_since(entered: list[float], left: float) -> int:

@@ -173,7 +173,7 @@ def test_no_sample_of_a_day_is_unaccounted_for(
 ) -> None:
     day = simulate(fleet, PROFILES[profile], Peak(factor=factor), Outage(at=starts, seconds=seconds))
     sent, delivered = math.fsum(day.sent) * STEP, math.fsum(day.delivered) * STEP
-    assert sent == pytest.approx(delivered + day.backlog[-1] + day.waiting + day.lost, rel=1e-6, abs=1e-3)
+    assert sent == pytest.approx(delivered + day.backlog[-1] + day.in_front[-1] + day.lost, rel=1e-6, abs=1e-3)
     assert len(day.sent) == len(day.backlog) == MINUTES
     assert min(*day.backlog, *day.delivered, *day.wait) >= 0
 
@@ -187,7 +187,7 @@ def test_an_outage_leaves_a_backlog_that_goes_away() -> None:
     assert day.longest_wait == 3_600
     assert day.caught_up_after is not None
     assert 0 < day.caught_up_after < 3_600
-    assert (day.lost, day.waiting) == (0, 0)
+    assert (day.lost, day.refused) == (0, 0)
 
 
 def test_a_longer_outage_than_the_stream_keeps_loses_the_oldest() -> None:
