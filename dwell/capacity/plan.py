@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dwell.capacity import measured
 from dwell.capacity.load import DAY, MOST_BUSY, Fleet, Load, load, machine
-from dwell.capacity.prices import PRICES, price, quota
+from dwell.capacity.prices import price, quota
 
 if TYPE_CHECKING:
     from dwell.template import Template
@@ -170,8 +170,3 @@ def robots_at_most(fleet: Fleet, template: Template) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if holds(middle) else (low, middle)
     return low
-
-
-def sources() -> dict[str, str]:
-    """Where each price comes from."""
-    return {name: f"{one.value:g} {one.unit} ({one.source})" for name, one in PRICES.items()}
