@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from dwell.capacity.cli import plan_command
 from dwell.fleet.cli import app as fleet
 from dwell.lifecycle.cli import run
 from dwell.local.cli import app as local
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command("run")(run)
 operations.add_to(app)
 app.command("table")(table)
+app.command("plan")(plan_command)
 app.add_typer(fleet, name="fleet")
 app.add_typer(local, name="local")
 

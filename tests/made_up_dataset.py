@@ -109,6 +109,7 @@ def description(**changes: Any) -> dict[str, Any]:
         "test_fraction": 0.25,
         "objects": [],
         "champion": None,
+        "maximum_samples": 2_000_000,
     }
     return {**told, **changes}
 

@@ -7,33 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
-
-from dwell.local.laptop import ROOT
+from dwell.template import PATH, content
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads a template without its functions."""
-
-
-def _skip(_loader: _Loader, _name: str, _node: yaml.Node) -> None:
-    """No function of the template matters here."""
-
-
-_Loader.add_multi_constructor("!", _skip)
-
-
-def logical_ids(template: Path = ROOT / "template.yaml") -> dict[str, str]:
+def logical_ids(template: Path = PATH) -> dict[str, str]:
     """Logical ids by the folder that the handler is in."""
-    read: dict[str, Any] = yaml.load(template.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (safe)
     return {
         resource["Properties"]["Handler"].split(".")[0]: name
-        for name, resource in read["Resources"].items()
+        for name, resource in content(template)["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
 

@@ -36,6 +36,7 @@ class TournamentDataset(_Part):
 
     samples: int
     duplicates: int
+    thinned: int | None = None
     train: int
     recent_train: int
     test: int

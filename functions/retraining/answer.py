@@ -100,7 +100,7 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
         held = flight.take(store, _flight(cause, around, now, lease))
         if held is None:
             verdict = Verdict("refuse", "in_flight")
-        elif not dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off):
+        elif not dataset.is_anything_stored(around.s3, settings.bucket, cut_off=held.cut_off):
             verdict = Verdict("refuse", "no_stored_samples")
     decision = Decision(
         name=cause.decision,
@@ -164,7 +164,8 @@ def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
 def _begin(cause: Cause, around: Surroundings, held: Flight, now: datetime) -> Round:
     """Write the dataset and record the round."""
     store, settings = around.store, around.settings
-    objects = dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off)
+    stored = dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off)
+    objects = dataset.chosen(stored, settings.maximum_samples)
     standing = champion(store, around.sagemaker, settings.endpoint)
     details = dataset.description(
         objects,
@@ -172,8 +173,9 @@ def _begin(cause: Cause, around: Surroundings, held: Flight, now: datetime) -> R
         round_stamp=stamp(cause.at),
         recent_since=cause.recent_since,
         champion=None if standing is None else standing.name,
+        maximum_samples=settings.maximum_samples,
     )
-    written = dataset.write(around.s3, settings.bucket, objects, details, cut_off=held.cut_off)
+    written = dataset.write(around.s3, settings.bucket, objects, details, cut_off=held.cut_off, stored=len(stored))
     round_ = _round(cause, around, now).model_copy(
         update={"dataset": written, "champion": None if standing is None else standing.name}
     )

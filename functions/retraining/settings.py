@@ -28,6 +28,7 @@ class Settings(BaseModel):
     instance_type: str = Field(alias="TRAINING_INSTANCE_TYPE")
     max_seconds: Annotated[int, Field(gt=0, alias="TRAINING_MAX_SECONDS")]
     minimum_samples: Annotated[int, Field(ge=0, alias="MINIMUM_SAMPLES")]
+    maximum_samples: Annotated[int, Field(ge=1_000, alias="MAXIMUM_SAMPLES")]
     cool_down_seconds: Annotated[int, Field(ge=0, alias="COOLDOWN_SECONDS")]
     rounds_per_day: Annotated[int, Field(ge=0, alias="ROUNDS_PER_DAY")]
     alarms: str = Field(alias="RETRAINING_ALARMS")

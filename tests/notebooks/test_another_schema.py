@@ -33,7 +33,7 @@ CROP: dict[str, Any] = {
     "maximum": 20.0,
     "meaning": "what was harvested",
 }
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"name": name, "type": kind, "unit": unit, "minimum": 0.0, "maximum": most, "meaning": f"how much {name}"}
     for name, kind, unit, most in (
         ("rain", "number", "mm", 900.0),
@@ -56,7 +56,7 @@ def harvest(*, predicted: bool) -> pd.DataFrame:
     number = np.arange(ROWS)
     rows["predicted"] = np.where(predicted & (number > ROWS / 3), 7.0, np.nan)
     rows["expected_error"] = np.where(predicted & (number > ROWS / 2), 1.0, np.nan)
-    rows["model"] = pd.Series(np.where(predicted & (number > ROWS / 2), "m-1", None), dtype="string")
+    rows["model"] = pd.Series("m-1", index=rows.index, dtype="string").where(predicted & (number > ROWS / 2))
     return rows
 
 

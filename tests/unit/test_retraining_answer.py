@@ -57,6 +57,7 @@ ENVIRONMENT = {
     "MINIMUM_SAMPLES": "1000",
     "COOLDOWN_SECONDS": "1800",
     "ROUNDS_PER_DAY": "12",
+    "MAXIMUM_SAMPLES": "2000000",
     "KEY_ARN": "",
     "RETRAINING_ALARMS": "dwell-ModelError,dwell-NoModel",
 }

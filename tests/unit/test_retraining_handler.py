@@ -35,6 +35,7 @@ VARIABLES = {
     "MINIMUM_SAMPLES": "1000",
     "COOLDOWN_SECONDS": "1800",
     "ROUNDS_PER_DAY": "12",
+    "MAXIMUM_SAMPLES": "2000000",
     "RETRAINING_ALARMS": "dwell-ModelError, dwell-NoModel",
 }
 

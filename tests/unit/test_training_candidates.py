@@ -47,6 +47,14 @@ def test_an_algorithm_enters_on_all_rows_and_again_on_the_recent_part() -> None:
     assert {(one.name, one.trained_on) for one in both} >= {("xgboost", "all"), ("xgboost-recent", "recent")}
 
 
+def test_what_keeps_the_newest_rows_enters_once_if_the_recent_part_has_as_many() -> None:
+    given = {"k-nearest-neighbours.sample_size": 2_000}
+    few = {one.name for one in entrants(given, recent=True, recent_rows=1_999)}
+    many = {one.name for one in entrants(given, recent=True, recent_rows=2_000)}
+    assert few - many == {"k-nearest-neighbours-recent"}
+    assert few == set(NAMES)
+
+
 def test_names_are_safe_in_the_name_of_a_model_and_of_a_metric() -> None:
     assert all(re.fullmatch(r"[a-z][a-z-]{0,39}", name) for name in NAMES)
 

@@ -45,6 +45,7 @@ def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> 
     assert dataset.summary() == {
         "samples": 400,
         "duplicates": 0,
+        "thinned": 0,
         "train": 350,
         "recent_train": 150,
         "test": 50,
@@ -74,6 +75,30 @@ def test_samples_of_one_moment_are_not_torn_apart(tmp_path: Path) -> None:
     lines = [",".join(cells(line, RECORDED_AT, moment)) for line in ROWS.lines[290:310]]
     dataset = read(tmp_path, ROWS.lines[:290] + lines + ROWS.lines[310:])
     assert (len(dataset.train), len(dataset.test)) == (290, 110)
+
+
+def test_of_too_many_samples_the_newest_half_stays_whole_and_the_older_are_thinned(tmp_path: Path) -> None:
+    # given twice as many samples as may be used, a tenth of them delivered twice
+    lines = ROWS.lines + ROWS.lines[:40]
+    # when the same objects are read twice
+    dataset, again = (read(tmp_path / name, lines, maximum_samples=200) for name in ("first", "again"))
+    # then so many are used, and none of the newest half was left out
+    assert (len(dataset.train), len(dataset.test)) == (150, 50)
+    assert (dataset.duplicates, dataset.thinned) == (40, 200)
+    np.testing.assert_array_equal(dataset.test.target, ROWS.target[350:])
+    np.testing.assert_array_equal(dataset.train.target[100:], ROWS.target[300:350])
+    # and the older ones are from all of the time before, in order, the same in every attempt
+    assert dataset.train.recorded_at[0] < np.datetime64(moment_of(30)[:-1])
+    assert (np.diff(dataset.train.recorded_at) > np.timedelta64(0)).all()
+    np.testing.assert_array_equal(dataset.train.target, again.train.target)
+
+
+def test_a_dataset_of_many_batches_is_the_same_as_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read(tmp_path / "whole", ROWS.lines, rows_an_object=30)
+    monkeypatch.setattr("dataset.BATCH_BYTES", 10_000)
+    parts = read(tmp_path / "parts", ROWS.lines, rows_an_object=30)
+    np.testing.assert_array_equal(parts.train.features, whole.train.features)
+    np.testing.assert_array_equal(parts.test.recorded_at, whole.test.recorded_at)
 
 
 def test_echoed_predictions_and_a_missing_last_newline_do_not_disturb(tmp_path: Path) -> None:
@@ -150,6 +175,7 @@ def of_version(version: int, lines: list[str]) -> list[str]:
         (cell(1, "inf"), {}, "a number is not finite"),
         (cell(RECORDED_AT, "yesterday"), {}, "not as the validator writes it"),
         (ROWS.lines, {"test_fraction": 1.0}, "test_fraction is 1.0"),
+        (ROWS.lines, {"maximum_samples": 1}, "maximum_samples is 1"),
         (ROWS.lines, {"recent_since": "2026-11-23T07:00:00"}, "no offset from UTC"),
         (ROWS.lines, {"schema": {}}, "KeyError"),
     ],

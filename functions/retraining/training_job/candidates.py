@@ -56,12 +56,16 @@ class AlgorithmModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """An entry of the registry. ``enters_on`` says on which part of the training rows it is tried."""
+    """An entry of the registry. ``enters_on`` says on which part of the training rows it is tried.
+
+    ``newest`` is the hyperparameter that says how many rows are learnt from at most, the newest, if there is one.
+    """
 
     name: str
     module: str
     hyperparameters: Hyperparameters
     enters_on: tuple[Literal["all", "recent"], ...] = ("all", "recent")
+    newest: str | None = None
 
     def load_module(self) -> AlgorithmModule:
         """Import the module. Raises ``ImportError`` if it, or a package that it needs, is absent."""
@@ -104,6 +108,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         # The workshop's ranges: k 50-150, sample_size 50,000-500,000. At most so many rows are kept, the newest: that
         # bounds an answer's time and the archive's size, whatever the dataset's size.
         hyperparameters={"k": 50, "sample_size": 50_000},
+        newest="sample_size",
     ),
 )
 
@@ -121,8 +126,11 @@ def algorithm_called(name: str) -> Algorithm:
     return {algorithm.name: algorithm for algorithm in ALGORITHMS}[name]
 
 
-def entrants(job_hyperparameters: Mapping[str, object], *, recent: bool) -> tuple[Candidate, ...]:
+def entrants(job_hyperparameters: Mapping[str, object], *, recent: bool, recent_rows: int = 0) -> tuple[Candidate, ...]:
     """The candidates of one tournament; those on the recent part only if ``recent``.
+
+    An algorithm that keeps the newest rows, and no more than the ``recent_rows``, would be the same model twice: it
+    enters once.
 
     ``job_hyperparameters`` (``{"xgboost.eta": 0.3}``) replace the registry's. Raises ``HyperparameterError``.
     """
@@ -141,8 +149,14 @@ def entrants(job_hyperparameters: Mapping[str, object], *, recent: bool) -> tupl
         Candidate(_name(algorithm, part), algorithm, part, replaced[algorithm.name])
         for algorithm in ALGORITHMS
         for part in algorithm.enters_on
-        if part == "all" or recent
+        if part == "all" or (recent and not _same_rows(algorithm, replaced[algorithm.name], recent_rows))
     )
+
+
+def _same_rows(algorithm: Algorithm, hyperparameters: Hyperparameters, recent_rows: int) -> bool:
+    """Whether all rows and the recent ones are the same to an algorithm."""
+    most = None if algorithm.newest is None else hyperparameters[algorithm.newest]
+    return isinstance(most, int) and most <= recent_rows
 
 
 def _like(default: Number | tuple[Number, ...], key: str, value: object) -> Number | tuple[Number, ...]:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from thinning import kept
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "dataset.json"
+BATCH_BYTES = 16 * 1024 * 1024
+"""Text that is parsed at once: many small objects together, and of a large dataset never more than a part."""
 
 
 class DatasetError(ValueError):
@@ -34,7 +39,8 @@ class Description:
     ``bounds`` are the smallest and the largest that the target may be.
 
     ``recent_since`` (UTC) is where the recent part begins, or None if all is recent; ``champion`` is the name of the
-    model to beat, if there is one. ``objects`` and ``size`` (bytes) are what the manifest names in total.
+    model to beat, if there is one. ``objects`` and ``size`` (bytes) are what the manifest names in total, and
+    ``maximum_samples`` how many of the rows in them may be used (None: all).
     """
 
     round: str
@@ -51,6 +57,7 @@ class Description:
     objects: int
     size: int
     champion: str | None
+    maximum_samples: int | None = None
 
 
 def read_description(folder: Path) -> Description:
@@ -73,11 +80,14 @@ def read_description(folder: Path) -> Description:
             objects=len(objects),
             size=sum(int(one["size"]) for one in objects),
             champion=told["champion"],
+            maximum_samples=None if told.get("maximum_samples") is None else int(told["maximum_samples"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{DESCRIPTION} cannot be read: {type(error).__name__}: {error}") from error
     if not 0 < description.test_fraction < 1:
         raise DatasetError(f"{DESCRIPTION}: test_fraction is {description.test_fraction}, not between 0 and 1")
+    if description.maximum_samples is not None and description.maximum_samples < 2:
+        raise DatasetError(f"{DESCRIPTION}: maximum_samples is {description.maximum_samples}, at least 2 are needed")
     return description
 
 
@@ -99,12 +109,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """``train`` is all that is older than ``test``, ``recent_train`` its recent part; ``duplicates`` were dropped."""
+    """``train`` is all that is older than ``test``, ``recent_train`` its recent part.
+
+    ``duplicates`` were dropped; ``thinned`` are the samples that were left out because there were too many.
+    """
 
     train: Rows
     recent_train: Rows
     test: Rows
     duplicates: int
+    thinned: int
 
     @property
     def has_recent_part(self) -> bool:
@@ -116,6 +130,7 @@ class Dataset:
         return {
             "samples": len(self.train) + len(self.test),
             "duplicates": self.duplicates,
+            "thinned": self.thinned,
             "train": len(self.train),
             "recent_train": len(self.recent_train),
             "test": len(self.test),
@@ -127,11 +142,13 @@ class Dataset:
 
 def read_dataset(folder: Path, description: Description) -> Dataset:
     """Read all objects under the channel's folder, however deep they lie there. Raises ``DatasetError``."""
-    rows, duplicates = _in_order(_parse(_read_objects(folder, description), description), description)
-    return split(rows, duplicates, description)
+    batches = [_parse(text, description) for text in _texts(folder, description)]
+    if not batches:
+        raise DatasetError("the dataset is empty")
+    return split(*_in_order(batches, description.maximum_samples), description)
 
 
-def split(rows: Rows, duplicates: int, description: Description) -> Dataset:
+def split(rows: Rows, duplicates: int, thinned: int, description: Description) -> Dataset:
     """Split rows in order of time: the newest share of the recent part is the test set. Raises ``DatasetError``.
 
     Samples of the same millisecond stay together, in the test set.
@@ -151,11 +168,15 @@ def split(rows: Rows, duplicates: int, description: Description) -> Dataset:
         recent_train=rows.slice(min(first_recent, first_test), first_test),
         test=rows.slice(first_test, len(rows)),
         duplicates=duplicates,
+        thinned=thinned,
     )
 
 
-def _read_objects(folder: Path, description: Description) -> bytes:
-    """The text of all objects. Where SageMaker puts a manifest's objects is not documented, so the folder is walked."""
+def _texts(folder: Path, description: Description) -> Iterator[bytes]:
+    """The text of all objects, some at a time.
+
+    Where SageMaker puts a manifest's objects is not documented, so the folder is walked.
+    """
     paths = sorted(path for path in folder.rglob("*.gz") if path.is_file())
     size = sum(path.stat().st_size for path in paths)
     if (len(paths), size) != (description.objects, description.size):
@@ -163,27 +184,40 @@ def _read_objects(folder: Path, description: Description) -> bytes:
             f"{len(paths)} objects of {size} bytes were delivered; {DESCRIPTION} names {description.objects} of"
             f" {description.size} bytes"
         )
-    texts, others = [], 0
+    texts: list[bytes] = []
+    waiting = others = found = 0
     for path in paths:
-        try:
-            text = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError, zlib.error) as error:
-            raise DatasetError(f"{path.name} is damaged: {error}") from error
-        if text and not text.endswith(b"\n"):
-            text += b"\n"
-        lines = text.count(b"\n")
-        text = _of_version(text, lines, description.schema_version)
-        kept, cells = text.count(b"\n"), len(description.row)
-        # No cell of a row holds a comma or a newline. A missing one would shift every column after it.
-        if text.count(b",") != kept * (cells - 1):
-            raise DatasetError(f"{path.name} holds rows that have not {cells} cells")
+        text, left_out = _text(path, description)
         texts.append(text)
-        others += lines - kept
+        waiting += len(text)
+        found += len(text)
+        others += left_out
+        if waiting >= BATCH_BYTES:
+            yield b"".join(texts)
+            texts, waiting = [], 0
+    if waiting:
+        yield b"".join(texts)
     if others:
         log.info("%d rows of another version of the schema were left out", others)
-        if not any(texts):
+        if not found:
             raise DatasetError(f"none of {others} rows is of the schema's version {description.schema_version}")
-    return b"".join(texts)
+
+
+def _text(path: Path, description: Description) -> tuple[bytes, int]:
+    """The rows of an object, and how many were left out."""
+    try:
+        text = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path.name} is damaged: {error}") from error
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    lines = text.count(b"\n")
+    text = _of_version(text, lines, description.schema_version)
+    kept, cells = text.count(b"\n"), len(description.row)
+    # No cell of a row holds a comma or a newline. A missing one would shift every column after it.
+    if text.count(b",") != kept * (cells - 1):
+        raise DatasetError(f"{path.name} holds rows that have not {cells} cells")
+    return text, lines - kept
 
 
 def _of_version(text: bytes, lines: int, version: int) -> bytes:
@@ -194,13 +228,19 @@ def _of_version(text: bytes, lines: int, version: int) -> bytes:
     return b"".join(line for line in text.splitlines(keepends=True) if line.endswith(end))
 
 
-def _parse(text: bytes, description: Description) -> pd.DataFrame:
-    """A table of the columns that matter; the others are not even converted."""
-    if not text:
-        raise DatasetError("the dataset is empty")
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows as they lie in their objects. ``identity`` (rows,): a hash of the sample's id, the same in every job."""
+
+    rows: Rows
+    identity: NDArray[np.uint64]
+
+
+def _parse(text: bytes, description: Description) -> _Batch:
+    """The columns that matter; the others are not even converted."""
     numbers = [description.target, *description.features]
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             io.BytesIO(text),
             header=None,
             names=list(description.row),
@@ -209,26 +249,38 @@ def _parse(text: bytes, description: Description) -> pd.DataFrame:
             keep_default_na=False,
             float_precision="round_trip",  # exactly the numbers that an answer is asked for with
         )
+        moments = pd.to_datetime(table["recorded_at"], format="ISO8601", utc=True)
     except ValueError as error:
         raise DatasetError(f"a row is not as the validator writes it: {error}") from error
-
-
-def _in_order(table: pd.DataFrame, description: Description) -> tuple[Rows, int]:
-    """Rows in order of time, each sample once. Delivery is at least once: of a sample's copies the earliest stays."""
-    try:
-        table["recorded_at"] = pd.to_datetime(table["recorded_at"], format="ISO8601", utc=True)
-    except ValueError as error:
-        raise DatasetError(f"a row is not as the validator writes it: {error}") from error
-    samples = len(table)
-    table = table.sort_values("recorded_at", kind="stable").drop_duplicates("sample_id")
     rows = Rows(
         features=np.ascontiguousarray(table[list(description.features)].to_numpy(np.float64)),
         target=table[description.target].to_numpy(np.float64),
-        recorded_at=table["recorded_at"].dt.tz_localize(None).to_numpy("datetime64[ms]"),
+        recorded_at=moments.dt.tz_localize(None).to_numpy("datetime64[ms]"),
     )
     if not (np.isfinite(rows.features).all() and np.isfinite(rows.target).all()):
         raise DatasetError("a row is not as the validator writes it: a number is not finite")
-    return rows, samples - len(rows)
+    identity = pd.util.hash_array(table["sample_id"].to_numpy(object), categorize=False)
+    return _Batch(rows, identity.astype(np.uint64))
+
+
+def _in_order(batches: Sequence[_Batch], maximum: int | None) -> tuple[Rows, int, int]:
+    """Rows in order of time, each sample once; then how many copies, and how many samples, were left out.
+
+    Delivery is at least once: of a sample's copies the earliest stays. 64 bits tell samples apart: among ten million,
+    the odds that any two are taken for one are 1 to 300,000, and then one sample is missing.
+    """
+    moments = np.concatenate([batch.rows.recorded_at for batch in batches])
+    identity = np.concatenate([batch.identity for batch in batches])
+    order = np.argsort(moments, kind="stable")
+    _, first = np.unique(identity[order], return_index=True)
+    order = order[np.sort(first)]
+    left = order[kept(identity[order], maximum)]
+    rows = Rows(
+        features=np.concatenate([batch.rows.features for batch in batches])[left],
+        target=np.concatenate([batch.rows.target for batch in batches])[left],
+        recorded_at=moments[left],
+    )
+    return rows, len(moments) - len(order), len(order) - len(left)
 
 
 def _instant(text: str) -> np.datetime64:

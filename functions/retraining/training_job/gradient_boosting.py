@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from candidates import Hyperparameters
 
 FILE = "xgboost.ubj"
+ROWS_TO_CHOOSE_DEPTH = 200_000
+"""More rows do not change which depth is best, only how long it takes to find out."""
+NEGLIGIBLE = 0.05
+"""A share of the rows, the newest, that has judged and need not be learnt from: learning anew takes as long again."""
 
 
 class BoostedTrees:
@@ -47,6 +51,10 @@ def fit(
 ) -> tuple[BoostedTrees, Hyperparameters]:
     """Choose depth and rounds on the newest part of the rows, then learn from all of them.
 
+    The depth is chosen with at most ``ROWS_TO_CHOOSE_DEPTH`` of the older rows, the newest; the rounds with all, as
+    more rows bear more of them. Of so many rows that the newest part is negligible, the model with those rounds is
+    the answer.
+
     What is always positive is mostly skewed to the right, and what makes it large multiplies. The gamma objective says
     just that and still predicts the mean, which is what squared error asks for; a logarithm would predict the median.
     """
@@ -60,21 +68,35 @@ def fit(
         "nthread": threads(len(target)),
         "seed": 0,
     }
-    learn = xgboost.QuantileDMatrix(features[:older], target[:older])
-    judge = xgboost.QuantileDMatrix(features[older:], target[older:], ref=learn)
-    best = (np.inf, max_depth[0], 1)
-    for depth in max_depth:
-        booster = xgboost.train(
-            {**parameters, "max_depth": depth},
-            learn,
-            num_round,
-            evals=[(judge, "newest")],
-            early_stopping_rounds=early_stopping_rounds,
-            verbose_eval=False,
-        )
-        best = min(best, (booster.best_score, depth, booster.best_iteration + 1))
-    _, depth, rounds = best
-    booster = xgboost.train({**parameters, "max_depth": depth}, xgboost.QuantileDMatrix(features, target), rounds)
+
+    # The quantile cuts of all rows are made once. They know no target, so the newest part stays unseen.
+    everything = xgboost.QuantileDMatrix(features, target)
+
+    def stopped_early(first: int, depths: tuple[int, ...]) -> tuple[float, int, int, xgboost.Booster]:
+        """The lowest error on the newest part, its depth, its rounds and model, learning from ``first`` on."""
+        learn = xgboost.QuantileDMatrix(features[first:older], target[first:older], ref=everything)
+        judge = xgboost.QuantileDMatrix(features[older:], target[older:], ref=learn)
+        tried = []
+        for depth in depths:
+            booster = xgboost.train(
+                {**parameters, "max_depth": depth},
+                learn,
+                num_round,
+                evals=[(judge, "newest")],
+                early_stopping_rounds=early_stopping_rounds,
+                verbose_eval=False,
+            )
+            tried.append((booster.best_score, depth, booster.best_iteration + 1, booster))
+        return min(tried, key=lambda one: one[:3])
+
+    first = max(0, older - ROWS_TO_CHOOSE_DEPTH)
+    _, depth, rounds, booster = stopped_early(first, max_depth)
+    if first > 0:
+        _, depth, rounds, booster = stopped_early(0, (depth,))
+    if len(target) - older < NEGLIGIBLE * len(target):
+        booster = booster[:rounds]
+    else:
+        booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds)
     return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRACTION = 0.15
+ENOUGH = 50_000
+"""So many rows tell choices apart; holding back more would only keep them from being learnt."""
 MINIMUM_ROWS = 100
 
 
@@ -20,7 +22,7 @@ def newest(rows: int) -> int:
     """How many of ``rows``, from the oldest on, come before the newest part. Raises ``TooFewRowsError``."""
     if rows < MINIMUM_ROWS:
         raise TooFewRowsError(f"{rows} rows to learn from, at least {MINIMUM_ROWS} are needed")
-    return rows - round(rows * FRACTION)
+    return rows - min(round(rows * FRACTION), ENOUGH)
 
 
 def rmse(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:

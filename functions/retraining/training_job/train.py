@@ -40,7 +40,9 @@ def run(environment: Mapping[str, str]) -> None:
     description = datasets.read_description(Path(environment["SM_CHANNEL_DATASET"]))
     dataset = datasets.read_dataset(Path(environment["SM_CHANNEL_SAMPLES"]), description)
     log.info("round %s, dataset %s", description.round, dataset.summary())
-    candidates = entrants(_hyperparameters(environment), recent=dataset.has_recent_part)
+    candidates = entrants(
+        _hyperparameters(environment), recent=dataset.has_recent_part, recent_rows=len(dataset.recent_train)
+    )
     tournament = tournaments.play(description, dataset, candidates, _champion(environment))
 
     winner = tournament.winner
@@ -99,6 +101,9 @@ def _print_metrics(dataset: datasets.Dataset, tournament: tournaments.Tournament
 def main() -> int:
     """Run, and say in one line why it does not: SageMaker itself only tells that the script failed."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # OpenMP's threads wait for each other in a loop, which on a busy machine takes twenty times as long as sleeping,
+    # and on an idle one saves a tenth. It reads this when XGBoost is loaded, which is not yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         run(os.environ)
     except (datasets.DatasetError, HyperparameterError) as error:

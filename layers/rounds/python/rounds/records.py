@@ -65,12 +65,17 @@ class Dataset(Part):
 
     manifest: str
     objects: Count
+    stored_objects: Count | None = None
+    """How many there were to choose from; more than ``objects`` if a job may not learn from all."""
+    maximum_samples: Count | None = None
+    """How many samples the job could use at most; ``thinned`` were left out for it."""
     bytes: Count
     cut_off: Moment
     """Objects that were stored later are not in it."""
     schema_hash: str
     samples: Count | None = None
     duplicates: Count | None = None
+    thinned: Count | None = None
     train: Count | None = None
     recent_train: Count | None = None
     test: Count | None = None

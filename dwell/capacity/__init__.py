@@ -1,0 +1,1 @@
+"""What a fleet needs and costs, computed from the template before anything is deployed."""

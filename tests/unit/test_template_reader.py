@@ -1,0 +1,67 @@
+"""The template with its parameters in place: what sam would deploy, as far as a plan has to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dwell.local.functions import logical_ids
+from dwell.template import TemplateError, content, template
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_profiles_and_overrides_are_in_force_in_this_order() -> None:
+    default, prod = template(), template("prod")
+    assert default.properties("SamplesStream")["ShardCount"] == 1
+    assert "ShardCount" not in prod.properties("SamplesStream")
+    assert prod.properties("SamplesStream")["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
+    assert template("prod", {"StreamShards": "7"}).properties("SamplesStream")["ShardCount"] == 7
+    assert template("local").parameters["LookAgain"] == "rate(1 minute)"
+
+
+def test_a_function_has_what_globals_give_it_and_its_own_on_top() -> None:
+    assert template().properties("ForwarderFunction")["MemorySize"] == 512
+    assert template().properties("ValidatorFunction")["MemorySize"] == 1024
+
+
+def test_resources_that_a_condition_rules_out_are_not_there() -> None:
+    assert template().resources("AWS::KMS::Key") == ["EncryptionKey"]
+    assert template(overrides={"EncryptionKeyArn": "arn:aws:kms:us-east-1:1:key/1"}).resources("AWS::KMS::Key") == []
+
+
+def test_text_is_put_together_from_parameters() -> None:
+    alarm = template(overrides={"MinimumPredictions": "77"}).properties("ModelErrorAlarm")
+    assert "predicted >= 77," in alarm["Metrics"][0]["Expression"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides", "message"),
+    [
+        ("staging", {}, "no profile 'staging'; there are default, local, prod"),
+        ("default", {"Shards": "3"}, "no parameter 'Shards'"),
+        ("default", {"StreamShards": "many"}, "StreamShards takes a number, not 'many'"),
+    ],
+)
+def test_what_there_is_not_is_named(profile: str, overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(TemplateError, match=message):
+        template(profile, overrides)
+
+
+def test_a_condition_that_nothing_here_reads_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "samconfig.toml").write_text("[default]\n")
+    path = tmp_path / "template.yaml"
+    path.write_text(
+        "Parameters: {}\nConditions: {Odd: !Or [!Equals [1, 1], !Equals [1, 2]]}\n"
+        "Resources: {Thing: {Type: A, Properties: {Size: !If [Odd, 1, 2]}}}\n"
+    )
+    with pytest.raises(TemplateError, match="Odd"):
+        template(path=path).properties("Thing")
+
+
+def test_functions_are_known_by_their_folders() -> None:
+    assert logical_ids()["validator"] == "ValidatorFunction"
+    assert set(logical_ids().values()) == set(template().resources("AWS::Serverless::Function"))
+    assert content()["Parameters"]["StreamShards"]["Default"] == 1
