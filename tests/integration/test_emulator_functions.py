@@ -49,6 +49,17 @@ def test_each_event_has_exactly_its_own_log(laptop: Laptop, make_function: MakeF
     assert printed == [[], ["one", "ONE", "two", "TWO"], [], ["three", "THREE"]]
 
 
+def test_bytes_are_the_answer_as_they_are(laptop: Laptop, make_function: MakeFunction) -> None:
+    # given a handler that writes its JSON itself, and one whose bytes are none
+    function = make_function("""
+        def handler(event, context):
+            return event["text"].encode()
+    """)
+    # then the one's are the payload, and what nobody here could read is an error
+    assert invoke(laptop, function, {"text": '{"records": [1]}'})[0] == {"records": [1]}
+    assert invoke(laptop, function, {"text": "no JSON"})[0]["errorType"] == "Runtime.MarshalError"
+
+
 def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
     laptop: Laptop, make_function: MakeFunction
 ) -> None:
