@@ -48,7 +48,7 @@ def learning(axes: list[Axes]) -> None:
     error.text(template().parameters["MaximumSamples"] * 0.95, error.get_ylim()[1] * 0.9, "MaximumSamples", ha="right")
     time.plot(samples, [one.seconds for one in measured.TRAININGS], "o-", color=BLUE, label="seconds, two cores")
     time.plot(samples, [10 * one.memory for one in measured.TRAININGS], "s--", color=RED, label="peak memory, 0.1 GB")
-    time.set(title="The whole tournament", xlabel="samples, a quarter of them to test on", yscale="log")
+    time.set(title="The whole tournament", xlabel="samples, a quarter of them to test on", ylim=(0, None))
     time.legend(frameon=False)
 
 

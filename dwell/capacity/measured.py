@@ -45,9 +45,11 @@ class Training:
 
 
 TRAININGS: tuple[Training, ...] = (
-    Training(20_000, 3, 0.4),
-    Training(200_000, 8, 0.5),
-    Training(2_000_000, 90, 1.7),
+    Training(20_000, 2.4, 0.28, 1.044),
+    Training(100_000, 7.6, 0.37, 1.032),
+    Training(200_000, 11.5, 0.39, 1.020),
+    Training(2_000_000, 56.6, 1.70, 1.011),
+    Training(4_000_000, 81.7, 3.07, 1.011),
 )
 """A round of three candidates. With a recent part there are twice as many: at most twice the time."""
 

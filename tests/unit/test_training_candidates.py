@@ -207,6 +207,14 @@ def test_nearest_neighbours_keep_a_bounded_number_of_rows_the_newest(tmp_path: P
     assert limit <= 50_000
 
 
+def test_many_rows_at_once_get_the_same_answers_as_few() -> None:
+    (algorithm,) = (one for one in ALGORITHMS if one.module == "nearest_neighbours")
+    model = fitted(algorithm, rows=2_000)
+    many = model.predict(ROWS.features)
+    few = np.concatenate([model.predict(ROWS.features[start : start + 500]) for start in range(0, len(many), 500)])
+    np.testing.assert_array_equal(many, few)
+
+
 def test_few_rows_get_one_thread_and_many_no_more_than_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1, 2, 3})
     assert [threads(rows) for rows in (0, ROWS_PER_THREAD, 2 * ROWS_PER_THREAD, 10**7)] == [1, 1, 2, 4]

@@ -36,7 +36,8 @@ class DatasetError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Description:
     """What ``dataset.json`` says. ``row`` are the columns of a stored row; ``baseline`` is a feature or a number;
-    ``bounds`` are the smallest and the largest that the target may be.
+    ``bounds`` are the smallest and the largest that the target may be, ``integers`` the target and features that are
+    whole numbers.
 
     ``recent_since`` (UTC) is where the recent part begins, or None if all is recent; ``champion`` is the name of the
     model to beat, if there is one. ``objects`` and ``size`` (bytes) are what the manifest names in total, and
@@ -50,6 +51,7 @@ class Description:
     target: str
     bounds: tuple[float, float]
     features: tuple[str, ...]
+    integers: frozenset[str]
     baseline: str | float
     row: tuple[str, ...]
     recent_since: np.datetime64 | None
@@ -73,6 +75,9 @@ def read_description(folder: Path) -> Description:
             target=schema["target"]["name"],
             bounds=(float(schema["target"]["minimum"]), float(schema["target"]["maximum"])),
             features=tuple(feature["name"] for feature in schema["features"]),
+            integers=frozenset(
+                one["name"] for one in (schema["target"], *schema["features"]) if one["type"] == "integer"
+            ),
             baseline=schema["baseline"],
             row=tuple(schema["row"]),
             recent_since=None if told["recent_since"] is None else _instant(told["recent_since"]),
@@ -238,17 +243,12 @@ class _Batch:
 
 def _parse(text: bytes, description: Description) -> _Batch:
     """The columns that matter; the others are not even converted."""
-    numbers = [description.target, *description.features]
     try:
-        table = pd.read_csv(
-            io.BytesIO(text),
-            header=None,
-            names=list(description.row),
-            usecols=[*numbers, "sample_id", "recorded_at"],
-            dtype={**dict.fromkeys(numbers, np.float64), "sample_id": str, "recorded_at": str},
-            keep_default_na=False,
-            float_precision="round_trip",  # exactly the numbers that an answer is asked for with
-        )
+        try:
+            # whole numbers are read twice as fast as what they are turned into
+            table = _table(text, description, description.integers)
+        except ValueError:
+            table = _table(text, description, frozenset())
         moments = pd.to_datetime(table["recorded_at"], format="ISO8601", utc=True)
     except ValueError as error:
         raise DatasetError(f"a row is not as the validator writes it: {error}") from error
@@ -261,6 +261,21 @@ def _parse(text: bytes, description: Description) -> _Batch:
         raise DatasetError("a row is not as the validator writes it: a number is not finite")
     identity = pd.util.hash_array(table["sample_id"].to_numpy(object), categorize=False)
     return _Batch(rows, identity.astype(np.uint64))
+
+
+def _table(text: bytes, description: Description, integers: frozenset[str]) -> pd.DataFrame:
+    numbers = [description.target, *description.features]
+    with np.errstate(invalid="ignore"):  # what is no whole number is raised, and need not be warned of
+        return pd.read_csv(
+            io.BytesIO(text),
+            header=None,
+            names=list(description.row),
+            usecols=[*numbers, "sample_id", "recorded_at"],
+            dtype={name: np.int64 if name in integers else np.float64 for name in numbers}
+            | {"sample_id": str, "recorded_at": str},
+            keep_default_na=False,
+            float_precision="round_trip",  # exactly the numbers that an answer is asked for with
+        )
 
 
 def _in_order(batches: Sequence[_Batch], maximum: int | None) -> tuple[Rows, int, int]:

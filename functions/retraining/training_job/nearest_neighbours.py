@@ -22,6 +22,7 @@ TOLERANCE = 0.5
 """A neighbour may be this much (a share) further away than the one it stands for: four times faster, as good a mean."""
 LEAF_SIZE = 32
 """Points that the tree does not divide further; with twelve features half as many take twice as long to search."""
+ROWS_TO_ORDER = 1_000
 BINS = 16
 LEAST_STRETCH = 0.05
 
@@ -37,8 +38,13 @@ class NearestNeighbours:
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """See ``candidates.Model``."""
-        distance, index = self._tree.query(
-            features / self._unit, k=np.arange(1, self._k + 1), eps=TOLERANCE, workers=threads(len(features))
+        asked = features / self._unit
+        # Asked in the order of a tree of their own, similar rows follow each other, and find the same points in the
+        # processor's cache: nearly twice as fast, and the same answers.
+        order = cKDTree(asked, leafsize=LEAF_SIZE).indices if len(asked) >= ROWS_TO_ORDER else np.arange(len(asked))
+        distance, index = (np.empty((len(asked), self._k), dtype) for dtype in (np.float64, np.intp))
+        distance[order], index[order] = self._tree.query(
+            asked[order], k=np.arange(1, self._k + 1), eps=TOLERANCE, workers=threads(len(asked))
         )
         # Near ones count more, but none counts alone: an exact match is one noisy observation too.
         furthest = distance.max(axis=1, keepdims=True)
