@@ -17,6 +17,8 @@ SERIES_SECONDS = 2
 
 _COLOURS = {"drift": "#8e44ad", "alarm": "#c0392b", "round": "#e67e22", "trial": "#2471a3", "promotion": "#1e8449"}
 
+TRAINED_ON = {"all": "everything", "recent": "the recent part", "continued": "the older part, then the recent"}
+
 _STYLE = """
 :root { color-scheme: light; --ink: #1b2631; --soft: #5d6d7e; --line: #d5d8dc; --good: #1e8449; --bad: #c0392b; }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: #fff; margin: 0 auto; max-width: 1100px;
@@ -123,7 +125,7 @@ def _leaderboard(entries: list[dict[str, Any]], unit: str) -> str:
         name = escape(str(entry["model"])) + (' <span class="badge">live</span>' if live else "")
         cells = [
             "" if entry["rank"] is None else str(entry["rank"]), name,
-            "everything" if entry["trained_on"] == "all" else "the recent part",
+            TRAINED_ON.get(entry["trained_on"], entry["trained_on"]),
             number(entry["test_rmse"], unit), number(entry["live_error"], unit),
         ]  # fmt: skip
         rows.append((cells, live))

@@ -150,6 +150,7 @@ def _environment() -> Environment:
         "percent": wording.percent,
         "round_time": _round_time,
         "tick": _tick,
+        "trained_on": wording.TRAINED_ON.__getitem__,
     }
     return environment
 

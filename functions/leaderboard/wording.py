@@ -32,6 +32,7 @@ _STARTED = {
     "schedule": "the alarm was still on",
     "manual": "somebody asked for it",
 }
+TRAINED_ON = {"all": "everything", "recent": "the recent part", "continued": "the older part, then the recent"}
 _ENDED = {
     "beats_champion": "better than the champion",
     "beats_baseline": "better than the baseline",

@@ -50,7 +50,7 @@ class TournamentCandidate(_Part):
 
     name: str
     algorithm: str
-    trained_on: Literal["all", "recent"]
+    trained_on: Literal["all", "recent", "continued"]
     model: str
     rmse: float | None
     expected_error: float | None = None

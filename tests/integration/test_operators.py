@@ -86,26 +86,28 @@ def test_what_is_refused_waits_in_quarantine_until_it_is_accepted(
     # given lines that were refused
     file = tmp_path / "rows.csv"
     file.write_text("".join(f"{-1 - number},{FEATURE_CELLS}\n" for number in range(3)))
-    before = dwell("quarantine")["lines"]
+    before, reason = dwell("quarantine"), f"out_of_range:{TARGET.name}"
+    lines, others = before["lines"], before["reasons"].get(reason, 0)
     assert dwell("publish", str(file), "--refused", "send")["published"] == 3
-    found = eventually(lambda: dwell("quarantine", "--examples", "1"), lambda seen: seen["lines"] == before + 3)
-    reason = f"out_of_range:{TARGET.name}"
-    assert found["reasons"][reason] == 3
+    found = eventually(lambda: dwell("quarantine", "--examples", "1"), lambda seen: seen["lines"] == lines + 3)
+    assert found["reasons"][reason] == others + 3
     assert found["examples"][reason]
     # when nothing has changed, nothing goes back
     assert dwell("replay")["replayed"] == 0
     # when a line is accepted by now (here: it is repaired by hand), it goes back, once
-    s3 = boto3.Session().client("s3")
+    s3, due, fault = boto3.Session().client("s3"), 0, f'\\"{TARGET.name}\\":-'
     for entry in s3.list_objects_v2(Bucket=on_stack.bucket, Prefix="quarantine/")["Contents"]:
         body = s3.get_object(Bucket=on_stack.bucket, Key=entry["Key"])["Body"].read().decode()
-        repaired = body.replace(f'\\"{TARGET.name}\\":-', f'\\"{TARGET.name}\\":')
+        due += body.count(fault)
+        repaired = body.replace(fault, fault.removesuffix("-"))
         s3.put_object(Bucket=on_stack.bucket, Key=entry["Key"], Body=repaired.encode())
     rows = len(stored(on_stack))
-    assert dwell("replay", "--dry-run")["replayed"] == 3
-    assert dwell("replay")["replayed"] == 3
+    assert due >= 3
+    assert dwell("replay", "--dry-run")["replayed"] == due
+    assert dwell("replay")["replayed"] == due
     assert dwell("replay")["replayed"] == 0
-    eventually(lambda: len(stored(on_stack)), lambda count: count == rows + 3)
-    assert reason not in dwell("quarantine")["reasons"]
+    eventually(lambda: len(stored(on_stack)), lambda count: count == rows + due)
+    assert dwell("quarantine")["reasons"].get(reason, 0) == others + 3 - due
 
 
 def test_what_failed_in_every_attempt_goes_back_where_it_failed(on_stack: Stack) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import candidates
-from candidates import ALGORITHMS, NAMES, Algorithm, HyperparameterError, entrants
-from holdout import TooFewRowsError
+from candidates import ALGORITHMS, NAMES, Algorithm, HyperparameterError, algorithm_called, entrants
+from holdout import TooFewRowsError, rmse
 from metric_definitions import metric_definitions, metric_line, rmse_of
 from parallelism import ROWS_PER_THREAD, threads
 from tests.made_up_dataset import baseline, made_up
@@ -248,3 +248,44 @@ def test_the_retraining_function_needs_no_numpy_to_know_the_metrics() -> None:
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     # then
     assert done.stdout.split() == [one["Name"] for one in metric_definitions(candidates.NAMES)]
+
+
+def test_who_enters_as_continued_can_go_on() -> None:
+    going_on = [one for one in ALGORITHMS if "continued" in one.enters_on]
+    assert going_on
+    assert all(callable(one.load_module().go_on) for one in going_on)
+
+
+def test_boosted_trees_go_on_from_the_old_world_to_the_new() -> None:
+    """A world of two rules, of which one changes: some hundred rows of now teach the change, and not the whole."""
+    # given many rows of the old world, few of the new, and a test in the new
+    random = np.random.default_rng(7)
+    features = random.uniform(0, 1, (14_600, 3))
+    old = 100 + 60 * np.sin(20 * features[:, 0]) * (features[:, 1] > features[:, 2]) + 30 * np.cos(15 * features[:, 1])
+    new = old * np.where(features[:, 2] > 0.5, 1.5, 1.0)
+    target = np.concatenate([old[:12_000], new[12_000:]]) + random.normal(0, 2, 14_600)
+    past, present, future = slice(0, 12_000), slice(12_000, 12_600), slice(12_600, None)
+    hyperparameters = algorithm_called("xgboost").hyperparameters
+    # when one starts from the present, and one goes on from the past
+    module = algorithm_called("xgboost").load_module()
+    fresh, _ = module.fit(features[present], target[present], **hyperparameters)
+    start, _ = module.fit(features[past], target[past], **hyperparameters)
+    continued, chosen = module.go_on(start, features[present], target[present], **hyperparameters)
+    # then what has not changed is still known
+    error = {name: rmse(one.predict(features[future]), target[future]) for name, one in
+             {"start": start, "fresh": fresh, "continued": continued}.items()}  # fmt: skip
+    assert error["continued"] < 0.7 * error["fresh"]
+    assert error["continued"] < 0.4 * error["start"]
+    assert isinstance(chosen["num_round"], int)
+    assert chosen["num_round"] >= 1
+
+
+def test_what_went_on_is_the_same_after_a_night_on_a_disk(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    features, target = random.uniform(0, 1, (900, 2)), random.uniform(5, 9, 900)
+    hyperparameters = algorithm_called("xgboost").hyperparameters
+    module = algorithm_called("xgboost").load_module()
+    start, _ = module.fit(features[:600], target[:600], **hyperparameters)
+    continued, _ = module.go_on(start, features[600:], target[600:] + 3, **hyperparameters)
+    continued.save(tmp_path)
+    assert np.array_equal(module.load(tmp_path).predict(features), continued.predict(features))

@@ -10,7 +10,7 @@ import importlib
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,13 @@ Hyperparameters = dict[str, "Number | tuple[Number, ...]"]
 SEPARATORS = ".-"
 """Between algorithm and hyperparameter in the name of a job's hyperparameter: ``xgboost.eta``, or ``xgboost-eta`` for
 the SageMaker SDK, which makes a shell variable of the name and stumbles over a dot."""
+
+
+type Part = Literal["all", "recent", "continued"]
+"""What a candidate learns from: all training rows alike; the recent ones alone; or the older ones first, and then from
+the recent ones what has changed since. After a drift the recent rows are few, and most of the old world still holds."""
+
+PARTS: tuple[Part, ...] = get_args(Part.__value__)
 
 
 class HyperparameterError(ValueError):
@@ -54,6 +61,15 @@ class AlgorithmModule(Protocol):
         """Read back what ``Model.save`` wrote."""
 
 
+class ContinuingModule(AlgorithmModule, Protocol):
+    """What the module of an algorithm offers that can go on learning."""
+
+    def go_on(
+        self, start: Model, features: NDArray[np.float64], target: NDArray[np.float64], **hyperparameters: Any
+    ) -> tuple[Model, Hyperparameters]:
+        """A model that begins with what ``start`` knows, and learns from rows of now what it misses there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Algorithm:
     """An entry of the registry. ``enters_on`` says on which part of the training rows it is tried.
@@ -64,12 +80,15 @@ class Algorithm:
     name: str
     module: str
     hyperparameters: Hyperparameters
-    enters_on: tuple[Literal["all", "recent"], ...] = ("all", "recent")
+    enters_on: tuple[Part, ...] = ("all", "recent")
     newest: str | None = None
 
-    def load_module(self) -> AlgorithmModule:
-        """Import the module. Raises ``ImportError`` if it, or a package that it needs, is absent."""
-        return cast("AlgorithmModule", importlib.import_module(self.module))
+    def load_module(self) -> ContinuingModule:
+        """Import the module. Raises ``ImportError`` if it, or a package that it needs, is absent.
+
+        Only that of an algorithm that enters as ``continued`` can go on.
+        """
+        return cast("ContinuingModule", importlib.import_module(self.module))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +97,7 @@ class Candidate:
 
     name: str
     algorithm: Algorithm
-    trained_on: Literal["all", "recent"]
+    trained_on: Part
     hyperparameters: Hyperparameters
 
 
@@ -95,6 +114,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
             "early_stopping_rounds": 10,
             "min_child_weight": 10,
         },
+        enters_on=PARTS,
     ),
     Algorithm(
         name="linear",

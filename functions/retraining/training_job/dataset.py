@@ -126,6 +126,11 @@ class Dataset:
     thinned: int
 
     @property
+    def older_train(self) -> Rows:
+        """What of ``train`` is older than its recent part."""
+        return self.train.slice(0, len(self.train) - len(self.recent_train))
+
+    @property
     def has_recent_part(self) -> bool:
         """Whether the recent part leaves anything out, and anything to learn from."""
         return 0 < len(self.recent_train) < len(self.train)

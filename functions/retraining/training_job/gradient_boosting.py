@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,15 +29,25 @@ class BoostedTrees:
     """A model of shape: sum of trees."""
 
     def __init__(self, booster: xgboost.Booster) -> None:
-        self._booster = booster
+        self.booster = booster
+
+    @property
+    def rounds(self) -> int:
+        """How many trees there are."""
+        return int(self.booster.num_boosted_rounds())
+
+    @property
+    def objective(self) -> str:
+        """XGBoost's name of what was minimised; it also says how a sum of trees becomes an answer."""
+        return str(json.loads(self.booster.save_config())["learner"]["objective"]["name"])
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """See ``candidates.Model``."""
-        return np.asarray(self._booster.inplace_predict(features), dtype=np.float64)
+        return np.asarray(self.booster.inplace_predict(features), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """See ``candidates.Model``. XGBoost's own format, binary JSON: small, stable between versions, no code."""
-        self._booster.save_model(folder / FILE)
+        self.booster.save_model(folder / FILE)
 
 
 def fit(
@@ -59,15 +70,8 @@ def fit(
     just that and still predicts the mean, which is what squared error asks for; a logarithm would predict the median.
     """
     older = holdout.newest(len(target))
-    parameters = {
-        "objective": "reg:gamma" if target.min() > 0 else "reg:squarederror",
-        "eval_metric": "rmse",
-        "tree_method": "hist",
-        "eta": eta,
-        "min_child_weight": min_child_weight,
-        "nthread": threads(len(target)),
-        "seed": 0,
-    }
+    objective = "reg:gamma" if target.min() > 0 else "reg:squarederror"
+    parameters = _parameters(objective, len(target), eta=eta, min_child_weight=min_child_weight)
 
     # The quantile cuts of all rows are made once. They know no target, so the newest part stays unseen.
     everything = xgboost.QuantileDMatrix(features, target)
@@ -98,6 +102,58 @@ def fit(
     else:
         booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds)
     return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
+
+
+def go_on(
+    start: BoostedTrees,
+    features: NDArray[np.float64],
+    target: NDArray[np.float64],
+    *,
+    num_round: int,
+    max_depth: tuple[int, ...],
+    eta: float,
+    early_stopping_rounds: int,
+    min_child_weight: float,
+) -> tuple[BoostedTrees, Hyperparameters]:
+    """The trees of ``start``, and after them trees that learn from these rows what it misses on them.
+
+    Depth and rounds of the latter are chosen on the newest part of the rows; ``num_round`` in the answer counts them.
+    What changed is mostly simpler than the world itself, so that some thousand rows teach it.
+    """
+    older, learnt = holdout.newest(len(target)), start.rounds
+    parameters = _parameters(start.objective, len(target), eta=eta, min_child_weight=min_child_weight)
+    first = max(0, older - ROWS_TO_CHOOSE_DEPTH)
+    # Quantile cuts of these rows alone would answer wrong for trees that were cut elsewhere: no QuantileDMatrix here.
+    learn = xgboost.DMatrix(features[first:older], target[first:older])
+    judge = xgboost.DMatrix(features[older:], target[older:])
+    tried = []
+    for depth in max_depth:
+        booster = xgboost.train(
+            {**parameters, "max_depth": depth},
+            learn,
+            num_round,
+            evals=[(judge, "newest")],
+            early_stopping_rounds=early_stopping_rounds,
+            verbose_eval=False,
+            xgb_model=start.booster,
+        )
+        tried.append((booster.best_score, depth, booster.best_iteration + 1 - learnt))
+    _, depth, rounds = min(tried)
+    everything = xgboost.DMatrix(features, target)
+    booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds, xgb_model=start.booster)
+    return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
+
+
+def _parameters(objective: str, rows: int, *, eta: float, min_child_weight: float) -> dict[str, object]:
+    return {
+        "objective": objective,
+        "eval_metric": "rmse",
+        "tree_method": "hist",
+        "eta": eta,
+        "min_child_weight": min_child_weight,
+        "nthread": threads(rows),
+        "seed": 0,
+    }
 
 
 def load(folder: Path) -> BoostedTrees:

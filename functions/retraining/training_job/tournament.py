@@ -119,17 +119,27 @@ def _predict(description: Description, model: Model, test: Rows) -> NDArray[np.f
     return _as_answered(description, predicted)
 
 
+def _fit(candidate: Candidate, dataset: Dataset) -> tuple[Model, Hyperparameters]:
+    module, hyperparameters = candidate.algorithm.load_module(), candidate.hyperparameters
+    recent = dataset.recent_train
+    if candidate.trained_on == "continued":
+        older = dataset.older_train
+        start, _ = module.fit(older.features, older.target, **hyperparameters)
+        return module.go_on(start, recent.features, recent.target, **hyperparameters)
+    rows = dataset.train if candidate.trained_on == "all" else recent
+    return module.fit(rows.features, rows.target, **hyperparameters)
+
+
 def _score_candidate(
     candidate: Candidate, description: Description, dataset: Dataset
 ) -> tuple[Result, Model | None, NDArray[np.float64] | None]:
     """Train and score one candidate. Whatever goes wrong is logged, recorded, and does not stop the others."""
-    rows = dataset.train if candidate.trained_on == "all" else dataset.recent_train
     started = time.monotonic()
     model: Model | None = None
     predicted: NDArray[np.float64] | None = None
     error, score, chosen = None, None, candidate.hyperparameters
     try:
-        model, found = candidate.algorithm.load_module().fit(rows.features, rows.target, **candidate.hyperparameters)
+        model, found = _fit(candidate, dataset)
         predicted = _predict(description, model, dataset.test)
         chosen, score = {**chosen, **found}, rmse(predicted, dataset.test.target)
     except Exception as raised:

@@ -28,6 +28,8 @@ def stamp(moment: datetime) -> str:
 Moment = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str)]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+TrainedOn = Literal["all", "recent", "continued"]
+"""All training rows alike, the recent ones alone, or the older ones first and then what is new in the recent ones."""
 Trigger = Literal["alarm", "schedule", "manual"]
 
 
@@ -89,7 +91,7 @@ class Candidate(Part):
 
     name: str
     algorithm: str
-    trained_on: Literal["all", "recent"]
+    trained_on: TrainedOn
     model: str | None = None
     rmse: Error | None = None
     expected_error: Error | None = None
@@ -176,7 +178,7 @@ class Model(Record):
     candidate: str
     entrant: Entrant | None = None
     algorithm: str
-    trained_on: Literal["all", "recent"]
+    trained_on: TrainedOn
     test_rmse: Error | None = None
     test_set: str
     """The round whose test set gave ``test_rmse``: its own, or the newest in which it stood as the champion."""
