@@ -33,6 +33,8 @@ class Cause:
     at: datetime
     alarm: str | None = None
     recent_since: datetime | None = None
+    judged: timedelta = timedelta()
+    """How much time the alarm judges at once, if a look found it in ALARM."""
     note: str | None = None
     entrant: str | None = None
     hyperparameters: dict[str, Any] = field(default_factory=dict)
@@ -184,6 +186,7 @@ def from_look(
         at=scheduled,
         alarm=alarm,
         recent_since=_recent_since(name, reason_data, changed_at, evaluated),
+        judged=evaluated,
     )
 
 

@@ -58,6 +58,8 @@ class Facts:
     """Whether an operator has taken the endpoint down."""
     rollbacks: int = 0
     """How many of the last deployments in a row were taken back."""
+    judged: timedelta = timedelta()
+    """How much time the alarm behind the cause judges at once, if it has not just changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ def decide(trigger: Literal["alarm", "schedule", "manual"], facts: Facts, limits
     against: tuple[tuple[Reason, bool], ...] = (
         ("paused", facts.paused),
         ("deploying", facts.deploying),
-        ("cool_down", rested is not None and rested < limits.cool_down),
+        # An alarm that a look finds may still speak of the time before the last switch: the period in which that was
+        # is half old, so it takes twice what it judges until it knows better.
+        ("cool_down", rested is not None and rested < max(limits.cool_down, 2 * facts.judged)),
         ("backing_off", rested is not None and rested < back_off(limits.cool_down, facts.rollbacks)),
         ("daily_budget", facts.rounds_today >= limits.rounds_per_day),
         ("too_few_samples", facts.new_samples < limits.minimum_samples),

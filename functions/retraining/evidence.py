@@ -57,6 +57,7 @@ def gather(
             deploying=deploying,
             paused=endpoint is not None and endpoint.pause is not None,
             rollbacks=_rollbacks(others),
+            judged=cause.judged,
         ),
         since=since,
     )

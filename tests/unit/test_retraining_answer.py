@@ -285,6 +285,13 @@ class TestRefuse:
             )
         assert ask(cloud).started
 
+    def test_a_look_does_not_believe_an_alarm_that_cannot_know_of_the_last_switch_yet(self) -> None:
+        # given a model that went live 31 minutes ago, and an alarm that judges 20 minutes at once
+        cloud = a_cloud()
+        a_past_round(cloud, NOW - timedelta(hours=2), deployment="live", deployed_at=NOW - timedelta(minutes=31))
+        assert ask(cloud, replace(NO_MODEL, judged=timedelta(minutes=20))).decision.reason == "cool_down"
+        assert ask(cloud, replace(NO_MODEL, judged=timedelta(minutes=15), event="another", at=NOW)).started
+
     def test_the_cool_down_begins_when_the_model_has_gone_live(self) -> None:
         cloud = a_cloud()
         a_past_round(cloud, NOW - timedelta(hours=2), deployment="live", deployed_at=NOW - timedelta(minutes=29))

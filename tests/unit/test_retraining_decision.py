@@ -29,6 +29,7 @@ facts = st.builds(
     deploying=st.booleans(),
     paused=st.booleans(),
     rollbacks=st.integers(0, 9),
+    judged=st.integers(0, 3_600).map(lambda seconds: timedelta(seconds=seconds)),
 )
 
 
@@ -42,6 +43,8 @@ facts = st.builds(
         (replace(FACTS, last_round_at=NOW - timedelta(minutes=30) + timedelta(milliseconds=1)), "cool_down"),
         (replace(FACTS, rounds_today=12), "daily_budget"),
         (replace(FACTS, new_samples=999), "too_few_samples"),
+        (replace(FACTS, judged=timedelta(minutes=15)), None),
+        (replace(FACTS, judged=timedelta(minutes=16)), "cool_down"),  # the alarm may speak of the time before
         (replace(FACTS, paused=True), "paused"),
         (replace(FACTS, deploying=True), "deploying"),
         (replace(FACTS, rollbacks=1), "backing_off"),
