@@ -80,7 +80,7 @@ def tell(report: Report, console: Console, folder: Path) -> None:
             datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), entry["cause"],
             page.number(entry["dataset"]["train"]), page.number(entry["dataset"]["test"]),
             page.number(entry["baseline_rmse"]), page.number(entry["champion_rmse"]),
-            page.number(page.best(entry)), "no" if entry["promoted"] is None else page.short(entry["promoted"]),
+            page.number(page.best(entry)), page.promoted(entry),
         )  # fmt: skip
     board = _table(f"Leaderboard (errors in {unit})")
     for heading in ("#", "model", "test error", "live error"):

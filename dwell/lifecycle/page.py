@@ -45,6 +45,13 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{value:,.0f} {unit}".strip()
 
 
+def promoted(entry: dict[str, Any]) -> str:
+    """Whom a round promoted, and whether that lasted."""
+    if entry["promoted"] is None:
+        return "no"
+    return short(entry["promoted"]) + (" (rolled back)" if entry.get("deployment") == "rolled_back" else "")
+
+
 def short(model: str) -> str:
     """A model's name without its stamp, where the round is named beside it."""
     return model.rsplit("-", 1)[0]
@@ -141,7 +148,7 @@ def _rounds(rounds: list[dict[str, Any]], unit: str) -> str:
             datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), escape(str(entry["cause"])),
             number(entry["dataset"]["train"]), number(entry["dataset"]["test"]), number(entry["baseline_rmse"], unit),
             number(entry["champion_rmse"], unit), number(best(entry), unit),
-            "no" if entry["promoted"] is None else escape(short(entry["promoted"])), number(entry["seconds"], "s"),
+            escape(promoted(entry)), number(entry["seconds"], "s"),
         ]  # fmt: skip
         rows.append((cells, False))
     return _table(

@@ -94,5 +94,6 @@ def round_entry(record: dict[str, Any]) -> dict[str, Any]:
         "baseline_rmse": record.get("baseline_rmse"),
         "champion_rmse": record.get("champion_rmse"),
         "promoted": record.get("promoted"),
+        "deployment": record.get("deployment"),
         "seconds": record.get("seconds"),
     }

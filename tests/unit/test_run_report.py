@@ -149,6 +149,18 @@ def test_the_report_is_json_with_what_was_promised(tmp_path: Path) -> None:
     assert told["moments"][0]["at"] == START.isoformat()
 
 
+def test_a_round_whose_model_was_taken_back_says_so() -> None:
+    taken_back = round_entry(
+        {
+            "round": "r", "cause": "manual", "status": "promoted", "started_at": START.isoformat(),
+            "promoted": "xgboost-20261123T063900Z", "deployment": "rolled_back",
+        }
+    )  # fmt: skip
+    assert page.promoted(taken_back) == "xgboost (rolled back)"
+    assert page.promoted({**taken_back, "deployment": "live"}) == "xgboost"
+    assert page.promoted({**taken_back, "promoted": None}) == "no"
+
+
 def test_a_failed_round_can_be_told() -> None:
     failed = round_entry({"round": "r", "cause": "manual", "status": "failed", "started_at": START.isoformat()})
     assert failed["candidates"] == []
