@@ -154,8 +154,12 @@ def _metric(laptop: Laptop, function: str, name: str) -> float:
 
 
 def _log(laptop: Laptop, group: str) -> list[str]:
-    pages = laptop.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-    return [event["message"] for page in pages for event in page["events"]]
+    logs = laptop.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+    try:
+        return [event["message"] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []  # nothing has been logged yet
 
 
 def _records(laptop: Laptop, stream: str | None) -> list[int]:
