@@ -1,17 +1,22 @@
-"""What AWS asks for what was counted, by the list prices of ``prices.toml``."""
+"""What AWS asks for what was counted, by the price table of ``dwell plan``, which names its sources."""
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dwell.capacity.prices import price, quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PRICES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("prices.toml").read_text(encoding="utf-8"))
+PUBLISH_BYTES = 64 * 1024
+PUT_UNIT_BYTES = 25 * 1024
+FIREHOSE_BYTES = 5 * 1024
+"""What a message, a record of the stream and a record of Firehose are each counted in."""
+LOG_EVENT_BYTES = 26
+"""CloudWatch adds so many to each event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +39,18 @@ class Counted:
 
 def dollars_per_million(counted: Counted) -> dict[str, float]:
     """What a million samples cost, by service."""
-    sns, kinesis, firehose, logs = (PRICES[name] for name in ("sns", "kinesis", "firehose", "logs"))
     records = list(counted.stream_records)
-    shard_seconds = max(
-        sum(records) / kinesis["shard_bytes_per_second"], len(records) / kinesis["shard_records_per_second"]
-    )
-    units = sum(ceil(size / kinesis["put_unit_bytes"]) for size in records)
-    delivered = sum(ceil(size / firehose["record_bytes"]) for size in counted.delivered_records)
+    shard_seconds = max(sum(records) / quota("shard_bytes"), len(records) / quota("shard_records"))
+    units = sum(ceil(size / PUT_UNIT_BYTES) for size in records)
+    delivered = sum(ceil(size / FIREHOSE_BYTES) for size in counted.delivered_records)
+    logged = counted.log_bytes + counted.log_events * LOG_EVENT_BYTES
     bill = {
-        "sns": sum(ceil(size / sns["publish_bytes"]) for size in counted.publishes) * sns["million_publishes"] / 1e6,
-        "lambda": counted.invocations * PRICES["lambda"]["million_requests"] / 1e6
-        + counted.gb_seconds * PRICES["lambda"]["gb_second"],
+        "sns": sum(ceil(size / PUBLISH_BYTES) for size in counted.publishes) * price("sns_publish"),
+        "lambda": counted.invocations * price("lambda_request") + counted.gb_seconds * price("lambda_gb_second"),
         # shards that are as full as they may be, for as long as these samples take
-        "kinesis": units * kinesis["million_put_units"] / 1e6 + shard_seconds / 3_600 * kinesis["shard_hour"],
-        "firehose": delivered * firehose["record_bytes"] / 1e9 * firehose["gb"],
-        "s3": counted.objects * PRICES["s3"]["thousand_puts"] / 1e3,
-        "logs": (counted.log_bytes + counted.log_events * logs["event_bytes"]) / 1e9 * logs["gb"],
+        "kinesis": units * price("kinesis_put_unit") + shard_seconds / 3_600 * price("kinesis_shard_hour"),
+        "firehose": delivered * FIREHOSE_BYTES / 1e9 * price("firehose_gb"),
+        "s3": counted.objects * price("s3_put"),
+        "logs": logged / 1e9 * price("logs_gb"),
     }
     return {service: cost * 1e6 / counted.samples for service, cost in bill.items()}
