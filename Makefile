@@ -7,10 +7,10 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk lint format lock clean
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-another-domain test-sdk lint format lock clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 run: setup ## Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery.
 	$(PY) -m dwell run
@@ -32,6 +32,9 @@ invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUN
 
 test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with every event in containers.
 	$(PY) -m pytest tests/sam_local
+
+test-another-domain: setup ## Swap the schema for another domain's, and go round the whole loop with real data.
+	$(PY) -m pytest tests/another_domain
 
 test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself

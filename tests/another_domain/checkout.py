@@ -24,7 +24,7 @@ def files() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A copy at ``folder``, with this checkout's environments; what it runs keeps its temporary files in ``temporary``."""
+    """A copy at ``folder``, with this checkout's environments; what it runs has ``temporary`` for temporary files."""
 
     folder: Path
     temporary: Path
@@ -32,6 +32,13 @@ class Checkout:
     def changed(self) -> list[str]:
         """Files of the project that are not as they are here."""
         return [name for name in files() if (self.folder / name).read_bytes() != (ROOT / name).read_bytes()]
+
+    def change(self, old: str, new: str) -> None:
+        """Change the copy's schema."""
+        path = self.folder / SCHEMA
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def environment(self, aws: dict[str, str] | None = None) -> dict[str, str]:
         """For processes that run the copy's code. The environments have the code of the checkout that made them."""
