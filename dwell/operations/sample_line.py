@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE = uuid.UUID("0d0c7b44-8a5e-5a0f-8d0c-5b0b0f6d8a11")
 _SENDER = ("sample_id", "robot_id", "fc_id", "recorded_at", "schema_version")
-_COLUMNS = {TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE, "schema_version"}
+_COLUMNS = {TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE}
 
 
 @dataclass(frozen=True, slots=True)

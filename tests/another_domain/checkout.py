@@ -33,6 +33,13 @@ class Checkout:
         """Files of the project that are not as they are here."""
         return [name for name in files() if (self.folder / name).read_bytes() != (ROOT / name).read_bytes()]
 
+    def change(self, old: str, new: str) -> None:
+        """Change the copy's schema."""
+        path = self.folder / SCHEMA
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
     def environment(self, aws: dict[str, str] | None = None) -> dict[str, str]:
         """For processes that run the copy's code. The environments have the code of the checkout that made them."""
         path = os.pathsep.join(str(self.folder / one) for one in (".", Path(SCHEMA).parents[1]))

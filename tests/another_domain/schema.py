@@ -27,7 +27,7 @@ class Features(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    year: Annotated[int, Unit("a"), Field(ge=1900, le=2100, description="the year that is looked at")]
+    year: Annotated[int, Unit("year"), Field(ge=1900, le=2100, description="the year that is looked at")]
     population: Annotated[int, Unit("count"), Field(ge=1, le=20_000_000_000, description="how many people live there")]
     gdp_per_person: Annotated[float, Unit("$"), Field(ge=0, le=1e6, description="yearly income per person")]
     latitude: Annotated[float, Unit("deg"), Field(ge=-90, le=90, description="of its middle, north is positive")]
@@ -40,7 +40,7 @@ class Target(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     life_expectancy: Annotated[
-        float, Unit("a"), Field(ge=0, le=120, description="how long a person born there then lives on average")
+        float, Unit("years"), Field(ge=0, le=120, description="how long a person born there then lives on average")
     ]
 
 

@@ -1,117 +1,33 @@
 """Somebody with another problem: one file changes, and the whole loop predicts something else.
 
-The data are Gapminder's, as the package plotly ships them: 142 countries, every five years from 1952 to 2007. What lies
-before 2007 is published from a file, a model is trained, it is asked about 2007, and then 2007 happens.
+What lies before 2007 is published from a file, a model is trained, it is asked about 2007, and then 2007 happens. Later
+the schema itself changes, first a bound, then its version.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pandas as pd
-import plotly.data
 import pytest
-from botocore.credentials import Credentials
 
-from dwell.api import Api
 from tests.another_domain.checkout import SCHEMA, Deployed, copy, exports
+from tests.another_domain.client import Stack, eventually
+from tests.another_domain.countries import BASELINE, FEATURES, TARGET, WRONG, countries, error, features_of, records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.another_domain.checkout import Checkout
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.timeout(900)
 
-TARGET = "life_expectancy"
-FEATURES = ("year", "population", "gdp_per_person", "latitude", "longitude")
-BASELINE = 56.5
-WRONG: dict[str, dict[str, float]] = {
-    "out_of_range:latitude": {"latitude": -90.5},
-    "out_of_range:longitude": {"longitude": 180.25},
-    f"out_of_range:{TARGET}": {TARGET: -1e-9},
-    "out_of_range:population": {"population": 0},
-    "wrong_type:year": {"year": 2007.5},
-}
-"""What no country can be, by the reason for which it is refused."""
-
-
-def countries() -> pd.DataFrame:
-    """Target and features of all countries and years, oldest first."""
-    named = {
-        "lifeExp": TARGET,
-        "pop": "population",
-        "gdpPercap": "gdp_per_person",
-        "centroid_lat": "latitude",
-        "centroid_lon": "longitude",
-    }
-    read = pd.DataFrame(plotly.data.gapminder(centroids=True)).rename(columns=named)
-    return read.sort_values("year", kind="stable")[[TARGET, *FEATURES]].reset_index(drop=True)
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def features_of(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in FEATURES}
-
-
-def error(predicted: list[float], happened: list[float]) -> float:
-    """A root mean square."""
-    squares = [(one - other) ** 2 for one, other in zip(predicted, happened, strict=True)]
-    return float((sum(squares) / len(squares)) ** 0.5)
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.5)
-    assert until(seen), seen
-    return seen
-
-
-class Stack:
-    """What a client of the deployed stack sees of it."""
-
-    def __init__(self, aws: dict[str, str]) -> None:
-        keys = aws["AWS_ACCESS_KEY_ID"], aws["AWS_SECRET_ACCESS_KEY"]
-        region, url = aws["AWS_REGION"], aws["AWS_ENDPOINT_URL"]
-        session = boto3.Session(*keys, region_name=region)
-        (stack,) = session.client("cloudformation", endpoint_url=url).describe_stacks(StackName="dwell")["Stacks"]
-        outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-        self._bucket = outputs["DataBucketName"]
-        self._s3 = session.client("s3", endpoint_url=url)
-        self._api = Api(
-            f"{url}/_aws/execute-api/{outputs['ApiId']}/$default",
-            credentials=Credentials(*keys),
-            region=region,
-            timeout=20,
-        )
-
-    def rows(self) -> list[str]:
-        """Every stored row."""
-        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix="samples/").get("Contents", [])
-        bodies = [self._s3.get_object(Bucket=self._bucket, Key=one["Key"])["Body"].read() for one in listed]
-        return [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
-
-    def ask(self, body: dict[str, Any]) -> tuple[int, Any]:
-        """``POST /predictions``."""
-        response = self._api.post("/predictions", json.dumps(body).encode())
-        return response.status_code, json.loads(response.content)
-
-    def ask_plainly(self, features: str) -> tuple[int, str]:
-        """``GET /liveinference``."""
-        response = self._api.get(f"/liveinference?features={features}")
-        return response.status_code, response.text
+FALLBACK = {TARGET: BASELINE, "expected_error": None, "model": None, "source": "fallback"}
 
 
 @dataclass(slots=True)
@@ -189,6 +105,47 @@ def story(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Story
     return story
 
 
+@dataclass(slots=True)
+class Sequel:
+    """What was seen when the schema changed under a model that serves."""
+
+    with_another_bound: Any = None
+    replayed: dict[str, Any] = field(default_factory=dict)
+    refused: str = ""
+    with_another_version: Any = None
+    newer: int = 0
+    round: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def sequel(story: Story, deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Sequel:
+    """The schema is changed twice and deployed each time; nothing is thrown away."""
+    sequel, files, stack = Sequel(), tmp_path_factory.mktemp("files"), Stack(deployed.aws)
+    last = {"features": features_of(records(story.after)[0])}
+
+    # a bound is widened: what was refused for it comes back
+    before = len(stack.rows())
+    deployed.checkout.change('Unit("deg"), Field(ge=-90, ', 'Unit("deg"), Field(ge=-91, ')
+    deployed.dwell("local", "up")
+    _, sequel.with_another_bound = stack.ask(last)
+    sequel.replayed = deployed.told("replay")
+    eventually(stack.rows, lambda rows: len(rows) == before + 1)
+
+    # a version is raised: samples and rows of the one before count no more
+    deployed.checkout.change("VERSION = 3", "VERSION = 4")
+    deployed.dwell("local", "up")
+    old = {"schema_version": 3, TARGET: story.after[TARGET].iloc[0], **last}
+    (files / "old.ndjson").write_text(f"{json.dumps(old)}\n")
+    sequel.refused = deployed.dwell("publish", str(files / "old.ndjson"), status=2)
+    newer = story.before[story.before["year"] > 1952]
+    newer.to_csv(files / "newer.csv", index=False)
+    sequel.newer = deployed.told("publish", str(files / "newer.csv"))["published"]
+    eventually(stack.rows, lambda rows: len(rows) == before + 1 + sequel.newer)
+    sequel.round = deployed.told("retrain", "--wait", "--patience", "300")["round"]
+    _, sequel.with_another_version = stack.ask(last)
+    return sequel
+
+
 # --- one file ------------------------------------------------------------------------------------------------------
 
 
@@ -218,8 +175,8 @@ def test_the_table_has_the_other_columns(checkout: Checkout) -> None:
     assert columns[: len(told)] == told
 
 
-def test_one_file_was_changed(checkout: Checkout, story: Story) -> None:
-    assert story.round
+def test_one_file_was_changed(checkout: Checkout, sequel: Sequel) -> None:
+    assert sequel.round
     assert checkout.changed() == [SCHEMA]
 
 
@@ -227,7 +184,7 @@ def test_one_file_was_changed(checkout: Checkout, story: Story) -> None:
 
 
 def test_without_a_model_the_answer_is_the_schemas_baseline(story: Story) -> None:
-    assert story.fallback == {TARGET: BASELINE, "expected_error": None, "model": None, "source": "fallback"}
+    assert story.fallback == FALLBACK
 
 
 def test_what_was_published_is_stored_to_the_last_digit(story: Story) -> None:
@@ -274,3 +231,23 @@ def test_what_is_out_of_range_is_refused_by_the_api(story: Story) -> None:
 def test_what_is_out_of_range_is_stopped_before_it_is_sent_and_refused_when_it_is(story: Story) -> None:
     assert story.quarantine == dict.fromkeys(WRONG, 1)
     assert all(reason in story.stopped for reason in WRONG)
+
+
+# --- the schema changes --------------------------------------------------------------------------------------------
+
+
+def test_a_model_of_the_schema_before_is_no_model(sequel: Sequel) -> None:
+    assert sequel.with_another_bound == FALLBACK
+
+
+def test_what_a_wider_bound_admits_comes_back_out_of_quarantine(sequel: Sequel) -> None:
+    assert sequel.replayed["replayed"] == 1
+    assert sum(sequel.replayed["still_refused"].values()) == len(WRONG) - 1
+
+
+def test_samples_of_another_version_are_refused_and_stored_rows_are_left_out(sequel: Sequel) -> None:
+    assert "unknown_schema_version" in sequel.refused
+    dataset = sequel.round["dataset"]
+    assert (dataset["train"] + dataset["test"], dataset["duplicates"]) == (sequel.newer, 0)
+    assert (sequel.round["status"], sequel.round["reason"]) == ("promoted", "beats_baseline")
+    assert sequel.with_another_version["model"] == sequel.round["promoted"]

@@ -1,0 +1,56 @@
+"""What a client of a deployed stack sees of it, by HTTP and in S3."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.credentials import Credentials
+
+from dwell.api import Api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Stack:
+    """The stack ``dwell`` on the AWS that the variables ``aws`` point at."""
+
+    def __init__(self, aws: dict[str, str]) -> None:
+        keys = aws["AWS_ACCESS_KEY_ID"], aws["AWS_SECRET_ACCESS_KEY"]
+        region, url = aws["AWS_REGION"], aws["AWS_ENDPOINT_URL"]
+        session = boto3.Session(*keys, region_name=region)
+        (stack,) = session.client("cloudformation", endpoint_url=url).describe_stacks(StackName="dwell")["Stacks"]
+        outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+        self._bucket = outputs["DataBucketName"]
+        self._s3 = session.client("s3", endpoint_url=url)
+        api = f"{url}/_aws/execute-api/{outputs['ApiId']}/$default"
+        self._api = Api(api, credentials=Credentials(*keys), region=region, timeout=20)
+
+    def rows(self) -> list[str]:
+        """Every stored row."""
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix="samples/").get("Contents", [])
+        bodies = [self._s3.get_object(Bucket=self._bucket, Key=one["Key"])["Body"].read() for one in listed]
+        return [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
+
+    def ask(self, body: dict[str, Any]) -> tuple[int, Any]:
+        """``POST /predictions``."""
+        response = self._api.post("/predictions", json.dumps(body).encode())
+        return response.status_code, json.loads(response.content)
+
+    def ask_plainly(self, features: str) -> tuple[int, str]:
+        """``GET /liveinference``."""
+        response = self._api.get(f"/liveinference?features={features}")
+        return response.status_code, response.text
+
+
+def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
+    """What was seen when it was as wanted."""
+    end = time.monotonic() + seconds
+    while not until(seen := look()) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert until(seen), seen
+    return seen
