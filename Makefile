@@ -57,8 +57,12 @@ lab: setup $(VENVS)/sdk/.ready ## Open the notebooks in JupyterLab, with the AWS
 test-browser: setup $(VENVS)/browser/.ready ## Look at the leaderboard's page in Chromium (Debian: chromium, chromium-driver).
 	$(VENVS)/browser/bin/python -m pytest tests/browser
 
-bench: setup $(VENVS)/sam-local/.ready ## Measure how fast and how cheap it is; ROWS="validator cost_single" for some.
+bench: setup $(VENVS)/sam-local/.ready build/run/report.json ## Measure how fast and how cheap it is; ROWS="validator cost_single" for some.
 	PYTHONPATH=.:layers/feature_schema/python:layers/rounds/python:functions $(PY) -m benchmarks $(ROWS)
+
+# How soon the loop recovers is read off the newest run.
+build/run/report.json: | setup
+	$(PY) -m dwell run
 
 lint: setup ## Run the linters and the type checker.
 	.venv/bin/ruff check .
