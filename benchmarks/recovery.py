@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REPORT = ROOT / "build" / "run" / "report.json"
 BACK = 1.10
 """Recovered: so much over what the error was before, in proportion to the noise floors of both worlds."""
+TOGETHER = 5
 FLEET = Fleet(200_000, 30)
 
 
@@ -32,7 +33,8 @@ class ReportError(ValueError):
 def laptop_seconds(report: dict[str, Any]) -> float:
     """Seconds from the drift to the end of the first interval from which on live error stays back.
 
-    Raises ``ReportError``.
+    An interval of two seconds has some hundred samples, and errs by chance: what is looked at is each interval together
+    with the ``TOGETHER - 1`` that follow. Raises ``ReportError``.
     """
     drift = next((one["at"] for one in report["moments"] if one["kind"] == "drift"), None)
     error = report["live_error"]
@@ -40,7 +42,10 @@ def laptop_seconds(report: dict[str, Any]) -> float:
         raise ReportError("the report tells of no drift after a model was live")
     at = datetime.fromisoformat(drift)
     allowed = BACK * error["before_drift"] * error["noise_floor_after"] / error["noise_floor_before"]
-    points = [(datetime.fromisoformat(one["at"]), one["error"]) for one in report["error_series"]]
+    series = report["error_series"]
+    begins = [datetime.fromisoformat(one["at"]) for one in series]
+    points = [(begin, _pooled(series[place : place + TOGETHER])) for place, begin in enumerate(begins)]
+    points = points[: len(points) - TOGETHER + 1]
     length = min((later - earlier for (earlier, _), (later, _) in pairwise(points)), default=None)
     after = [(begin, value) for begin, value in points if begin >= at]
     high = [position for position, (_, value) in enumerate(after) if value > allowed]
@@ -50,6 +55,12 @@ def laptop_seconds(report: dict[str, Any]) -> float:
         raise ReportError(f"live error did not come back below {allowed:,.0f}")
     back: timedelta = after[high[-1] + 1][0] + length - at
     return back.total_seconds()
+
+
+def _pooled(intervals: list[dict[str, Any]]) -> float:
+    """The error of several intervals, as if they were one."""
+    samples = sum(one["samples"] for one in intervals)
+    return float((sum(one["error"] ** 2 * one["samples"] for one in intervals) / samples) ** 0.5)
 
 
 def recovery_laptop(path: Path = REPORT) -> list[float]:
