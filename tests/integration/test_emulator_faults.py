@@ -124,5 +124,7 @@ def test_what_is_no_rule_is_refused(rules: Callable[..., None]) -> None:
 
 
 def test_an_emulator_that_was_not_asked_to_has_no_such_thing(laptop: local.Laptop) -> None:
-    with urllib.request.urlopen(laptop.endpoint_url + faults.PATH, timeout=10) as response:  # noqa: S310
-        assert b"injected" not in response.read()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(laptop.endpoint_url + faults.PATH, timeout=10)  # noqa: S310
+    refused.value.close()
+    assert refused.value.code == 404
