@@ -97,7 +97,7 @@ def report(errors: list[float], **changes: Any) -> dict[str, Any]:
 
 def test_recovery_is_the_end_of_the_first_interval_from_which_on_error_stays_back() -> None:
     # given an error that was 100 before, may be 121 after (the world is noisier), and dips once too early
-    errors = [100, 100, 200, 200, 120, 200, 118, 118, 130, 118, 118, 115, 115]
+    errors = [100.0, 100, 200, 200, 120, 200, 118, 118, 130, 118, 118, 115, 115]
     # then one interval alone, which errs by chance, delays nothing
     assert laptop_seconds(report(errors)) == 25.0
 

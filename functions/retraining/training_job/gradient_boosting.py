@@ -32,11 +32,6 @@ class BoostedTrees:
         self.booster = booster
 
     @property
-    def rounds(self) -> int:
-        """How many trees there are."""
-        return int(self.booster.num_boosted_rounds())
-
-    @property
     def objective(self) -> str:
         """XGBoost's name of what was minimised; it also says how a sum of trees becomes an answer."""
         return str(json.loads(self.booster.save_config())["learner"]["objective"]["name"])
@@ -76,27 +71,16 @@ def fit(
     # The quantile cuts of all rows are made once. They know no target, so the newest part stays unseen.
     everything = xgboost.QuantileDMatrix(features, target)
 
-    def stopped_early(first: int, depths: tuple[int, ...]) -> tuple[float, int, int, xgboost.Booster]:
-        """The lowest error on the newest part, its depth, its rounds and model, learning from ``first`` on."""
+    def chosen(first: int, depths: tuple[int, ...]) -> tuple[int, int, xgboost.Booster]:
+        """What learns best from row ``first`` on."""
         learn = xgboost.QuantileDMatrix(features[first:older], target[first:older], ref=everything)
         judge = xgboost.QuantileDMatrix(features[older:], target[older:], ref=learn)
-        tried = []
-        for depth in depths:
-            booster = xgboost.train(
-                {**parameters, "max_depth": depth},
-                learn,
-                num_round,
-                evals=[(judge, "newest")],
-                early_stopping_rounds=early_stopping_rounds,
-                verbose_eval=False,
-            )
-            tried.append((booster.best_score, depth, booster.best_iteration + 1, booster))
-        return min(tried, key=lambda one: one[:3])
+        return _stopped_early(parameters, learn, judge, depths=depths, most=num_round, patience=early_stopping_rounds)
 
     first = max(0, older - ROWS_TO_CHOOSE_DEPTH)
-    _, depth, rounds, booster = stopped_early(first, max_depth)
+    depth, rounds, booster = chosen(first, max_depth)
     if first > 0:
-        _, depth, rounds, booster = stopped_early(0, (depth,))
+        depth, rounds, booster = chosen(0, (depth,))
     if len(target) - older < NEGLIGIBLE * len(target):
         booster = booster[:rounds]
     else:
@@ -120,28 +104,47 @@ def go_on(
     Depth and rounds of the latter are chosen on the newest part of the rows; ``num_round`` in the answer counts them.
     What changed is mostly simpler than the world itself, so that some thousand rows teach it.
     """
-    older, learnt = holdout.newest(len(target)), start.rounds
+    older = holdout.newest(len(target))
     parameters = _parameters(start.objective, len(target), eta=eta, min_child_weight=min_child_weight)
     first = max(0, older - ROWS_TO_CHOOSE_DEPTH)
     # Quantile cuts of these rows alone would answer wrong for trees that were cut elsewhere: no QuantileDMatrix here.
     learn = xgboost.DMatrix(features[first:older], target[first:older])
     judge = xgboost.DMatrix(features[older:], target[older:])
-    tried = []
-    for depth in max_depth:
-        booster = xgboost.train(
-            {**parameters, "max_depth": depth},
-            learn,
-            num_round,
-            evals=[(judge, "newest")],
-            early_stopping_rounds=early_stopping_rounds,
-            verbose_eval=False,
-            xgb_model=start.booster,
-        )
-        tried.append((booster.best_score, depth, booster.best_iteration + 1 - learnt))
-    _, depth, rounds = min(tried)
+    depth, rounds, _ = _stopped_early(
+        parameters, learn, judge,
+        depths=max_depth, most=num_round, patience=early_stopping_rounds, start=start.booster,
+    )  # fmt: skip
     everything = xgboost.DMatrix(features, target)
     booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds, xgb_model=start.booster)
     return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
+
+
+def _stopped_early(
+    parameters: dict[str, object],
+    learn: xgboost.DMatrix,
+    judge: xgboost.DMatrix,
+    *,
+    depths: tuple[int, ...],
+    most: int,
+    patience: int,
+    start: xgboost.Booster | None = None,
+) -> tuple[int, int, xgboost.Booster]:
+    """Depth, rounds after those of ``start``, and model with the lowest error on ``judge``; at most ``most`` rounds."""
+    learnt = 0 if start is None else start.num_boosted_rounds()
+    tried = []
+    for depth in depths:
+        booster = xgboost.train(
+            {**parameters, "max_depth": depth},
+            learn,
+            most,
+            evals=[(judge, "newest")],
+            early_stopping_rounds=patience,
+            verbose_eval=False,
+            xgb_model=start,
+        )
+        tried.append((booster.best_score, depth, booster.best_iteration + 1 - learnt, booster))
+    _, depth, rounds, booster = min(tried, key=lambda one: one[:3])
+    return depth, rounds, booster
 
 
 def _parameters(objective: str, rows: int, *, eta: float, min_child_weight: float) -> dict[str, object]:
