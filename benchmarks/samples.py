@@ -8,12 +8,13 @@ import math
 import random
 from typing import Any
 
+from dwell.fleet.packing import MAX_LINES
 from feature_schema import FEATURES, TARGET, VERSION
 
 ARRIVED = 1_795_415_940_789
 """Milliseconds since 1970: shortly after all of them were recorded."""
 
-PACKED = 80
+PACKED = MAX_LINES
 """Samples in a message, as the robots pack them."""
 
 
@@ -26,11 +27,10 @@ def lines(count: int, seed: int = 7) -> list[bytes]:
 
     made = []
     for number in range(count):
-        robot = f"fc1-robot-{number % 1_000:04}"
         sample = {
-            "sample_id": f"{robot}-{number:08}",
-            "robot_id": robot,
-            "fc_id": "fc1",
+            "sample_id": f"s0-{number:09}",
+            "robot_id": f"robot-{number % 1_000:05}",
+            "fc_id": "fc-1",
             "recorded_at": f"2026-11-23T06:38:{number % 60:02}.{chance.randrange(1_000):03}Z",
             "schema_version": VERSION,
             TARGET.name: within(TARGET),

@@ -15,10 +15,10 @@ from dwell.local import laptop as local
 if TYPE_CHECKING:
     from benchmarks.prices import Counted
 
-MESSAGES = 150
+MESSAGES = 300
 """Of one sample each, for both paths."""
-PACKS = 60
-"""Messages of 80 samples: two transform buffers."""
+PACKS = 100
+"""Messages as full as the robots make them: a handful of transform buffers."""
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """The forwarder against the workshop's, which puts a sample at a time, in samples a second through one environment.
 
-The forwarder gets 40 messages of 80 samples in an event, which is one ``PutRecords``. SNS hands over one message an
+The forwarder gets 40 packed messages in an event, which is one ``PutRecords``. SNS hands over one message an
 event today, so that a single environment reaches less: ``forwarder_event_8ms`` measures that, with a message of as many
 samples as SNS takes.
 """

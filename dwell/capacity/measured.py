@@ -15,7 +15,7 @@ ROW_BYTES = 180
 """A stored row with its echoed prediction, before compression."""
 STORED_BYTES = 33
 """The same after it."""
-LINES_A_MESSAGE = 80
+LINES_A_MESSAGE = 120
 """How many samples the robots pack into one message (``dwell/fleet/packing.py``)."""
 
 FORWARD_SECONDS = 0.020

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from dwell.fleet.line import Line
 
-MAX_LINES = 80
-"""Lines in a message: about 36 KB of samples, small enough for a stream's and a transform's limits."""
+MAX_LINES = 120
+"""Lines in a message: about 57 KB of samples. A publish is billed in steps of 64 KB, and this fills one."""
 
 MAX_BYTES = 256 * 1024
 """What SNS takes in one message, and in one batch of messages."""

@@ -24,7 +24,7 @@ def browser() -> Iterator[chromium.Browser]:
     """Chromium. Where it is missing the tests are skipped, but not in CI."""
     missing = chromium.missing()
     if missing:
-        told = f"the page is tested in a real browser, and {' and '.join(missing)} is missing"
+        told = f"the page is tested in a real browser; missing here: {', '.join(missing)}"
         told += " (Debian: apt-get install --no-install-recommends chromium chromium-driver fonts-dejavu-core)"
         if os.environ.get("CI") == "true":
             pytest.fail(told)

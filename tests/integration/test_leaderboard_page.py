@@ -31,8 +31,10 @@ def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: fl
 
 def invoked(stack: Stack, event: dict[str, Any]) -> str:
     """What a dashboard gets."""
-    answer: Any = boto3.client("lambda").invoke(
-        FunctionName=f"{stack.name}-leaderboard", Payload=json.dumps(event).encode()
+    answer: Any = (
+        boto3.Session()
+        .client("lambda")
+        .invoke(FunctionName=f"{stack.name}-leaderboard", Payload=json.dumps(event).encode())
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
     return str(json.loads(answer["Payload"].read()))
@@ -40,8 +42,8 @@ def invoked(stack: Stack, event: dict[str, Any]) -> str:
 
 def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
     # given a line that is refused on its way, and an alarm that goes on and asks for a round
-    boto3.client("sns").publish(TopicArn=on_stack.topic_arn, Message="no sample at all")
-    boto3.client("cloudwatch").set_alarm_state(
+    boto3.Session().client("sns").publish(TopicArn=on_stack.topic_arn, Message="no sample at all")
+    boto3.Session().client("cloudwatch").set_alarm_state(
         AlarmName=f"{on_stack.name}-ModelError", StateValue="ALARM", StateReason="a test wants to see it on"
     )
     api = api_for(on_stack.api_url, timeout=20)
@@ -77,9 +79,9 @@ def test_a_dashboard_gets_its_widget(on_stack: Stack, event: str, begins: str) -
 
 
 def test_the_dashboard_asks_the_function(on_stack: Stack) -> None:
-    outputs = boto3.client("cloudformation").describe_stacks(StackName=on_stack.name)["Stacks"][0]["Outputs"]
+    outputs = boto3.Session().client("cloudformation").describe_stacks(StackName=on_stack.name)["Stacks"][0]["Outputs"]
     (url,) = [one["OutputValue"] for one in outputs if one["OutputKey"] == "DashboardUrl"]
-    body = boto3.client("cloudwatch").get_dashboard(DashboardName=url.rpartition("name=")[2])["DashboardBody"]
+    body = boto3.Session().client("cloudwatch").get_dashboard(DashboardName=url.rpartition("name=")[2])["DashboardBody"]
     (widget,) = [one for one in json.loads(body)["widgets"] if one["type"] == "custom"]
-    function = boto3.client("lambda").get_function_configuration(FunctionName=f"{on_stack.name}-leaderboard")
+    function = boto3.Session().client("lambda").get_function_configuration(FunctionName=f"{on_stack.name}-leaderboard")
     assert widget["properties"]["endpoint"] == function["FunctionArn"]

@@ -16,6 +16,7 @@ from dwell.fleet import cli
 from dwell.fleet.fleet import Fleet, Settings
 from dwell.fleet.ledger import Ledger
 from dwell.fleet.live_error import Tally
+from dwell.fleet.packing import MAX_LINES
 from dwell.fleet.planner import Planner, PlannerError
 from dwell.fleet.publisher import Publisher, PublishError
 from feature_schema import TARGET, Refusal, Sample, csv_sample_id, happened, parse_lines, prediction
@@ -133,13 +134,13 @@ def test_samples_come_at_the_rate_and_every_one_is_in_the_books() -> None:
 
 def test_messages_are_packed_and_no_sample_waits_long() -> None:
     topic = FakeTopic()
-    fleet = fleet_of(topic, rate=100)
+    fleet = fleet_of(topic, rate=200)
 
     work(fleet, 2)
 
     sizes = [text.count("\n") + 1 for _, text in topic.messages]
-    assert max(sizes) == 80
-    assert sum(sizes) >= 180  # what is younger than a second may wait
+    assert max(sizes) == MAX_LINES
+    assert sum(sizes) >= 360  # what is younger than a second may wait
 
 
 def test_everything_mixed_reconciles_line_by_line() -> None:
