@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import random
 from typing import Any
 
@@ -22,7 +23,7 @@ def lines(count: int, seed: int = 7) -> list[bytes]:
     chance = random.Random(seed)  # noqa: S311 (nobody gains by guessing a sample)
 
     def within(field: Any) -> int:
-        return chance.randint(int(field.minimum), int(field.maximum))
+        return chance.randint(math.ceil(field.minimum), math.floor(field.maximum))
 
     made = []
     for number in range(count):

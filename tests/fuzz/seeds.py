@@ -1,4 +1,4 @@
-"""What fuzzing starts from: the lines, messages and requests of ``events/``, and the words that they are made of."""
+"""What fuzzing starts from: lines, messages and requests, of ``events/`` and of this schema, and the words in them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tests.fuzz.targets import FIELDS
+from tests.made_up_sample import a_features, a_row, a_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +31,15 @@ def _messages() -> list[bytes]:
 
 def seeds(target: str) -> list[bytes]:
     """Good inputs of a target, and the bad ones of ``events/`` and ``found/``."""
-    messages = _messages()
+    messages = [*_messages(), f"{json.dumps(a_sample())}\n{a_row()}".encode()]
     requests = [event["body"].encode() for event in _events("api-predictions") if event.get("body")]
+    requests.append(json.dumps({"features": a_features()}).encode())
     queries = [
         unquote(event["queryStringParameters"]["features"]).encode()
         for event in _events("api-liveinference")
         if event.get("queryStringParameters")
     ]
+    queries.append(",".join(map(str, a_features().values())).encode())
     own = {
         "line": [line for message in messages for line in message.split(b"\n")],
         "message": messages,

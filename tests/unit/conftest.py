@@ -54,7 +54,7 @@ def event() -> Callable[[str], dict[str, Any]]:
     return read
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def robots() -> None:
     """For tests of what tells of robots: the fleet, and the samples in ``events/``. Under another schema they skip."""
     try:

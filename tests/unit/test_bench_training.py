@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(robots: None, tmp_path_factory: pytest.TempPathFactory) -> Job:
     return workshop_dataset.write(tmp_path_factory.mktemp("job"), train=3_000, test=1_000)
 
 

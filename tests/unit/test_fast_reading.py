@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -163,7 +164,7 @@ class Writer(random.Random):
 
     def usual(self, field: Any) -> str:
         if field.type == "integer" or self.random() < 0.3:
-            return str(self.randint(int(field.minimum), int(field.maximum)))
+            return str(self.randint(math.ceil(field.minimum), math.floor(field.maximum)))
         return repr(self.uniform(field.minimum, field.maximum))
 
     def number(self, field: Any) -> str:
@@ -298,15 +299,16 @@ def plain(schema: Any, **changed: Any) -> dict[str, Any]:
     target = schema.description.TARGET
     return {
         "sample_id": "sample-1", "robot_id": "robot-1", "fc_id": "fc1", "recorded_at": "2026-11-23T06:38:50.123Z",
-        "schema_version": schema.description.VERSION, target.name: int(target.maximum),
-        "features": {feature.name: int(feature.maximum) for feature in schema.description.FEATURES}, **changed,
+        "schema_version": schema.description.VERSION, target.name: math.floor(target.maximum),
+        "features": {one.name: math.floor(one.maximum) for one in schema.description.FEATURES}, **changed,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("field", ["sample_id", "robot_id", "fc_id", "model"])
 @pytest.mark.parametrize("name", NAMES)
 def test_both_agree_on_names(schema: Any, field: str, name: str) -> None:
-    echo = {schema.description.TARGET.name: 1, "expected_error": 5, "model": "m", "source": "model"}
+    target = schema.description.TARGET
+    echo = {target.name: math.floor(target.maximum), "expected_error": 5, "model": "m", "source": "model"}
     changed: dict[str, Any] = {"prediction": echo | {"model": name}} if field == "model" else {field: name}
     said = assert_both_agree(schema, json.dumps(plain(schema, **changed)).encode())
     assert (said[0][0][0] == "refused") == (name not in {"a", "A-1", "a" * 128, "null"})

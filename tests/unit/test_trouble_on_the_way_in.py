@@ -20,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwell.operations.failed_batches import FailedRecord, lines
-from feature_schema import FEATURES, ROW, TARGET, csv_sample_id
+from feature_schema import ROW, csv_sample_id
 from forwarder.delivery import deliver as forward
 from forwarder.messages import entries
+from tests.made_up_sample import a_row, a_sample
 from tests.unit.fake_aws import Died, FakeS3
 from tests.unit.faulty_steps import KINDS, FaultySteps, ParkedError, deliver
 from validator import quarantine
@@ -37,22 +38,12 @@ if TYPE_CHECKING:
 
 BUCKET = "dwell-data"
 ARRIVED = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
-FEATURES_OF_ALL = {one.name: int(one.minimum) for one in FEATURES}
-CELLS = ",".join(map(str, (int(TARGET.minimum), *FEATURES_OF_ALL.values())))
+CELLS = a_row()
 FIREHOSE_ATTEMPTS = 4
 
 
 def sample(identity: str) -> str:
-    report = {
-        "sample_id": identity,
-        "robot_id": "r",
-        "fc_id": "fc",
-        "recorded_at": "2026-11-23T06:39:00.000Z",
-        "schema_version": 1,
-        TARGET.name: int(TARGET.minimum),
-        "features": FEATURES_OF_ALL,
-    }
-    return json.dumps(report, separators=(",", ":"))
+    return json.dumps(a_sample(sample_id=identity), separators=(",", ":"))
 
 
 @dataclass
