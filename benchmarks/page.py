@@ -26,7 +26,7 @@ def page(report: Mapping[str, Mapping[str, Any]]) -> str:
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Dwell: fast and cheap</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}}
-td,th{{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #ddd}}</style>
+td:nth-child(4){{white-space:nowrap}}td,th{{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #ddd}}</style>
 <h1>Fast and cheap</h1>
 <p>Every figure is a ratio of two things measured in turns in one run: the median, and the middle half of the turns.
 Baselines are what one would have otherwise.</p>
@@ -50,10 +50,12 @@ def _figure(report: Mapping[str, Mapping[str, Any]]) -> go.Figure:
             cliponaxis=False,
         )
     )
-    figure.add_vline(x=1, line_dash="dash", annotation_text="goal")
+    figure.add_vline(x=1, line_dash="dash")
+    # an annotation on an axis of logarithms is placed by the logarithm
+    figure.add_annotation(x=0, y=1, yref="paper", text="goal", showarrow=False, yanchor="bottom")
     figure.update_layout(
         xaxis={"title": "ratio over its goal, or goal over ratio where less is better", "type": "log"},
-        margin={"l": 200, "r": 160},
+        margin={"l": 200, "r": 160, "t": 40},
         height=60 + 34 * len(names),
         template="plotly_white",
     )
