@@ -100,6 +100,8 @@ def board(stack: Stack) -> Iterator[str]:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # a shell lets what it starts in the background ignore Ctrl-C, and these tests with it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads run here yet)
     ) as process:
         assert process.stdout is not None
         try:

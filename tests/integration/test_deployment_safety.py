@@ -106,6 +106,7 @@ def a_round(stack: Stack, folder: Path, *, world: int) -> dict[str, Any]:
         return len(storage.samples())
 
     eventually(stored, lambda count: count >= before + ROWS)
+    time.sleep(1.1)  # S3 tells whole seconds, so a dataset takes what was stored before the second of its cut-off
     name = dwell("retrain", "--reason", f"world {world}")["decision"]["round"]
     ended = eventually(
         lambda: next(one for one in dwell("rounds") if one["round"] == name),

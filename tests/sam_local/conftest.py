@@ -110,7 +110,7 @@ def sam_local(container_engine: str, tmp_path_factory: pytest.TempPathFactory) -
                 )
                 yield SamLocal(laptop, find(deployment.STACK), client, functions)
             finally:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
                 try:
                     process.wait(40)
                 except subprocess.TimeoutExpired:

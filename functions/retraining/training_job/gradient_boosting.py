@@ -102,19 +102,25 @@ def go_on(
     """The trees of ``start``, and after them trees that learn from these rows what it misses on them.
 
     Depth and rounds of the latter are chosen on the newest part of the rows; ``num_round`` in the answer counts them.
-    What changed is mostly simpler than the world itself, so that some thousand rows teach it.
+    What changed is mostly simpler than the world itself, so that some thousand rows teach it. When it changed is known
+    to within a period of an alarm, so the older half of the rows may still tell of the old world: it is left out if
+    that does better.
     """
     older = holdout.newest(len(target))
     parameters = _parameters(start.objective, len(target), eta=eta, min_child_weight=min_child_weight)
-    first = max(0, older - ROWS_TO_CHOOSE_DEPTH)
     # Quantile cuts of these rows alone would answer wrong for trees that were cut elsewhere: no QuantileDMatrix here.
-    learn = xgboost.DMatrix(features[first:older], target[first:older])
     judge = xgboost.DMatrix(features[older:], target[older:])
-    depth, rounds, _ = _stopped_early(
-        parameters, learn, judge,
-        depths=max_depth, most=num_round, patience=early_stopping_rounds, start=start.booster,
-    )  # fmt: skip
-    everything = xgboost.DMatrix(features, target)
+    tried = []
+    for first in (0, older // 2):
+        begin = max(first, older - ROWS_TO_CHOOSE_DEPTH)
+        learn = xgboost.DMatrix(features[begin:older], target[begin:older])
+        depth, rounds, booster = _stopped_early(
+            parameters, learn, judge,
+            depths=max_depth, most=num_round, patience=early_stopping_rounds, start=start.booster,
+        )  # fmt: skip
+        tried.append((booster.best_score, first, depth, rounds))
+    _, first, depth, rounds = min(tried)
+    everything = xgboost.DMatrix(features[first:], target[first:])
     booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds, xgb_model=start.booster)
     return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
 
