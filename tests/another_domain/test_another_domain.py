@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def story(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Story
     story.stored = eventually(stack.rows, lambda rows: len(rows) >= len(story.before))
 
     # a model is trained, and asked about what it has not seen
+    time.sleep(1.1)  # S3 tells whole seconds, so a dataset takes what was stored before the second of its cut-off
     story.round = deployed.told("retrain", "--reason", "another domain", "--wait", "--patience", "300")["round"]
     _, told = stack.ask({"instances": last})
     story.answers = told["predictions"]
@@ -141,6 +143,7 @@ def sequel(story: Story, deployed: Deployed, tmp_path_factory: pytest.TempPathFa
     newer.to_csv(files / "newer.csv", index=False)
     sequel.newer = deployed.told("publish", str(files / "newer.csv"))["published"]
     eventually(stack.rows, lambda rows: len(rows) == before + 1 + sequel.newer)
+    time.sleep(1.1)  # as above
     sequel.round = deployed.told("retrain", "--wait", "--patience", "300")["round"]
     _, sequel.with_another_version = stack.ask(last)
     return sequel
