@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from dwell.local.deployment import DeploymentError
 from dwell.local.laptop import LaptopError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from dwell.lifecycle.report import Report
@@ -39,8 +41,6 @@ def run(
 ) -> None:
     """Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery."""
     console = Console()
-    # A stopped run closes what it has opened, like an interrupted one.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         require_robots()
         drift_named(drift)
@@ -51,7 +51,7 @@ def run(
     script = replace(script, fleet=replace(script.fleet, rate=rate, seed=seed))
     screen = Screen(console)
     try:
-        with screen.shown():
+        with _closing_when_stopped(), screen.shown():
             report = play(script, screen)
     except (StoryError, LaptopError, DeploymentError) as error:
         console.print(f"[red]The loop did not close:[/red] {error}", highlight=False)
@@ -62,6 +62,16 @@ def run(
     if report.samples.lost or report.samples.unexpected:
         console.print("[red]Samples were lost or came out of nowhere.[/red]")
         raise typer.Exit(1)
+
+
+@contextmanager
+def _closing_when_stopped() -> Iterator[None]:
+    """A stopped run closes what it has opened, like an interrupted one; whoever called it is stopped as before."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
