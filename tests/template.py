@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import yaml
+from dwell.template import PATH, content
 
-ROOT = Path(__file__).resolve().parents[1]
 STACK = "dwell"
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template's short functions."""
-
-
-def _function(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
-    match node:
-        case yaml.ScalarNode():
-            return {name: loader.construct_scalar(node)}
-        case yaml.SequenceNode():
-            return {name: loader.construct_sequence(node, deep=True)}
-        case _:
-            return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]
-
-
-_Loader.add_multi_constructor("!", _function)
-TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
-TEMPLATE: dict[str, Any] = yaml.load(TEXT, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+TEXT = PATH.read_text(encoding="utf-8")
+TEMPLATE = content()
 PARAMETERS: dict[str, Any] = {name: given["Default"] for name, given in TEMPLATE["Parameters"].items()}
 PARAMETERS |= {"AWS::StackName": STACK}
 

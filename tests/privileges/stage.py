@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from dwell.template import ROOT
 from rounds import Endpoint, Lock, Model, Round, Store
-from tests.template import ROOT, as_list
+from tests.template import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from sagemaker.core import image_uris
 
-TEMPLATE = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+from dwell.template import PATH, content
+
+TEMPLATE = PATH.read_text(encoding="utf-8")
 URL_SUFFIX = "amazonaws.com"
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template as plain data; its intrinsic functions become their arguments."""
-
-
-def _argument(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.MappingNode)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_multi_constructor("!", _argument)
-ACCOUNTS: dict[str, dict[str, str]] = yaml.load(TEMPLATE, _Loader)["Mappings"]["XGBoostImage"]  # noqa: S506 - it is safe
+ACCOUNTS: dict[str, dict[str, str]] = content()["Mappings"]["XGBoostImage"]
 
 
 def test_the_table_is_read() -> None:
