@@ -51,7 +51,10 @@ def content(path: Path = PATH) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template and the values of its parameters: numbers where the template says Number, else text."""
+    """A template and the values of its parameters, the stack's name among them.
+
+    They are numbers where the template says Number, else text.
+    """
 
     content: Mapping[str, Any]
     parameters: Mapping[str, Any]
@@ -105,21 +108,28 @@ def template(profile: str = "default", overrides: Mapping[str, str] | None = Non
     """
     read = content(path)
     declared = read["Parameters"]
+    chosen = _deployment(profile, path.with_name("samconfig.toml"))
     values: dict[str, Any] = {name: one["Default"] for name, one in declared.items()}
-    for name, text in {**profile_parameters(profile, path.with_name("samconfig.toml")), **(overrides or {})}.items():
+    values |= {"AWS::StackName": chosen["stack_name"]} if "stack_name" in chosen else {}
+    for name, text in {**_overrides(chosen), **(overrides or {})}.items():
         if name not in declared:
             raise TemplateError(f"the template has no parameter {name!r}; there are {', '.join(declared)}")
         values[name] = _number(name, text) if declared[name]["Type"] == "Number" else text
     return Template(read, values)
 
 
-def profile_parameters(profile: str, path: Path) -> dict[str, str]:
-    """The parameters that a profile of samconfig.toml overrides. Raises ``TemplateError``."""
+def _deployment(profile: str, path: Path) -> dict[str, Any]:
+    """What a profile of samconfig.toml passes to ``sam deploy``. Raises ``TemplateError``."""
     settings = tomllib.loads(path.read_text(encoding="utf-8"))
     if not isinstance(settings.get(profile), dict):
         names = ", ".join(name for name, one in settings.items() if isinstance(one, dict))
         raise TemplateError(f"samconfig.toml has no profile {profile!r}; there are {names}")
-    entries = settings[profile].get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    chosen: dict[str, Any] = settings[profile].get("deploy", {}).get("parameters", {})
+    return chosen
+
+
+def _overrides(chosen: Mapping[str, Any]) -> dict[str, str]:
+    entries = chosen.get("parameter_overrides", [])
     return dict("".join(shlex.split(entry)).split("=", maxsplit=1) for entry in map(_quoted, entries))
 
 

@@ -10,7 +10,7 @@ from dwell.local.emulator.alarm_evaluation import AlarmRule
 from dwell.local.emulator.metric_store import Datum, Metric, MetricStore
 from promotion.deployment import VARIANT
 from promotion.guard import pointed
-from tests.template import PARAMETERS, STACK, TEMPLATE, resolved
+from tests.template import DEFAULT, PARAMETERS, STACK, TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,12 +18,9 @@ if TYPE_CHECKING:
 START = 1_795_410_000
 
 
-ALARMS = {
-    name.removesuffix("Alarm"): resolved(resource["Properties"])
-    for name, resource in TEMPLATE["Resources"].items()
-    if resource["Type"] == "AWS::CloudWatch::Alarm"
-}
+ALARMS = {name.removesuffix("Alarm"): DEFAULT.properties(name) for name in DEFAULT.resources("AWS::CloudWatch::Alarm")}
 PERIOD = PARAMETERS["AlarmPeriodSeconds"]
+BELIEVED = PARAMETERS["MinimumPredictions"]
 
 
 def service(name: str, **dimensions: str) -> Metric:
@@ -46,12 +43,12 @@ type Sums = Mapping[Metric, float]
 """What happened in one period; an empty one is missing data."""
 
 
-def judged(ratio: float, predicted: float = 1_000) -> Sums:
+def judged(ratio: float, predicted: float = BELIEVED) -> Sums:
     """Predicted samples whose live error is ``ratio`` times what was promised."""
     return {SQUARED: 4e9 * ratio**2, EXPECTED: 4e9, PREDICTED: predicted}
 
 
-def judged_alone(ratio: float, predicted: float = 1_000, model: str = NEW) -> Sums:
+def judged_alone(ratio: float, predicted: float = BELIEVED, model: str = NEW) -> Sums:
     """Predicted samples of one model."""
     return {service(metric.name, model=model): value for metric, value in judged(ratio, predicted).items()}
 
@@ -90,7 +87,7 @@ CASES: list[tuple[str, str, Sequence[Sums], str]] = [
     ("ModelError", "as promised", [judged(1.0)], "OK"),
     ("ModelError", "just under the threshold", [judged(1.24)], "OK"),
     ("ModelError", "just over it", [judged(1.26)], "ALARM"),
-    ("ModelError", "bad, of too few to believe", [judged(3.0, predicted=199)], "OK"),
+    ("ModelError", "bad, of too few to believe", [judged(3.0, predicted=BELIEVED - 1)], "OK"),
     ("ModelError", "bad, then nothing for a while", [judged(2.0), {}, {}, {}, {}], "ALARM"),
     ("ModelError", "bad, then good again", [judged(2.0), judged(1.0)], "OK"),
     ("ModelError", "never any prediction", [{}, {}, {}], "INSUFFICIENT_DATA"),
@@ -121,7 +118,7 @@ CASES: list[tuple[str, str, Sequence[Sums], str]] = [
     ("RolledBack", "no deployment", [{}, {}], "OK"),
     ("NewModelError", "as promised", [judged_alone(1.0)], "OK"),
     ("NewModelError", "just over the threshold", [judged_alone(1.26)], "ALARM"),
-    ("NewModelError", "bad, of too few to believe", [judged_alone(9.0, predicted=199)], "OK"),
+    ("NewModelError", "bad, of too few to believe", [judged_alone(9.0, predicted=BELIEVED - 1)], "OK"),
     ("NewModelError", "the old one is bad", [judged_alone(9.0, model="xgboost-20261123T051100Z")], "OK"),
     ("NewModelError", "all together are bad", [judged(9.0)], "OK"),
     ("NewModelError", "no prediction yet", [{}, {}], "OK"),
@@ -199,5 +196,5 @@ def test_the_page_shows_every_alarm_and_may_look_at_no_other() -> None:
 
 def test_the_schedule_looks_at_the_alarms_that_retrain() -> None:
     variables = TEMPLATE["Resources"]["RetrainingFunction"]["Properties"]["Environment"]["Variables"]
-    named = resolved(variables["RETRAINING_ALARMS"]).split(",")
+    named = DEFAULT.resolved(variables["RETRAINING_ALARMS"]).split(",")
     assert named == [ALARMS["ModelError"]["AlarmName"], ALARMS["NoModel"]["AlarmName"]]

@@ -20,6 +20,7 @@ def test_profiles_and_overrides_are_in_force_in_this_order() -> None:
     assert prod.properties("SamplesStream")["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
     assert template("prod", {"StreamShards": "7"}).properties("SamplesStream")["ShardCount"] == 7
     assert template("local").parameters["LookAgain"] == "rate(1 minute)"
+    assert [one.parameters["AWS::StackName"] for one in (default, prod)] == ["dwell", "dwell-prod"]
 
 
 def test_a_function_has_what_globals_give_it_and_its_own_on_top() -> None:
