@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from benchmarks import rows
-from benchmarks.measure import ROWS, entry, meets
+from benchmarks.measure import ROWS, entry, figure, meets
 from benchmarks.page import page
 from dwell.local.laptop import ROOT
 
@@ -33,7 +33,7 @@ def main(names: list[str]) -> None:
         report[name] = measured
         mark = "meets" if meets(measured["ratio"], measured["goal"]) else "misses"
         sys.stdout.write(
-            f"{name:28} {measured['ratio']:9.3g}  ({measured['low']:.3g} to {measured['high']:.3g})  "
+            f"{name:28} {figure(measured['ratio']):>8}  ({figure(measured['low'])} to {figure(measured['high'])})  "
             f"{mark} {measured['goal']:8} {measured['unit']}, {time.monotonic() - began:.0f} s\n"
         )
         sys.stdout.flush()

@@ -43,6 +43,11 @@ def row(name: str, *, goal: str, unit: str) -> Callable[[Callable[[], Sequence[f
     return register
 
 
+def figure(value: float) -> str:
+    """A figure with three digits, or all there are before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
 def meets(ratio: float, goal: str) -> bool:
     """Whether a ratio meets a goal."""
     sense, bound = goal.split()

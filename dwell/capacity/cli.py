@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dwell.capacity.day import Outage, Peak, simulate
 from dwell.capacity.load import Fleet, FleetError
-from dwell.capacity.plan import Plan, plan
+from dwell.capacity.plan import Plan, figure, plan
 from dwell.capacity.recovery import recovery
 from dwell.operations.command import FAILED, UNUSABLE, AsJson, end, out, say_json
 from dwell.template import TemplateError, template
@@ -84,11 +84,11 @@ def _overrides(given: list[str]) -> dict[str, str]:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for column in columns:
-        table.add_column(
-            column, justify="right" if column in {"$ a month", "needed", "used"} else "left", overflow="fold"
-        )
+        # no name of a parameter is longer, and none is to be broken
+        width = 22 if column == "moved by" else None
+        table.add_column(column, justify="right" if column in {"$ a month", "needed", "used"} else "left", width=width)
     return table
 
 
@@ -96,8 +96,8 @@ def _show(made: Plan) -> None:
     of = made.load
     out.print(
         f"{made.fleet.robots:,} robots in {made.fleet.centres:,} centres: {of.samples:,.0f} samples/s in "
-        f"{of.messages:,.3g} messages/s of {of.message_bytes / 1e3:,.0f} KB, "
-        f"{of.questions:,.3g} questions/s of {of.question_rows:,.0f}.\n"
+        f"{figure(of.messages)} messages/s of {figure(of.message_bytes / 1e3)} KB, "
+        f"{figure(of.questions)} questions/s of {of.question_rows:,.0f}.\n"
     )
     title = f"${made.dollars:,.0f} a month, ${made.dollars_a_million:,.4f} a million samples"
     bill = _table(title, "what", "$ a month", "counted")
@@ -107,7 +107,7 @@ def _show(made: Plan) -> None:
     out.print()
     limits = _table("Limits, the tightest first", "limit", "used", "needed", "there is", "moved by")
     for one in made.limits:
-        cells = (f"{one.usage:,.0%}", f"{one.needed:,.3g}", f"{one.allowed:,.6g} {one.unit}", one.moved_by)
+        cells = (f"{one.usage:,.0%}", figure(one.needed), f"{figure(one.allowed)} {one.unit}", one.moved_by)
         limits.add_row(one.name, *cells, style="red" if one.usage > 1 else "")
     out.print(limits)
     first = made.limits[0]
@@ -128,5 +128,10 @@ def _show_day(day: Day) -> None:
             else "not caught up by the end of the day."
         )
         + (f" {day.lost:,.0f} samples outlive the stream's retention." if day.lost else " No sample is lost.")
-        + (f" {day.refused:,.0f} are refused at the stream and wait in retries." if day.refused else "")
+        + (
+            f" {day.refused:,.0f} are refused at the stream: they wait in Lambda's retries, and in the failures queue "
+            "after them."
+            if day.refused
+            else ""
+        )
     )

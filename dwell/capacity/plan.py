@@ -17,6 +17,11 @@ MONTH = 30 * DAY
 MOST_ROBOTS = 100_000_000
 
 
+def figure(value: float) -> str:
+    """A number as people read it: three digits, or all there are before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """A line of the bill: ``dollars`` a month, and what it is counted from."""
@@ -84,7 +89,7 @@ def costs(of: Load, template: Template) -> tuple[Cost, ...]:
         return MONTH * rate * (price("lambda_request") + seconds * memory * gb_second)
 
     def told(rate: float) -> str:
-        return f"{rate:,.3g} runs a second"
+        return f"{figure(rate)} runs a second"
 
     gb_in = MONTH * of.bytes_in / 1e9
     chunks = math.ceil(of.message_bytes / 65_536)

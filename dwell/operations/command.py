@@ -66,5 +66,5 @@ def explained() -> Iterator[None]:
 
 
 def say_json(value: object) -> None:
-    """To standard output, which then has nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    """To standard output, which then has nothing else. Raises ``ValueError`` for what JSON has no number for."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")

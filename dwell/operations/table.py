@@ -7,15 +7,10 @@ from typing import Annotated
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
 from dwell.operations import athena
+from dwell.operations.command import UNUSABLE, end, err
 from dwell.stack import StackError, find
-
-FAILED, UNUSABLE = 1, 2
-"""Exit statuses: what was asked for did not happen, or the call makes no sense."""
-
-err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def table(
@@ -39,8 +34,6 @@ def table(
             athena.run(client, statement, database=database, workgroup=workgroup, results=results)
             err.print(f"{database}.{name} is there.")
     except ValueError as error:
-        err.print(str(error), style="red", markup=False)
-        raise typer.Exit(UNUSABLE) from error
+        raise end(str(error), UNUSABLE) from error
     except (StackError, athena.AthenaError, BotoCoreError, ClientError) as error:
-        err.print(str(error), style="red", markup=False)
-        raise typer.Exit(FAILED) from error
+        raise end(str(error)) from error

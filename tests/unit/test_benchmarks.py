@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 
 from benchmarks import samples
 from benchmarks.baselines import transform as baseline
-from benchmarks.measure import Row, entry, in_turns, meets, over
+from benchmarks.measure import Row, entry, figure, in_turns, meets, over
 from benchmarks.page import page
 from benchmarks.prices import Counted, dollars_per_million
 from feature_schema import FEATURES, TARGET
@@ -185,10 +185,15 @@ def test_an_entry_has_the_median_and_the_middle_half() -> None:
     assert entry(row, [7.0])["low"] == 7.0
 
 
+@pytest.mark.parametrize(("value", "read"), [(1.0046, "1.00"), (0.0232, "0.0232"), (9.996, "10.0"), (1573.4, "1,573")])
+def test_figures_have_three_digits(value: float, read: str) -> None:
+    assert figure(value) == read
+
+
 def test_the_page_shows_every_row() -> None:
     row = Row("speed", ">= 2", "x <slow>", list)
     text = page({"speed": entry(row, [3.0])})
-    assert "<td>speed</td><td>3</td>" in text
+    assert "<td>speed</td><td>3.00</td>" in text
     assert "x &lt;slow&gt;" in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from dwell.capacity.plan import costs, limits, plan
 from dwell.capacity.prices import PRICES, QUOTAS, quota
 from dwell.capacity.recovery import look_again_seconds, recovery
 from dwell.fleet.packing import MAX_LINES
+from dwell.operations.command import out
 from dwell.template import template
 
 TEMPLATE = template()
@@ -109,6 +111,7 @@ def test_training_more_takes_longer(samples: list[int]) -> None:
     for few, many in pairwise(sorted(samples)):
         assert measured.training(few).seconds <= measured.training(many).seconds
         assert measured.training(few).memory <= measured.training(many).memory
+        assert measured.training(few).error >= measured.training(many).error >= 1
 
 
 @pytest.mark.parametrize("numbers", [(0, 30), (1, 0), (1, -1), (1, math.nan), (1, 30, 0), (1, 30, 1, -1)])
@@ -218,9 +221,22 @@ def test_the_command_tells_the_bill_the_first_limit_and_by_its_status_whether_on
     assert told("--robots", "200000", *parameters)[0] == 0
 
 
+def test_no_name_of_a_parameter_is_broken_and_no_line_is_longer_than_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(out, "width", 80)
+    _, text = told("--robots", "200000", "--hold", "0")
+    table = text.partition("Limits, the tightest first")[2].partition("The first to break")[0]
+    assert all(len(line) <= 80 for line in table.splitlines())
+    assert {"EndpointInstanceCount", "EndpointInstanceType", "ApiRequestsPerSecond"} <= set(
+        re.findall(r"[\w-]+", table)
+    )
+    assert "6,667 messages/s of 0.48 KB" in text
+
+
 def test_the_command_tells_all_of_it_as_json() -> None:
     status, text = told("--robots", "1000", "--fc", "500", "--json", "--day")
-    made = json.loads(text)
+    made = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert status == 0
     assert made["fleet"] == {"robots": 1_000, "interval": 30.0, "centre": 500, "hold": 2.0}
     assert made["dollars_a_month"] == pytest.approx(sum(one["dollars"] for one in made["costs"]))

@@ -1,0 +1,25 @@
+"""Fakes of the AWS services behind the loop: they keep state, refuse what AWS refuses, and can die at any step.
+
+Requests are checked against botocore's own service models, so a request that boto3 would not send is not taken here.
+"""
+
+from tests.unit.fake_aws.cloud import STACK, Cloud
+from tests.unit.fake_aws.cloudwatch import FakeCloudWatch
+from tests.unit.fake_aws.requests import NOW, Died, Pages, Steps, check, refused
+from tests.unit.fake_aws.s3 import BUCKET, FakeS3
+from tests.unit.fake_aws.sagemaker import ENDPOINT
+
+__all__ = [
+    "BUCKET",
+    "ENDPOINT",
+    "NOW",
+    "STACK",
+    "Cloud",
+    "Died",
+    "FakeCloudWatch",
+    "FakeS3",
+    "Pages",
+    "Steps",
+    "check",
+    "refused",
+]
