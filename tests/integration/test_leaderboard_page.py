@@ -54,8 +54,9 @@ def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
         assert answer.status_code == 200
         return str(answer.text)
 
-    html = eventually(page, lambda text: "<bdi>malformed</bdi>" in text and "too few new samples" in text)
+    html = eventually(page, lambda text: "<bdi>malformed</bdi>" in text and "<bdi>model-error</bdi>" in text)
     assert "<bdi>ModelError</bdi> is on" in html
+    assert '<span class="chip refuse">refused</span>' in html
     assert TARGET.meaning in html
 
 
