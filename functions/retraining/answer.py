@@ -156,7 +156,6 @@ def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
         source=f"{bucket}/{code}/",
         champion=None if standing is None else standing.archive,
         hyperparameters=cause.hyperparameters,
-        metric_definitions=source.metric_definitions(),
     )
     return start(around.sagemaker, request(order, around.settings))
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from retraining.source import PROGRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.literals import S3DataTypeType, TrainingInstanceTypeType
@@ -35,7 +35,6 @@ class Order:
     source: str
     champion: str | None
     hyperparameters: Mapping[str, Any]
-    metric_definitions: Sequence[Mapping[str, str]]
 
 
 def request(order: Order, settings: Settings) -> CreateTrainingJobRequestTypeDef:
@@ -60,7 +59,6 @@ def request(order: Order, settings: Settings) -> CreateTrainingJobRequestTypeDef
         "AlgorithmSpecification": {
             "TrainingImage": settings.training_image,
             "TrainingInputMode": "File",
-            "MetricDefinitions": [{"Name": one["Name"], "Regex": one["Regex"]} for one in order.metric_definitions],
         },
         "HyperParameters": {
             **{name: _text(value) for name, value in order.hyperparameters.items()},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib
 import io
 import tarfile
 from dataclasses import dataclass
@@ -40,15 +39,3 @@ def archive(folder: Path = TRAINING_JOB) -> SourceArchive:
             tar.addfile(member, io.BytesIO(content))
     # The hash is of the archive before compression, which another zlib may do differently.
     return SourceArchive(gzip.compress(packed.getvalue(), mtime=0), hashlib.sha256(packed.getvalue()).hexdigest()[:16])
-
-
-def metric_definitions() -> list[dict[str, str]]:
-    """``AlgorithmSpecification.MetricDefinitions`` of ``CreateTrainingJob``: a name and a regular expression each.
-
-    They come from the job's own registry of candidates. To the image the job's files are top-level modules, and so
-    the type checker knows them; here they are reached by the package's name.
-    """
-    registry = importlib.import_module("retraining.training_job.candidates")
-    metrics = importlib.import_module("retraining.training_job.metric_definitions")
-    definitions: list[dict[str, str]] = metrics.metric_definitions(registry.NAMES)
-    return definitions

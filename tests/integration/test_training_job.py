@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import subprocess
 import tarfile
 import textwrap
@@ -21,7 +20,7 @@ import pytest
 
 from candidates import NAMES
 from feature_schema import FEATURES, schema_hash
-from retraining.source import archive, metric_definitions
+from retraining.source import archive
 from tests.made_up_dataset import ROUND, STAMP, MadeUp, made_up, moment_of, write_channels
 
 ROOT = Path(__file__).parents[2]
@@ -163,17 +162,10 @@ def test_the_first_round_tells_everything_about_itself(first: Job, old_world: Ma
     assert 0.98 * floor < scores[0] < 1.05 * floor < told["baseline_rmse"]
 
 
-def test_its_metrics_are_found_in_its_output(first: Job) -> None:
+def test_its_log_tells_the_errors(first: Job) -> None:
     output = first.process.stdout + first.process.stderr
-    found = {one["Name"]: re.findall(one["Regex"], output) for one in metric_definitions()}
-    expected = {f"{one['name']}:rmse": one["rmse"] for one in first.tournament["candidates"]}
-    expected["baseline:rmse"] = first.tournament["baseline_rmse"]
-    expected["winner:rmse"] = first.tournament["candidates"][0]["rmse"]
-    expected["dataset:train"] = first.tournament["dataset"]["train"]
-    expected["dataset:test"] = first.tournament["dataset"]["test"]
-    assert {name: len(values) for name, values in found.items() if values} == dict.fromkeys(expected, 1)
-    for name, value in expected.items():
-        assert float(found[name][0]) == pytest.approx(value)
+    for who in (*first.tournament["candidates"], {"name": "baseline", "rmse": first.tournament["baseline_rmse"]}):
+        assert f"error of {who['name']}: {who['rmse']}" in output
 
 
 def test_after_a_drift_the_champion_loses_to_a_model_of_the_recent_part(first: Job, tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ import boto3
 import pytest
 from sagemaker.core.helper.iam_role_resolver import IamRoleResolver
 from sagemaker.core.helper.session_helper import Session
-from sagemaker.core.training.configs import Compute, InputData, MetricDefinition, SourceCode
+from sagemaker.core.training.configs import Compute, InputData, SourceCode
 from sagemaker.train import ModelTrainer
 
 from dwell.local import laptop as local
-from retraining.source import TRAINING_JOB, metric_definitions
+from retraining.source import TRAINING_JOB
 from tests.made_up_dataset import made_up, write_channels
 
 if TYPE_CHECKING:
@@ -88,9 +88,6 @@ def trained(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("dataset")
     channels = write_channels(folder, made_up(2_000).lines)
     job = trainer(account, TRAINING_JOB, hyperparameters={"xgboost-max_depth": 4, "xgboost-num_round": 40})
-    job.with_metric_definitions(
-        [MetricDefinition(name=each["Name"], regex=each["Regex"]) for each in metric_definitions()]
-    )
     job.train(
         input_data_config=[
             InputData(channel_name=name.removeprefix("SM_CHANNEL_").lower(), data_source=path)

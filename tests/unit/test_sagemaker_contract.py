@@ -14,7 +14,6 @@ from dwell.local.emulator.sagemaker import (
     channels,
     deployment,
     environment,
-    metrics,
     source_archive,
     training_request,
 )
@@ -119,25 +118,6 @@ def test_a_channel_that_is_not_emulated_is_refused(change: dict[str, str]) -> No
         channels.channel({"ChannelName": "samples", "DataSource": {"S3DataSource": source}})
 
 
-def test_the_last_value_of_each_metric_counts_and_other_lines_do_not() -> None:
-    # given
-    wanted = metrics.definitions(
-        [{"Name": "b", "Regex": r"metric b=(\S+)"}, {"Name": "a", "Regex": r"metric a=([0-9.]+)"}]
-    )
-    reader = metrics.MetricReader(wanted)
-    # when
-    for line in ("metric a=1.0 metric a=2.0", "metric b=many", "--a 7", "metric b=-1e3"):
-        reader.read(line)
-    # then
-    assert [(each["MetricName"], each["Value"]) for each in reader.final()] == [("b", -1000.0), ("a", 2.0)]
-
-
-@pytest.mark.parametrize("regex", ["(", "no group", ""])
-def test_an_expression_that_finds_nothing_is_refused(regex: str) -> None:
-    with pytest.raises(ApiError):
-        metrics.definitions([{"Name": "a", "Regex": regex}])
-
-
 def test_paths_of_the_container_are_paths_of_the_job_and_others_are_not() -> None:
     # given
     folders = environment.Folders(Path("/job/ml"))
@@ -207,7 +187,6 @@ def test_the_operation_that_is_authorized_is_the_one_that_runs() -> None:
 def test_a_job_tells_its_story_to_the_api_and_to_events() -> None:
     # given
     job = TrainingJob("J", SCOPE.arn("training-job", "J"), {"RoleArn": "role", "HyperParameters": {"a": "1"}})
-    job.metrics = [{"MetricName": "rmse", "Value": 1.0, "Timestamp": 0.0}]
     # when
     for step in ("Downloading", "Training", "Stopping", "Uploading", "Stopped"):
         job.enter(step)
@@ -217,11 +196,9 @@ def test_a_job_tells_its_story_to_the_api_and_to_events() -> None:
     # then
     described, event = job.description(), job.event({"k": "v"})
     assert described["TrainingEndTime"] == described["SecondaryStatusTransitions"][-1]["EndTime"]
-    assert described["FinalMetricDataList"]
     assert event["CreationTime"] == str(int(described["CreationTime"] * 1000))
     assert event["HyperParameters"] == {"a": "1"}
     assert event["Tags"] == {"k": "v"}
-    assert "FinalMetricDataList" not in event
 
 
 def test_only_the_image_whose_packages_are_here_is_emulated() -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-import candidates
 from candidates import ALGORITHMS, NAMES, Algorithm, HyperparameterError, algorithm_called, entrants
 from holdout import TooFewRowsError, rmse
-from metric_definitions import metric_definitions, metric_line, rmse_of
 from parallelism import ROWS_PER_THREAD, threads
 from tests.made_up_dataset import baseline, made_up
 
@@ -218,36 +214,6 @@ def test_many_rows_at_once_get_the_same_answers_as_few() -> None:
 def test_few_rows_get_one_thread_and_many_no_more_than_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1, 2, 3})
     assert [threads(rows) for rows in (0, ROWS_PER_THREAD, 2 * ROWS_PER_THREAD, 10**7)] == [1, 1, 2, 4]
-
-
-@pytest.mark.parametrize("value", [1830.25, 1278.0, 0.0, 0.012_345, 3.25e-7, 4.5e12])
-def test_a_metric_is_read_off_its_line_and_off_no_other(value: float) -> None:
-    # given every line that a job prints, and what the framework prints of hyperparameters
-    definitions = metric_definitions(NAMES)
-    lines = [metric_line(definition["Name"], value) for definition in definitions]
-    noise = '{"xgboost:rmse": 5, "xgboost.eta": "0.1"} train --xgboost.eta 0.1 xgboost:rmse=12.0 INFO best: xgboost'
-    # then each expression finds its own line and nothing else
-    for definition, line in zip(definitions, lines, strict=True):
-        found = [one for one in [*lines, noise] if re.search(definition["Regex"], one)]
-        assert found == [line]
-        match = re.search(definition["Regex"], line)
-        assert match is not None
-        assert float(match[1]) == value
-    assert len(definitions) <= 40, "SageMaker's limit"
-    assert {definition["Name"] for definition in definitions} >= {rmse_of(name) for name in (*NAMES, "champion")}
-
-
-def test_the_retraining_function_needs_no_numpy_to_know_the_metrics() -> None:
-    # given an interpreter without site-packages, as the function's has none of the image's
-    program = (
-        f"import sys; sys.path.insert(0, {str(FUNCTIONS)!r})\n"
-        "from retraining import source\n"
-        "print(*(one['Name'] for one in source.metric_definitions()))\n"
-    )
-    # when
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
-    # then
-    assert done.stdout.split() == [one["Name"] for one in metric_definitions(candidates.NAMES)]
 
 
 def test_who_enters_as_continued_can_go_on() -> None:

@@ -19,7 +19,6 @@ import archive
 import dataset as datasets
 import tournament as tournaments
 from candidates import HyperparameterError, entrants
-from metric_definitions import metric_line, rmse_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +71,7 @@ def run(environment: Mapping[str, str]) -> None:
     output = Path(environment["SM_OUTPUT_DATA_DIR"])
     output.mkdir(parents=True, exist_ok=True)  # the image does not
     (output / OUTCOME).write_text(json.dumps(outcome, indent=2, allow_nan=False) + "\n")
-    _print_metrics(dataset, tournament)
+    _tell(tournament)
 
 
 def _hyperparameters(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -85,17 +84,14 @@ def _champion(environment: Mapping[str, str]) -> Path | None:
     return None if channel is None else next(iter(sorted(Path(channel).rglob(CHAMPION))), None)
 
 
-def _print_metrics(dataset: datasets.Dataset, tournament: tournaments.Tournament) -> None:
-    """SageMaker reads metrics off the output, by the regular expressions of ``metric_definitions``."""
+def _tell(tournament: tournaments.Tournament) -> None:
+    """For whoever reads the log. Metrics of the job they cannot be: those of SageMaker's own images are SageMaker's."""
     errors = {result.name: result.rmse for result in tournament.results}
     errors["baseline"] = tournament.baseline_rmse
-    errors["champion"] = None if tournament.champion is None else tournament.champion.rmse
-    errors["winner"] = None if tournament.winner is None else tournament.winner.rmse
+    if tournament.champion is not None:
+        errors["champion"] = tournament.champion.rmse
     for who, rmse in errors.items():
-        if rmse is not None:
-            print(metric_line(rmse_of(who), rmse))
-    print(metric_line(rows_of("train"), len(dataset.train)))
-    print(metric_line(rows_of("test"), len(dataset.test)), flush=True)
+        log.info("error of %s: %s", who, rmse)
 
 
 def main() -> int:

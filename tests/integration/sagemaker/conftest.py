@@ -167,11 +167,7 @@ def train(stage: Stage) -> Callable[..., str]:
             **{
                 "TrainingJobName": name,
                 "RoleArn": stage.role,
-                "AlgorithmSpecification": {
-                    "TrainingImage": IMAGE,
-                    "TrainingInputMode": "File",
-                    "MetricDefinitions": request.pop("metrics", []),
-                },
+                "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
                 "HyperParameters": hyperparameters | request.pop("hyperparameters", {}),
                 "InputDataConfig": [
                     {

@@ -36,12 +36,12 @@ seen = {
 output.mkdir(parents=True)
 (output / "seen.json").write_text(json.dumps(seen))
 (pathlib.Path(os.environ["SM_MODEL_DIR"]) / "model.json").write_text("a model")
-print("metric rmse=3.5 of the first try")
-print("metric rmse=2.25 of the second", file=sys.stderr)
+print("rmse=3.5 of the first try")
+print("rmse=2.25 of the second", file=sys.stderr)
 """
 
 
-def test_a_job_trains_on_its_channels_and_leaves_model_output_metrics_and_logs(
+def test_a_job_trains_on_its_channels_and_leaves_model_output_and_logs(
     stage: Any, train: Train, ended: Ended, sent: Any
 ) -> None:
     # given a manifest that names two of three objects, one object by its own key, and code as a channel
@@ -62,7 +62,6 @@ def test_a_job_trains_on_its_channels_and_leaves_model_output_metrics_and_logs(
             "words": '[1, "a b"]',
             "k": "7",
         },
-        metrics=[{"Name": "rmse", "Regex": r"metric rmse=([0-9.]+)"}, {"Name": "none", "Regex": r"absent=(\d+)"}],
         EnableNetworkIsolation=True,
         Tags=[{"Key": "round", "Value": "one"}],
     )
@@ -81,12 +80,11 @@ def test_a_job_trains_on_its_channels_and_leaves_model_output_metrics_and_logs(
     assert seen["sibling"] == {"here": True}
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == stage.uri(f"training/{name}/output/model.tar.gz")
     assert stage.unpacked(f"training/{name}/output/model.tar.gz") == {"model.json": b"a model"}
-    assert [(each["MetricName"], each["Value"]) for each in job["FinalMetricDataList"]] == [("rmse", 2.25)]
     steps = [each["Status"] for each in job["SecondaryStatusTransitions"]]
     assert steps == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] == job["LastModifiedTime"]
     assert job["BillableTimeInSeconds"] >= 1
-    assert "metric rmse=2.25 of the second" in stage.log(LOG_GROUP, f"{name}/algo-1")
+    assert "rmse=2.25 of the second" in stage.log(LOG_GROUP, f"{name}/algo-1")
     assert not Path(seen["folder"]).exists()
     # and its events say so, in their own shape
     events = sent(name, lambda event: event["detail"]["TrainingJobStatus"] == "Completed")
@@ -97,7 +95,7 @@ def test_a_job_trains_on_its_channels_and_leaves_model_output_metrics_and_logs(
     assert detail["SecondaryStatus"] == "Completed"
     assert detail["TrainingEndTime"] == str(int(job["TrainingEndTime"].timestamp() * 1000))
     assert detail["Tags"] == {"round": "one"}
-    assert not {"ModelArtifacts", "FinalMetricDataList", "FailureReason"} & set(detail)
+    assert not {"ModelArtifacts", "FailureReason"} & set(detail)
 
 
 ENTRYPOINT = """
@@ -146,6 +144,13 @@ def test_such_a_container_tells_why_it_failed_in_a_file(train: Train, ended: End
     assert job["FailureReason"] == "AlgorithmError: no such month, exit code: 4"
     job = ended(own_entrypoint(train, "exit 5"))
     assert job["FailureReason"] == "AlgorithmError: , exit code: 5"
+
+
+def test_metric_definitions_are_refused_as_for_every_image_of_sagemakers_own(train: Train) -> None:
+    metrics = [{"Name": "rmse", "Regex": "rmse=([0-9.]+)"}]
+    algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": metrics}
+    with pytest.raises(ClientError, match="metric definitions of SageMaker's own algorithms cannot be overridden"):
+        train(ENTRYPOINT, AlgorithmSpecification=algorithm)
 
 
 def test_arguments_without_a_command_are_refused(train: Train) -> None:

@@ -50,7 +50,6 @@ class TrainingJob:
         self.secondary = "Starting"
         self.failure_reason: str | None = None
         self.artifacts: str | None = None
-        self.metrics: list[dict[str, Any]] = []
         self.created = self.modified = time.time()
         self.started: float | None = None
         self.ended: float | None = None
@@ -104,7 +103,6 @@ class TrainingJob:
                 "TrainingEndTime": self.ended,
                 "LastModifiedTime": self.modified,
                 "SecondaryStatusTransitions": [dict(each) for each in self._transitions],
-                "FinalMetricDataList": self.metrics or None,
                 "EnableNetworkIsolation": bool(self.request.get("EnableNetworkIsolation")),
                 "EnableInterContainerTrafficEncryption": False,
                 "EnableManagedSpotTraining": False,
@@ -120,7 +118,7 @@ class TrainingJob:
         return {field: described[field] for field in (*fields, "TrainingJobStatus") if field in described}
 
     def event(self, tags: dict[str, str]) -> dict[str, Any]:
-        """The detail of a state change's event: times are milliseconds in strings; neither metrics nor artifacts."""
+        """The detail of a state change's event: times are milliseconds in strings; no artifacts."""
         described = self.description()
         detail: dict[str, Any] = {
             field: described.get(field)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwell.local.emulator.sagemaker import arguments, channels, metrics
+from dwell.local.emulator.sagemaker import arguments, channels
 from dwell.local.emulator.sagemaker.errors import broken_constraint, invalid
 
 if TYPE_CHECKING:
     from dwell.local.emulator.sagemaker.channels import Channel, Location
-    from dwell.local.emulator.sagemaker.metrics import Definition
 
 IMAGE = "sagemaker-xgboost"
 """The repository of the one image whose packages this machine has."""
@@ -24,7 +23,6 @@ class Plan:
     """
 
     channels: tuple[Channel, ...]
-    definitions: tuple[Definition, ...]
     hyperparameters: dict[str, Any]
     entrypoint: tuple[str, ...]
     program: str
@@ -40,6 +38,9 @@ def checked(request: dict[str, Any]) -> Plan:
     """The plan of a request whose name and role are known to be right. Raises ``ApiError``."""
     algorithm = _member(request, "AlgorithmSpecification")
     require_image(algorithm.get("TrainingImage"))
+    if algorithm.get("MetricDefinitions"):
+        # its repository is one of SageMaker's algorithms, in script mode too
+        raise invalid("The metric definitions of SageMaker's own algorithms cannot be overridden: send none.")
     if algorithm.get("TrainingInputMode") != "File":
         raise invalid(f"TrainingInputMode {algorithm.get('TrainingInputMode')} is not emulated on a laptop; use File.")
     instances = _member(request, "ResourceConfig").get("InstanceCount", 1)
@@ -64,7 +65,6 @@ def checked(request: dict[str, Any]) -> Plan:
         )
     return Plan(
         channels=found,
-        definitions=metrics.definitions(algorithm.get("MetricDefinitions") or []),
         hyperparameters=hyperparameters,
         entrypoint=entrypoint,
         program=str(program or ""),

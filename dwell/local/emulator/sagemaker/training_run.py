@@ -17,7 +17,6 @@ from dwell.local.emulator.sagemaker import arguments, channels, entrypoint, envi
 from dwell.local.emulator.sagemaker.environment import Folders
 from dwell.local.emulator.sagemaker.errors import ApiError, JobError
 from dwell.local.emulator.sagemaker.log_stream import LogStream
-from dwell.local.emulator.sagemaker.metrics import MetricReader
 from dwell.local.emulator.sagemaker.process import BEHIND, Process
 from dwell.local.emulator.sagemaker.role_access import RoleAccess
 
@@ -44,7 +43,6 @@ class TrainingRun:
     def __init__(self, job: TrainingJob, plan: Plan, *, region: str, changed: Callable[[], None]) -> None:
         self._job, self._plan, self._region, self._changed = job, plan, region, changed
         self._python = os.environ["DWELL_IMAGE_PYTHON"]
-        self._metrics = MetricReader(plan.definitions)
         self._container = Path(tempfile.mkdtemp(prefix="sagemaker-training-"))
         self._folders = Folders(self._container / "ml")
         self._site = self._container / "site"
@@ -83,7 +81,6 @@ class TrainingRun:
             self._upload_what_there_is(access)
             raise
         finally:
-            self._job.metrics = self._metrics.final()
             log.close()
         return last
 
@@ -122,16 +119,11 @@ class TrainingRun:
 
     def _train(self, log: LogStream) -> str:
         """Run what the container runs; the secondary status that this leads to."""
-
-        def read(line: str) -> None:
-            self._metrics.read(line)
-            log.write(line)
-
         try:
             if self._plan.entrypoint:
-                self._run_entrypoint(read)
+                self._run_entrypoint(log.write)
             else:
-                self._run_script(read)
+                self._run_script(log.write)
         except _EndedEarlyError as ended:
             return str(ended)
         return "Completed"
