@@ -26,6 +26,7 @@ _REFUSED = {
     "daily_budget": "the day's rounds were used up",
     "too_few_samples": "too few new samples",
     "no_stored_samples": "no samples were stored yet",
+    "already_played": "a round of the same second was there already",
 }
 _STARTED = {
     "alarm": "the alarm asked for it",

@@ -96,6 +96,8 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
     )
     verdict = decide(cause.trigger, evidence.facts, settings.limits)
     facts = as_record(evidence)
+    if verdict.outcome == "start" and _is_taken(store, cause):
+        verdict = Verdict("refuse", "already_played")
     if verdict.outcome == "start":
         held = flight.take(store, _flight(cause, around, now, lease))
         if held is None:
@@ -125,6 +127,12 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
     if store.create(decision):
         return decision, True
     return store.get(Decision, cause.decision) or decision, False
+
+
+def _is_taken(store: Store, cause: Cause) -> bool:
+    """Whether another event had a round of this name: a second is all that a name tells apart, and this one is late."""
+    played = store.get(Round, cause.round)
+    return played is not None and played.event != cause.event
 
 
 def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
@@ -166,20 +174,31 @@ def _begin(cause: Cause, around: Surroundings, held: Flight, now: datetime) -> R
     stored = dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off)
     objects = dataset.chosen(stored, settings.maximum_samples)
     standing = champion(store, around.sagemaker, settings.endpoint)
+    since = cause.recent_since or _unseen_since(store, standing)
     details = dataset.description(
         objects,
         round_name=cause.round,
         round_stamp=stamp(cause.at),
-        recent_since=cause.recent_since,
+        recent_since=since,
         champion=None if standing is None else standing.name,
         maximum_samples=settings.maximum_samples,
     )
     written = dataset.write(around.s3, settings.bucket, objects, details, cut_off=held.cut_off, stored=len(stored))
     round_ = _round(cause, around, now).model_copy(
-        update={"dataset": written, "champion": None if standing is None else standing.name}
+        update={
+            "dataset": written,
+            "champion": None if standing is None else standing.name,
+            "recent_since": since,
+        }
     )
     store.create(round_)
     return store.get(Round, cause.round) or round_
+
+
+def _unseen_since(store: Store, standing: Model | None) -> datetime | None:
+    """Where the samples begin that the champion has not learnt from. On older ones its score would be too good."""
+    own = None if standing is None else store.get(Round, standing.round)
+    return None if own is None or own.dataset is None else own.dataset.split_at
 
 
 def _round(cause: Cause, around: Surroundings, now: datetime) -> Round:

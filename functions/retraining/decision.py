@@ -25,6 +25,7 @@ Reason = Literal[
     "daily_budget",
     "too_few_samples",
     "no_stored_samples",
+    "already_played",
 ]
 
 LONGEST_BACK_OFF = timedelta(hours=24)

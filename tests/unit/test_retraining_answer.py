@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from retraining import source
+from retraining import flight, source
 from retraining.answer import Answer, Surroundings, answer
 from retraining.cause import Cause
 from retraining.settings import Settings
-from rounds import Decision, Endpoint, Lock, Model, Round, Store
+from rounds import Dataset, Decision, Endpoint, Lock, Model, Round, Store, iso
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died, refused
 
 LEASE = timedelta(seconds=120)
@@ -227,6 +227,43 @@ class TestStart:
         assert stored_round(cloud).champion is None
         assert "champion" not in [one["ChannelName"] for one in cloud.sagemaker.jobs[JOB]["InputDataConfig"]]
 
+    @pytest.mark.parametrize(
+        ("cause", "since"), [(ENTRY, NOW - timedelta(hours=2)), (MODEL_ERROR, BREACH), (replace(ENTRY, at=NOW), None)]
+    )
+    def test_a_champion_is_tested_on_nothing_that_it_has_learnt(self, cause: Cause, since: datetime | None) -> None:
+        # given a champion whose own test set began two hours ago, or of whose round nothing is known
+        cloud = a_cloud()
+        with_champion(cloud)
+        if since is not None:
+            around(cloud).store.create(
+                Round(
+                    name="20261123T051100Z-no-model",
+                    cause="no-model",
+                    trigger="alarm",
+                    event="then",
+                    started_at=NOW - timedelta(hours=1),
+                    job="dwell-20261123T051100Z-no-model",
+                    dataset=Dataset(
+                        manifest="m",
+                        objects=1,
+                        bytes=1,
+                        cut_off=NOW - timedelta(hours=1),
+                        schema_hash="0" * 16,
+                        split_at=NOW - timedelta(hours=2),
+                    ),
+                    finished_at=NOW - timedelta(hours=1),
+                    status="promoted",
+                )
+            )
+        # when
+        assert ask(cloud, cause).started
+        # then the test set is taken from what came after that, or since the breach
+        told = json.loads(cloud.s3.content(f"datasets/{cause.round}/dataset.json"))
+        assert told["recent_since"] == (None if since is None else iso(since))
+        round_ = around(cloud).store.get(Round, cause.round)
+        assert round_ is not None
+        assert round_.recent_since == since
+
     def test_a_champion_that_is_being_updated_still_answers(self) -> None:
         cloud = a_cloud()
         with_champion(cloud, "Updating")
@@ -353,6 +390,24 @@ class TestRefuse:
         assert flying(cloud) == ENTRY.round  # the refusal frees nobody else's lock
         assert [one["entrant"] for one in cloud.table.kind("round").values()] == ["Team A"]
         assert ask(cloud, ENTRY).decision.outcome == "start"
+
+    def test_who_asks_late_in_a_second_whose_round_has_ended_is_refused_and_holds_no_lock(self) -> None:
+        # given a round that has ended
+        cloud = a_cloud()
+        assert ask(cloud, ENTRY).started
+        store = around(cloud).store
+        flight.fail(store, ENTRY.round, "a test", NOW)
+        flight.release(store, ENTRY.round)
+        # when another event of the same second comes
+        late = replace(ENTRY, event="operator:b")
+        answered = ask(cloud, late)
+        # then
+        assert (answered.decision.outcome, answered.decision.reason) == ("refuse", "already_played")
+        lock = store.get(Lock, "round")
+        assert lock is not None
+        assert lock.flight is None
+        later = replace(ENTRY, event="operator:b", at=ENTRY.at + timedelta(seconds=1))
+        assert ask(cloud, later).started
 
     def test_samples_are_new_since_the_last_dataset_that_was_used(self) -> None:
         def since(status: str) -> str:
