@@ -80,10 +80,13 @@ def watching(settings: Settings, model: Model) -> tuple[str, ...]:
 
 
 def rollout(settings: Settings, alarms: Sequence[str]) -> DeploymentConfigTypeDef:
-    """How the traffic moves: a canary first if there are instances for it, all at once otherwise. A pure function."""
+    """How the traffic moves: a canary first if there are instances for it, all at once otherwise. A pure function.
+
+    Which of its two waits SageMaker bakes the last step for is not documented, so both are set.
+    """
     wait = settings.bake_seconds
     canary = settings.canary_percent > 0 and settings.instance_count > 1
-    waits = wait * (2 if canary else 1)
+    waits = wait * (3 if canary else 2)
     config: DeploymentConfigTypeDef = {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {
@@ -93,7 +96,7 @@ def rollout(settings: Settings, alarms: Sequence[str]) -> DeploymentConfigTypeDe
             }
             if canary
             else {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": wait},
-            "TerminationWaitInSeconds": 0,
+            "TerminationWaitInSeconds": wait,
             "MaximumExecutionTimeoutInSeconds": min(max(waits + LAUNCH_SECONDS, SHORTEST_TIMEOUT), LONGEST_TIMEOUT),
         }
     }

@@ -66,7 +66,7 @@ def request(order: Order, settings: Settings) -> CreateTrainingJobRequestTypeDef
             "sagemaker_submit_directory": "/opt/ml/input/data/code/sourcedir.tar.gz",
         },
         "InputDataConfig": channels,
-        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/training/"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/training"},
         "ResourceConfig": {
             "InstanceType": cast("TrainingInstanceTypeType", settings.instance_type),
             "InstanceCount": 1,

@@ -79,8 +79,8 @@ class TestRollout:
         assert config == {
             "BlueGreenUpdatePolicy": {
                 "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 900},
-                "TerminationWaitInSeconds": 0,
-                "MaximumExecutionTimeoutInSeconds": 2_700,
+                "TerminationWaitInSeconds": 900,
+                "MaximumExecutionTimeoutInSeconds": 3_600,
             },
             "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": LIVE_ERROR}]},
         }
@@ -104,8 +104,8 @@ class TestRollout:
             "sagemaker", "UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": config}
         )
         policy = config["BlueGreenUpdatePolicy"]
-        steps = 2 if policy["TrafficRoutingConfiguration"]["Type"] == "CANARY" else 1
-        assert max(600, steps * bake + 1) <= policy["MaximumExecutionTimeoutInSeconds"] <= 28_800
+        waits = 3 if policy["TrafficRoutingConfiguration"]["Type"] == "CANARY" else 2
+        assert max(600, waits * bake + 1) <= policy["MaximumExecutionTimeoutInSeconds"] <= 28_800
 
 
 class TestPointing:

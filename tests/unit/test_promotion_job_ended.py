@@ -102,7 +102,7 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
     outcome = tournament(**{"schema_hash": schema_hash(), **against, **results})
     cloud.sagemaker.jobs[JOB] = {
         "TrainingJobName": JOB,
-        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training/"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training"},
     }
     cloud.sagemaker.end_job(JOB, job, ENDED)
     cloud.s3.store(

@@ -182,7 +182,7 @@ class TestStart:
         # SageMaker refuses them for an image of its own
         assert "MetricDefinitions" not in job["AlgorithmSpecification"]
         assert job["OutputDataConfig"] == {
-            "S3OutputPath": f"s3://{BUCKET}/training/",
+            "S3OutputPath": f"s3://{BUCKET}/training",
             "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/k",
         }
         assert job["ResourceConfig"]["VolumeKmsKeyId"] == "arn:aws:kms:us-east-1:123456789012:key/k"

@@ -44,6 +44,7 @@ KEEPS_NOTHING = {
     "AWS::IAM::Role",
     "AWS::KMS::Key",
     "AWS::Lambda::Permission",
+    "AWS::Logs::LogStream",  # of an encrypted group
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",

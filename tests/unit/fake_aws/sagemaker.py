@@ -56,7 +56,7 @@ class FakeSageMaker:
         if reason is not None:
             job["FailureReason"] = reason
         job["ModelArtifacts"] = {
-            "S3ModelArtifacts": f"{job['OutputDataConfig']['S3OutputPath']}{name}/output/model.tar.gz"
+            "S3ModelArtifacts": f"{job['OutputDataConfig']['S3OutputPath']}/{name}/output/model.tar.gz"
         }
 
     def describe_training_job(self, **parameters: Any) -> dict[str, Any]:
