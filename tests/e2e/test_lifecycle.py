@@ -101,8 +101,9 @@ def test_live_error_rises_and_recovers(played: tuple[str, dict[str, Any], Path])
     before = error["before_drift"] / error["noise_floor_before"]
     recovered = error["recovered"] / error["noise_floor_after"]
     assert error["under_drift"] > 1.25 * error["before_drift"]
-    # Eight seconds of skewed errors scatter by several percent on either side.
-    assert recovered < 1.2 * before, (error, report["rounds"], report["moments"])
+    # Eight seconds of skewed errors scatter by several percent on either side, and beside other work few samples come
+    # in before the round starts, of which less can be learnt. Without a recovery it would be 2.1.
+    assert recovered < 1.4 * before, (error, report["rounds"], report["moments"])
 
 
 def test_the_leaderboard_puts_the_live_model_first(played: tuple[str, dict[str, Any], Path]) -> None:

@@ -198,7 +198,8 @@ def _inode(port: int) -> str:
     """The socket with this local port, as Linux counts sockets."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         columns = line.split()
-        if int(columns[1].rpartition(":")[2], 16) == port:
+        # a connection that was closed keeps its port for a minute, and has no inode
+        if int(columns[1].rpartition(":")[2], 16) == port and columns[9] != "0":
             return columns[9]
     return ""
 
