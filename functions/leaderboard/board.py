@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from leaderboard import wording
 from rounds import iso
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def board(now: Standing, *, limit: int) -> dict[str, Any]:
             "resumes": endpoint.resumes,
         },
         "leaderboard": [_model(one, now.errors) for one in now.models[:limit]],
-        "rounds": [_named(one, "round") for one in now.rounds[:limit]],
-        "decisions": [_named(one, "decision") for one in now.decisions[:limit]],
+        "rounds": [_named(one, "round", wording.ended(one)) for one in now.rounds[:limit]],
+        "decisions": [_named(one, "decision", wording.decided(one)) for one in now.decisions[:limit]],
     }
 
 
@@ -59,7 +60,9 @@ def _model(one: Entry, errors: Mapping[str, LiveError]) -> dict[str, Any]:
     }
 
 
-def _named(record: Round | Decision, kind: str) -> dict[str, Any]:
-    """A record under the name of what it is; how it is stored is nobody's business."""
+def _named(record: Round | Decision, kind: str, sentence: str) -> dict[str, Any]:
+    """A record under the name of what it is, with its reason as the page words it; how it is stored is nobody's
+    business.
+    """
     plain = record.model_dump(mode="json", exclude={"name", "revision", "expires_at"})
-    return {kind: record.name, **plain}
+    return {kind: record.name, **plain, "sentence": sentence}

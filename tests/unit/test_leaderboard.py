@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard import handler
+from leaderboard import handler, wording
 from leaderboard.query import BadQueryError, limit
 from leaderboard.ranking import rank
 from leaderboard.standing import Surroundings
@@ -252,6 +252,11 @@ class TestHandler:
         assert len(board["decisions"]) == 5
         assert board["decisions"][0]["decision"].startswith("2026-11-23T06:38")
         assert board["decisions"][0]["facts"] == {"new_samples": 12}
+        # codes for scripts, and the sentences of the page for people
+        assert [one["sentence"] for one in board["rounds"]] == [
+            wording.ended(Round.model_validate(one | {"name": one["round"]})) for one in board["rounds"]
+        ]
+        assert {one["sentence"] for one in board["decisions"]} == {"the last round ended too recently"}
 
     def test_an_empty_table_is_an_empty_leaderboard(
         self, cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context
