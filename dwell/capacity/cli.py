@@ -6,14 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
 
 from dwell.capacity.day import Outage, Peak, simulate
 from dwell.capacity.load import Fleet, FleetError
 from dwell.capacity.plan import Plan, figure, plan
 from dwell.capacity.recovery import recovery
 from dwell.operations.command import FAILED, UNUSABLE, AsJson, end, out, say_json
+from dwell.tables import Column, Row, show
 from dwell.template import TemplateError, template
 
 if TYPE_CHECKING:
@@ -83,13 +82,14 @@ def _overrides(given: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for column in columns:
-        # no name of a parameter is longer, and none is to be broken
-        width = 22 if column == "moved by" else None
-        table.add_column(column, justify="right" if column in {"$ a month", "needed", "used"} else "left", width=width)
-    return table
+_BILL = (Column("what"), Column("$ a month", right=True), Column("counted", gives_way=True))
+_LIMITS = (
+    Column("limit"),
+    Column("used", right=True),
+    Column("needed", right=True),
+    Column("there is"),
+    Column("moved by", gives_way=True),
+)
 
 
 def _show(made: Plan) -> None:
@@ -100,16 +100,16 @@ def _show(made: Plan) -> None:
         f"{figure(of.questions)} questions/s of {of.question_rows:,.0f}.\n"
     )
     title = f"${made.dollars:,.0f} a month, ${made.dollars_a_million:,.4f} a million samples"
-    bill = _table(title, "what", "$ a month", "counted")
-    for cost in made.costs:
-        bill.add_row(cost.item, f"{cost.dollars:,.0f}", cost.counted)
-    out.print(bill)
+    show(out, title, _BILL, [Row([cost.item, f"{cost.dollars:,.0f}", cost.counted]) for cost in made.costs])
     out.print()
-    limits = _table("Limits, the tightest first", "limit", "used", "needed", "there is", "moved by")
-    for one in made.limits:
-        cells = (f"{one.usage:,.0%}", figure(one.needed), f"{figure(one.allowed)} {one.unit}", one.moved_by)
-        limits.add_row(one.name, *cells, style="red" if one.usage > 1 else "")
-    out.print(limits)
+    limits = [
+        Row(
+            [one.name, f"{one.usage:,.0%}", figure(one.needed), f"{figure(one.allowed)} {one.unit}", one.moved_by],
+            style="red" if one.usage > 1 else "",
+        )
+        for one in made.limits
+    ]
+    show(out, "Limits, the tightest first", _LIMITS, limits)
     first = made.limits[0]
     out.print(
         f"\nThe first to break is the {first.name}; what moves it: {first.moved_by}. "

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from dwell.api import NotSignableError
 from dwell.fleet.drift import DEFAULT, DRIFTS, UnknownDriftError, drift_named
@@ -26,6 +26,7 @@ from dwell.fleet.planner import planner_for
 from dwell.fleet.publisher import Publisher, PublishError, sns_client
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
 from dwell.stack import StackError, find
+from dwell.tables import Column, Row, counted, number, show, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +63,12 @@ def only_robots() -> None:
 @app.command()
 def drifts() -> None:
     """List the kinds of drift: what each does, and how strongly."""
-    table = Table("drift", "what happens", "a model from before")
-    for drift in DRIFTS.values():
-        table.add_row(f"{drift.name} (default)" if drift.name == DEFAULT else drift.name, drift.meaning, drift.strength)
-    Console().print(table)
+    rows = [
+        Row([f"{drift.name} (default)" if drift.name == DEFAULT else drift.name, drift.strength, drift.meaning])
+        for drift in DRIFTS.values()
+    ]
+    columns = (Column("drift"), Column("a model from before"), Column("what happens", gives_way=True))
+    show(Console(), "Drifts", columns, rows)
 
 
 @app.command()
@@ -94,7 +97,7 @@ def write(
         raise _end(str(error), UNUSABLE) from error
     except OSError as error:
         raise _end(f"cannot write: {error}", FAILED) from error
-    _console.print(f"{samples} samples; noise floor {noise_floor(fleet.world):.0f} ms", highlight=False)
+    _console.print(f"{counted(samples, 'sample')}; noise floor {noise_floor(fleet.world):,.0f} ms", highlight=False)
 
 
 @app.command()
@@ -164,7 +167,8 @@ def run(
     if as_json:
         sys.stdout.write(json.dumps(summary(snapshot, settings.seed), indent=2) + "\n")
     else:
-        Console().print(_table(snapshot))
+        console = Console()
+        console.print(_shown(snapshot, console), soft_wrap=True)
     # What was not sent, as too many requests were waiting, is shown above but is no failure of the API.
     failed = sum(count for reason, count in snapshot.failures.items() if reason != "busy")
     if failed > error_budget * max(1, snapshot.requests) or snapshot.publish_failures:
@@ -183,7 +187,7 @@ def _work(fleet: Fleet, seconds: float | None, drift: str | None, drift_after: f
                 drift = None
             if seconds is not None and elapsed >= seconds:
                 break
-            live.update(_table(fleet.snapshot(last=12)))
+            live.update(_shown(fleet.snapshot(last=12), _console))
 
 
 @contextmanager
@@ -226,20 +230,29 @@ def _errors(tally: Tally) -> dict[str, float | None]:
     return {"error": tally.error, "promise": tally.promise, "noise_floor": tally.noise_floor}
 
 
-def _table(snapshot: Snapshot) -> Table:
-    table = Table("robots", "", title=f"{snapshot.elapsed:.0f} s", title_justify="left")
-    table.add_row("published", f"{snapshot.published} lines in {snapshot.messages} messages")
-    table.add_row("broken, duplicates", f"{snapshot.broken}, {snapshot.duplicates}")
-    table.add_row("predicted", f"{snapshot.model} by a model, {snapshot.fallback} by fallback")
-    table.add_row("not predicted", f"{snapshot.unpredicted}")
-    table.add_row("requests", f"{snapshot.requests}{_listed(snapshot.failures)}")
+def _shown(snapshot: Snapshot, console: Console) -> Group:
+    messages = counted(snapshot.messages, "message")
+    rows = [
+        ("published", f"{counted(snapshot.published, 'line')} in {messages}"),
+        ("broken, duplicates", f"{snapshot.broken:,}, {snapshot.duplicates:,}"),
+        ("predicted", f"{snapshot.model:,} by a model, {snapshot.fallback:,} by fallback"),
+        ("not predicted", f"{snapshot.unpredicted:,}"),
+        ("requests", f"{snapshot.requests:,}{_listed(snapshot.failures)}"),
+    ]
     if snapshot.publish_failures:
-        table.add_row("messages not taken", _listed(snapshot.publish_failures))
-    table.add_row("world", f"{snapshot.world}, noise floor {snapshot.noise_floors[snapshot.world]:.0f} ms")
-    for (world, model), tally in snapshot.by_world.items():
-        table.add_row(f"live error in {world}", f"{tally.error:.0f} ms, promised {tally.promise:.0f} ms by {model}")
-    return table
+        rows.append(("messages not taken", _listed(snapshot.publish_failures).removeprefix(", ")))
+    rows.append(("world", f"{snapshot.world}, noise floor {snapshot.noise_floors[snapshot.world]:,.0f} ms"))
+    happened = (Column("robots"), Column(f"after {snapshot.elapsed:,.0f} s"))
+    shown = [table("", happened, [Row(row) for row in rows], console=console)]
+    errors = [
+        Row([world, model, number(tally.error), number(tally.promise)])
+        for (world, model), tally in snapshot.by_world.items()
+    ]
+    if errors:
+        columns = (Column("world"), Column("model"), Column("error", right=True), Column("promised", right=True))
+        shown += [Text(), table("Live error in ms", columns, errors, console=console)]
+    return Group(*shown)
 
 
 def _listed(failures: dict[str, int]) -> str:
-    return "".join(f", {count} {reason}" for reason, count in failures.items())
+    return "".join(f", {count:,} {reason}" for reason, count in failures.items())

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from dwell.fleet.drift import DEFAULT, UnknownDriftError, drift_named
 from dwell.fleet.physics import AnotherSchemaError, require_robots
@@ -22,6 +20,8 @@ from dwell.lifecycle.screen import Screen
 from dwell.lifecycle.story import Script, StoryError, play
 from dwell.local.deployment import DeploymentError
 from dwell.local.laptop import LaptopError
+from dwell.ranking import show_ranking
+from dwell.tables import Column, Row, number, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,31 +78,34 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(143)
 
 
+_ROUNDS = (
+    Column("started"),
+    Column("cause"),
+    Column("train", right=True),
+    Column("test", right=True),
+    Column("baseline", right=True),
+    Column("champion", right=True),
+    Column("best", right=True),
+    Column("promoted", gives_way=True),
+)
+
+
 def tell(report: Report, console: Console, folder: Path) -> None:
     """The story's end in the terminal: rounds, leaderboard, and the figures that matter."""
     unit = report.target["unit"]
-    rounds = _table(f"Rounds (errors in {unit})")
-    for heading in ("started", "cause", "train", "test", "baseline", "champion", "best", "promoted"):
-        is_text = heading in {"started", "cause", "promoted"}
-        rounds.add_column(heading, justify="left" if is_text else "right", overflow="fold")
-    for entry in report.rounds:
-        rounds.add_row(
+    rows = [
+        Row([
             datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), entry["cause"],
-            page.number(entry["dataset"]["train"]), page.number(entry["dataset"]["test"]),
-            page.number(entry["baseline_rmse"]), page.number(entry["champion_rmse"]),
-            page.number(page.best(entry)), page.promoted(entry),
-        )  # fmt: skip
-    board = _table(f"Leaderboard (errors in {unit})")
-    for heading in ("#", "model", "test error", "live error"):
-        board.add_column(heading, justify="left" if heading == "model" else "right")
-    for entry in report.leaderboard:
-        board.add_row(
-            "" if entry["rank"] is None else str(entry["rank"]), entry["model"] + (" (live)" if entry["live"] else ""),
-            page.number(entry["test_rmse"]), page.number(entry["live_error"]),
-            style="bold green" if entry["live"] else "",
-        )  # fmt: skip
+            number(entry["dataset"]["train"]), number(entry["dataset"]["test"]), number(entry["baseline_rmse"]),
+            number(entry["champion_rmse"]), number(page.best(entry)), page.promoted(entry),
+        ])
+        for entry in report.rounds
+    ]  # fmt: skip
+    show(console, f"Rounds (errors in {unit})", _ROUNDS, rows)
+    console.print()
+    show_ranking(console, report.leaderboard, unit)
+    console.print()
     error, samples = report.live_error, report.samples
-    console.print(rounds, "", board, "", sep="\n")
     console.print(
         f"Live error {page.number(error.before_drift, unit)} before the drift (noise floor "
         f"{page.number(error.noise_floor_before, unit)}), {page.number(error.under_drift, unit)} under it, "
@@ -116,8 +119,3 @@ def tell(report: Report, console: Console, folder: Path) -> None:
         highlight=False,
     )
     console.print(f"Charts: {folder / 'report.html'}   Figures: {folder / 'report.json'}", highlight=False)
-
-
-def _table(title: str) -> Table:
-    """Narrow enough for a terminal of 80 columns."""
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

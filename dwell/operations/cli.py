@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import boto3
 import typer
 from botocore.config import Config
-from rich import box
-from rich.table import Table
 
 from dwell.api import api_for
 from dwell.board import read_board
@@ -22,11 +20,10 @@ from dwell.operations.promotion import pause, promote, resume
 from dwell.operations.publish import publish
 from dwell.operations.redrive import redrive
 from dwell.operations.since import since as since_when
+from dwell.ranking import show_ranking, standing
 from dwell.stack import Stack, find
+from dwell.tables import Column, Row, number, show
 from feature_schema import TARGET
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Since = Annotated[str | None, typer.Option(help="Only what was received since: 90m, 24h, 7d, or a time in ISO 8601.")]
 Reason = Annotated[str | None, typer.Option(help="Only what was refused for this reason, such as malformed.")]
@@ -37,24 +34,6 @@ def _board(stack: Stack, limit: int = 20) -> dict[str, Any]:
     return read_board(api_for(stack.api_url, timeout=20), limit=limit)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.4g}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str]) -> None:
-    if not rows:
-        out.print(f"{title}: nothing yet.")
-        return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        # a name is looked for and copied: it stays whole
-        is_name = column in {"model", "round", "reason", "decided at"}
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=is_name)
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
-
-
 def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
     """Every model, best first: lower error is better."""
     with explained():
@@ -62,23 +41,10 @@ def leaderboard(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson =
     if as_json:
         say_json(seen["leaderboard"])
         return
-    rows = [
-        ["" if one["rank"] is None else str(one["rank"]), one["model"] + _standing(one["status"]),
-         one["entrant"] or "", _number(one["test_rmse"]), _number(one["live_error"])]
-        for one in seen["leaderboard"]
-    ]  # fmt: skip
-    columns = ("#", "model", "entrant", "test error", "live error")
-    right = frozenset({"#", "test error", "live error"})
-    _table(f"Leaderboard (errors in {TARGET.unit})", columns, rows, right=right)
+    show_ranking(out, seen["leaderboard"], TARGET.unit)
     endpoint = seen["endpoint"] or {}
     if endpoint.get("pause"):
         out.print(f"The endpoint is {endpoint['pause']}; {endpoint['resumes'] or 'no model'} answers after that.")
-
-
-def _standing(status: str) -> str:
-    """What a name needs beside it."""
-    told = {"awaiting_approval", "rejected", "live", "rolled_back"}
-    return f" ({status.replace('_', ' ')})" if status in told else ""
 
 
 def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
@@ -88,14 +54,47 @@ def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = Fals
     if as_json:
         say_json(seen["rounds"])
         return
+    live = (seen["endpoint"] or {}).get("model")
     rows = [
-        [one["round"], one["status"], _number((one["dataset"] or {}).get("train")), _number(one["baseline_rmse"]),
-         _number(one["champion_rmse"]), (one["promoted"] or one["reason"] or "-") + _standing(one["deployment"] or "")]
+        Row([
+            one["round"], one["status"], number((one["dataset"] or {}).get("train")), number(one["baseline_rmse"]),
+            number(one["champion_rmse"]), number(_best(one)), one["entrant"] or "", _came_of(one, live),
+        ])
         for one in seen["rounds"]
     ]  # fmt: skip
-    columns = ("round", "status", "train", "baseline", "champion", "promoted, or why not")
-    right = frozenset({"train", "baseline", "champion"})
-    _table(f"Rounds (errors in {TARGET.unit})", columns, rows, right=right)
+    show(out, f"Rounds (errors in {TARGET.unit})", _ROUNDS, rows)
+
+
+_ROUNDS = (
+    Column("round"),
+    Column("status"),
+    Column("train", right=True),
+    Column("baseline", right=True),
+    Column("champion", right=True),
+    Column("best", right=True),
+    Column("entrant", gives_way=True),
+    Column("came of it", gives_way=True),
+)
+
+
+def _best(one: dict[str, Any]) -> float | None:
+    """The lowest error among a round's candidates."""
+    return min((each["rmse"] for each in one["candidates"] if each["rmse"] is not None), default=None)
+
+
+def _came_of(one: dict[str, Any], live: str | None) -> str:
+    """Who won a round, whether that model answers now, and the sentence about it."""
+    # a stack that was deployed from an earlier checkout tells the code only
+    sentence: str = one.get("sentence") or one["reason"] or "-"
+    won = one["promoted"]
+    if won is None and one["deployment"] is not None:  # an operator had a winner deployed that the round did not
+        won = next((each["model"] for each in one["candidates"] if each["name"] == one["winner"]), None)
+    if won is None:
+        return sentence
+    # the record says "live" of whatever once got there
+    deployed = "live" if won == live else "deployed"
+    status = deployed if one["deployment"] == "live" else one["deployment"]
+    return f"{won}{standing(status or '')}: {sentence}"
 
 
 def decisions(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = False) -> None:
@@ -106,12 +105,27 @@ def decisions(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = F
         say_json(seen["decisions"])
         return
     rows = [
-        [one["decided_at"], one["cause"], one["trigger"], one["outcome"], one["reason"],
-         _number(one["facts"].get("new_samples"))]
+        Row([
+            one["decided_at"], one["cause"], one["trigger"], _OUTCOMES.get(one["outcome"], one["outcome"]),
+            number(one["facts"].get("new_samples")), one["facts"].get("entrant") or "",
+            one.get("sentence") or one["reason"], one["facts"].get("note") or "",
+        ])
         for one in seen["decisions"]
     ]  # fmt: skip
-    columns = ("decided at", "cause", "trigger", "outcome", "reason", "new samples")
-    _table("Decisions", columns, rows, right=frozenset({"new samples"}))
+    show(out, "Decisions", _DECISIONS, rows)
+
+
+_OUTCOMES = {"start": "started", "refuse": "refused"}
+_DECISIONS = (
+    Column("decided at"),
+    Column("cause"),
+    Column("trigger"),
+    Column("outcome"),
+    Column("new samples", right=True),
+    Column("entrant", gives_way=True),
+    Column("why", gives_way=True),
+    Column("note", gives_way=True),
+)
 
 
 def show_quarantine(
@@ -146,11 +160,14 @@ def show_quarantine(
         )
         return
     title = f"Quarantine: {found.lines:,} lines in {found.objects:,} objects"
-    rows = [[key, f"{count:,}", f"{found.accepted_now[key]:,}"] for key, count in found.reasons.most_common()]
-    _table(title, ("reason", "lines", "accepted now"), rows, right=frozenset({"lines", "accepted now"}))
+    rows = [Row([key, f"{count:,}", f"{found.accepted_now[key]:,}"]) for key, count in found.reasons.most_common()]
+    show(out, title, _REASONS, rows)
     for key, lines in found.examples.items():
         for line in lines:
             out.print(f"{key}: {line.detail}: {_text(line)!r}", markup=False)
+
+
+_REASONS = (Column("reason"), Column("lines", right=True), Column("accepted now", right=True))
 
 
 def _time(text: str | None, now: datetime) -> datetime | None:

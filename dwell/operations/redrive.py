@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import boto3
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import failed_batches, failures_queue
 from dwell.operations.command import FAILED, AsJson, StackName, explained, out, say_json
 from dwell.stack import find
+from dwell.tables import Column, Row, shortened, show
 
 if TYPE_CHECKING:
     from dwell.operations.failed_batches import SentBack
@@ -90,7 +87,7 @@ def _batches_told(batches: SentBack) -> dict[str, Any]:
 
 def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
     if events:
-        out.print(_table(events, dry_run=dry_run))
+        _show_events(events, dry_run=dry_run)
     else:
         out.print("Failures queue: nothing waits.")
     if not batches.objects:
@@ -105,17 +102,24 @@ def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
         out.print(f"  {error}", markup=False)
 
 
-def _table(events: list[Redriven], *, dry_run: bool) -> Table:
-    table = Table(title="Failures queue", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("function", no_wrap=True)
-    table.add_column("events", justify="right")
-    table.add_column("oldest", no_wrap=True)
-    table.add_column("what it failed with", overflow="fold")
-    table.add_column("now", no_wrap=True)
+def _show_events(events: list[Redriven], *, dry_run: bool) -> None:
     words = {"sent": "would go back" if dry_run else "sent back", "kept": "stays", "refused": "refused, stays"}
-    rows = Counter((one.event.function or "?", one.event.error[:_SHOWN], one.outcome, one.detail) for one in events)
-    for (function, error, outcome, detail), count in rows.most_common():
-        oldest = min(one.event.parked_at for one in events if (one.event.function or "?") == function)
-        said = escape(f"{error} ({detail})" if detail else error)
-        table.add_row(function, f"{count:,}", oldest.isoformat(timespec="seconds"), said, words[outcome])
-    return table
+    kinds: dict[tuple[str, ...], list[Redriven]] = {}
+    for one in events:
+        error = shortened(one.event.error, _SHOWN)
+        kinds.setdefault((one.event.function or "?", error, one.outcome, one.detail), []).append(one)
+    rows = []
+    for (function, error, outcome, detail), alike in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        oldest = min(one.event.parked_at for one in alike).isoformat(timespec="seconds")
+        said = f"{error} ({detail})" if detail else error
+        rows.append(Row([function, f"{len(alike):,}", oldest, words[outcome], said]))
+    show(out, "Failures queue", _EVENTS, rows)
+
+
+_EVENTS = (
+    Column("function"),
+    Column("events", right=True),
+    Column("oldest"),
+    Column("now"),
+    Column("what it failed with", gives_way=True),
+)

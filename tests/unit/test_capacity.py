@@ -11,17 +11,17 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
 from dwell.__main__ import app
-from dwell.capacity import measured
+from dwell.capacity import cli, measured
 from dwell.capacity.day import MINUTES, STEP, Outage, Peak, simulate
 from dwell.capacity.load import Fleet, FleetError, load
 from dwell.capacity.plan import costs, limits, plan
 from dwell.capacity.prices import PRICES, QUOTAS, quota
 from dwell.capacity.recovery import look_again_seconds, recovery
 from dwell.fleet.packing import MAX_LINES
-from dwell.operations.command import out
 from dwell.template import template
 
 TEMPLATE = template()
@@ -224,7 +224,7 @@ def test_the_command_tells_the_bill_the_first_limit_and_by_its_status_whether_on
 def test_no_name_of_a_parameter_is_broken_and_no_line_is_longer_than_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(out, "width", 80)
+    monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
     _, text = told("--robots", "200000", "--hold", "0")
     table = text.partition("Limits, the tightest first")[2].partition("The first to break")[0]
     assert all(len(line) <= 80 for line in table.splitlines())

@@ -118,7 +118,8 @@ def test_the_series_leaves_out_thin_intervals() -> None:
 def a_report() -> Report:
     entry = {
         "model": "<b>m</b>-20261123T063900Z", "rank": 1, "live": True, "algorithm": "xgboost", "trained_on": "all",
-        "round": "20261123T063900Z-no-model", "test_rmse": 1_900.4, "live_error": None,
+        "status": "live", "round": "20261123T063900Z-no-model", "test_rmse": 1_900.4, "live_error": None,
+        "test_set": "20261123T063900Z-no-model", "baseline_rmse": 5_000.0, "entrant": None,
     }  # fmt: skip
     started = {
         "round": "20261123T063900Z-no-model", "cause": "no-model", "status": "promoted", "seconds": 12.3,
@@ -184,13 +185,42 @@ def test_figures_are_for_people() -> None:
     assert page.short("k-nearest-neighbours-recent-20261123T063900Z") == "k-nearest-neighbours-recent"
 
 
+def told(report: Report, *, is_terminal: bool) -> list[str]:
+    console = Console(width=80, force_terminal=is_terminal, color_system=None, file=io.StringIO())
+    tell(report, console, Path("build/run"))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
 def test_the_tables_fit_a_terminal_of_80_columns() -> None:
-    console = Console(width=80, record=True, file=io.StringIO())
-    tell(a_report(), console, Path("build/run"))
-    lines = console.export_text().splitlines()
+    lines = told(a_report(), is_terminal=True)
     assert max(len(line) for line in lines) <= 80
     text = "\n".join(lines)
     assert f"Leaderboard (errors in {TARGET.unit})" in text
     assert "10 published = 9 stored + 1 in quarantine + 0 lost" in text
     header = next(line for line in lines if line.startswith("started"))
     assert header.split() == ["started", "cause", "train", "test", "baseline", "champion", "best", "promoted"]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_no_name_is_broken_however_long(is_terminal: bool) -> None:
+    model = "k-nearest-neighbours-continued-20261123T063900Z"
+    report = a_report()
+    report.rounds[0] |= {"cause": "new-model-error", "promoted": model}
+    report.leaderboard[0] |= {"model": model}
+    lines = told(report, is_terminal=is_terminal)
+    assert any("new-model-error" in line for line in lines)
+    assert any("k-nearest-neighbours-continued" in line and model not in line for line in lines)
+    assert any(f"{model} (live)" in line for line in lines)
+
+
+def test_models_of_another_test_set_stand_apart() -> None:
+    report = a_report()
+    (newest,) = report.leaderboard
+    older = {**newest, "model": "linear-20261122T063900Z", "status": "retired", "live": False, "test_rmse": 12.0}
+    report.leaderboard.append({**older, "test_set": "20261122T063900Z-no-model"})
+    lines = told(report, is_terminal=True)
+    place = next(number for number, line in enumerate(lines) if "linear-2026" in line)
+    assert lines[place - 1].startswith("Test set of 20261122T063900Z-no-model")
+    assert "do not compare" in "\n".join(lines)
+    assert "do not compare" not in "\n".join(told(a_report(), is_terminal=True))
