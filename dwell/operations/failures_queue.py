@@ -39,7 +39,10 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What became of an event: ``sent`` back, ``kept`` in the queue since it is none of the stack's, or ``refused``."""
+    """What became of an event: ``sent`` back, ``kept`` in the queue since it is none of the stack's, or ``refused``.
+
+    In a dry run it ``would_go_back`` instead of being sent.
+    """
 
     event: Parked
     outcome: str
@@ -76,7 +79,7 @@ def redrive(
 
     It is taken out of the queue when Lambda has it; dying between the two steps sends it again, which every function
     can bear. An event that Lambda does not take stays; so does one of no function of the stack, and one that is parked
-    later, such as an event that has failed again. With ``dry_run`` all stay, and ``sent`` means: would be.
+    later, such as an event that has failed again. With ``dry_run`` all stay.
     """
     held: dict[str, Parked] = {}
     try:
@@ -98,7 +101,7 @@ def redrive(
                     continue
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=event.receipt)
                 del held[event.message_id]
-            yield Redriven(event, "sent")
+            yield Redriven(event, "would_go_back" if dry_run else "sent")
     finally:
         # At the end, not at once: the queue would hand them out again.
         for event in held.values():

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from dwell.operations.failures_queue import Redriven
     from dwell.stack import Stack
 
+_WORDS = {"sent": "sent back", "would_go_back": "would go back", "kept": "stays", "refused": "refused, stays"}
+_GO = {"sent", "would_go_back"}
+
 _SHOWN = 200
 """Characters of an error in the table."""
 
@@ -31,7 +34,8 @@ def redrive(
     """Send back what failed in every attempt: events in the failures queue, and batches that the validator failed.
 
     An event goes to its function once more; a batch, through the topic. Mend what made them fail first. Exit status:
-    0 everything went back (or nothing waited), 1 something stays.
+    0 everything went back (or nothing waited), 1 something stays. With --json, each event has an "outcome": sent,
+    would_go_back (in a dry run), kept (it is none of this stack's) or refused (by Lambda).
     """
     with explained():
         found = find(stack)
@@ -41,7 +45,7 @@ def redrive(
         say_json({"events": [_told(one) for one in events], "batches": _batches_told(batches), "dry_run": dry_run})
     else:
         _show(events, batches, dry_run=dry_run)
-    if any(one.outcome != "sent" for one in events):
+    if any(one.outcome not in _GO for one in events):
         raise typer.Exit(FAILED)
 
 
@@ -87,7 +91,7 @@ def _batches_told(batches: SentBack) -> dict[str, Any]:
 
 def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
     if events:
-        _show_events(events, dry_run=dry_run)
+        _show_events(events)
     else:
         out.print("Failures queue: nothing waits.")
     if not batches.objects:
@@ -102,8 +106,7 @@ def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
         out.print(f"  {error}", markup=False)
 
 
-def _show_events(events: list[Redriven], *, dry_run: bool) -> None:
-    words = {"sent": "would go back" if dry_run else "sent back", "kept": "stays", "refused": "refused, stays"}
+def _show_events(events: list[Redriven]) -> None:
     kinds: dict[tuple[str, ...], list[Redriven]] = {}
     for one in events:
         error = shortened(one.event.error, _SHOWN)
@@ -112,7 +115,7 @@ def _show_events(events: list[Redriven], *, dry_run: bool) -> None:
     for (function, error, outcome, detail), alike in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
         oldest = min(one.event.parked_at for one in alike).isoformat(timespec="seconds")
         said = f"{error} ({detail})" if detail else error
-        rows.append(Row([function, f"{len(alike):,}", oldest, words[outcome], said]))
+        rows.append(Row([function, f"{len(alike):,}", oldest, _WORDS[outcome], said]))
     show(out, "Failures queue", _EVENTS, rows)
 
 

@@ -14,9 +14,13 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
 
+from dwell.__main__ import app
 from dwell.fleet.publisher import PublishError
 from dwell.operations import failed_batches, failures_queue
+from dwell.operations import redrive as command
 from dwell.operations.quarantine import DamagedObjectError
 from feature_schema import FEATURES, TARGET, csv_sample_id
 from tests.unit.fake_aws import Died, Pages
@@ -144,7 +148,7 @@ class TestEvents:
     def test_a_dry_run_takes_nothing_and_hides_nothing(self) -> None:
         queue = Queue({f"m-{number}": record(number) for number in range(7)})
         functions = Functions(queue)
-        assert len(redrive(queue, functions, dry_run=True)) == 7
+        assert [one.outcome for one in redrive(queue, functions, dry_run=True)] == ["would_go_back"] * 7
         assert functions.taken == []
         assert len(queue.bodies) == 7
         assert queue.hidden == set()
@@ -293,3 +297,46 @@ class TestBatches:
 
 def _a_bucket(message: str) -> Any:
     return Bucket({KEY: put_aside(message)})
+
+
+class TestCommand:
+    """What ``dwell redrive`` prints of events, on a terminal."""
+
+    @pytest.fixture
+    def events(self, monkeypatch: pytest.MonkeyPatch) -> list[failures_queue.Redriven]:
+        found: list[failures_queue.Redriven] = []
+        monkeypatch.setattr(command, "find", lambda _: None)
+        monkeypatch.setattr(command, "_events", lambda *_, **__: found)
+        monkeypatch.setattr(command, "_batches", lambda *_, **__: failed_batches.SentBack())
+        monkeypatch.setattr(command, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
+        return found
+
+    def event(self, error: str, *, hour: int, outcome: str = "would_go_back") -> failures_queue.Redriven:
+        at = datetime(2026, 11, 23, hour, tzinfo=UTC)
+        return failures_queue.Redriven(failures_queue.Parked("m", "r", at, "dwell-retraining", error=error), outcome)
+
+    def test_an_event_takes_a_line_and_its_error_is_folded_between_words(
+        self, events: list[failures_queue.Redriven]
+    ) -> None:
+        long = "ValidationException: " + "the stream arn:aws:kinesis:us-east-1:123456789012:stream/dwell is gone " * 4
+        events += [self.event(long, hour=7), self.event("[red]", hour=5), self.event(long, hour=6)]
+        told = CliRunner().invoke(app, ["redrive", "--dry-run"])
+        assert told.exit_code == 0
+        lines = told.output.splitlines()
+        assert max(len(line) for line in lines) <= 80
+        first = lines.index("dwell-retraining       2  2026-11-23T06:00:00+00:00  would go back")
+        assert lines[first + 1 : first + 3] == [
+            "    what it failed with: ValidationException: the stream",
+            "      arn:aws:kinesis:us-east-1:123456789012:stream/dwell is gone the stream",
+        ]
+        assert "\N{HORIZONTAL ELLIPSIS}" in told.output
+        # the oldest of those that failed with it, not of all
+        other = lines.index("dwell-retraining       1  2026-11-23T05:00:00+00:00  would go back")
+        assert lines[other + 1] == "    what it failed with: [red]"
+
+    def test_a_dry_run_says_so_in_json_and_what_stays_is_a_failure(self, events: list[failures_queue.Redriven]) -> None:
+        events.append(self.event("it", hour=7))
+        told = CliRunner().invoke(app, ["redrive", "--dry-run", "--json"])
+        assert (told.exit_code, json.loads(told.output)["events"][0]["outcome"]) == (0, "would_go_back")
+        events.append(self.event("it", hour=7, outcome="kept"))
+        assert CliRunner().invoke(app, ["redrive"]).exit_code == 1
