@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import boto3
 import typer
@@ -22,8 +22,11 @@ from dwell.operations.redrive import redrive
 from dwell.operations.since import since as since_when
 from dwell.ranking import show_ranking, standing
 from dwell.stack import Stack, find
-from dwell.tables import Column, Row, number, show
+from dwell.tables import Column, Row, counted, number, shortened, show
 from feature_schema import TARGET
+
+if TYPE_CHECKING:
+    from collections import Counter
 
 Since = Annotated[str | None, typer.Option(help="Only what was received since: 90m, 24h, 7d, or a time in ISO 8601.")]
 Reason = Annotated[str | None, typer.Option(help="Only what was refused for this reason, such as malformed.")]
@@ -159,26 +162,47 @@ def show_quarantine(
             }
         )
         return
-    title = f"Quarantine: {found.lines:,} lines in {found.objects:,} objects"
-    rows = [Row([key, f"{count:,}", f"{found.accepted_now[key]:,}"]) for key, count in found.reasons.most_common()]
+    if not found.lines:
+        out.print(_nothing(since, reason, found.others), markup=False)
+        return
+    title = f"Quarantine: {counted(found.lines, 'line')} in {counted(found.objects, 'object')}"
+    ordered = found.reasons.most_common()
+    rows = [Row([key, f"{count:,}", f"{found.accepted_now[key]:,}"]) for key, count in ordered]
     show(out, title, _REASONS, rows)
-    for key, lines in found.examples.items():
-        for line in lines:
-            out.print(f"{key}: {line.detail}: {_text(line)!r}", markup=False)
+    for key, _ in ordered:
+        if found.examples[key]:
+            out.print(f"\nExamples of {key}:", markup=False)
+        for line in found.examples[key]:
+            told = f"{line.detail}: " if line.detail else ""
+            out.print(f"    {told}{shortened(repr(_text(line)), _SHOWN)}", markup=False)
 
 
+def _nothing(since: str | None, reason: str | None, others: Counter[str]) -> str:
+    """What there is instead of what was asked for."""
+    when = "" if since is None else f" that came since {since}"
+    if reason is None:
+        return f"Quarantine: nothing{when} waits."
+    there = ", ".join(f"{key} ({count:,})" for key, count in others.most_common()) or "no other reason either"
+    return f"Quarantine: nothing{when} waits for the reason {reason!r}. There is: {there}."
+
+
+_SHOWN = 200
+"""Characters of an example beside the table; ``--json`` has all of them."""
 _REASONS = (Column("reason"), Column("lines", right=True), Column("accepted now", right=True))
 
 
 def _time(text: str | None, now: datetime) -> datetime | None:
     try:
-        return None if text is None else since_when(text, now=now)
+        at = None if text is None else since_when(text, now=now)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from error
+    if at is not None and at > now:
+        raise typer.BadParameter(f"nothing has come since {text}: that is in the future", param_hint="--since")
+    return at
 
 
 def _text(line: quarantine.Held) -> str:
-    return line.line[:200].decode(errors="replace")
+    return line.line.decode(errors="replace")
 
 
 def _shown(line: quarantine.Held) -> dict[str, Any]:
@@ -214,8 +238,8 @@ def replay(
         say_json({**told, "dry_run": dry_run})
         return
     out.print(
-        f"{'Would put' if dry_run else 'Put'} back {done.replayed:,} lines of {done.objects:,} objects; "
-        f"{done.still_refused.total():,} are still refused."
+        f"{'Would put' if dry_run else 'Put'} back {counted(done.replayed, 'line')} "
+        f"of {counted(done.objects, 'object')}; {done.still_refused.total():,} still refused."
     )
 
 

@@ -57,6 +57,8 @@ class Survey:
     accepted_now: Counter[str] = field(default_factory=Counter)
     """How many of them the schema accepts by now: what a replay would put back."""
     examples: dict[str, list[Held]] = field(default_factory=dict)
+    others: Counter[str] = field(default_factory=Counter)
+    """Lines that came in the chosen time but were refused for another reason than the chosen one."""
 
 
 @dataclass(slots=True)
@@ -104,9 +106,13 @@ class Chosen:
     since: datetime | None = None
     reason: str | None = None
 
+    def is_recent(self, line: Held) -> bool:
+        """Whether a line came in time."""
+        return self.since is None or line.received_at >= self.since
+
     def takes(self, line: Held) -> bool:
         """Whether a line is meant."""
-        return (self.since is None or line.received_at >= self.since) and self.reason in {None, line.reason}
+        return self.is_recent(line) and self.reason in {None, line.reason}
 
 
 ALL = Chosen()
@@ -116,7 +122,9 @@ def survey(s3: S3Client, bucket: str, *, chosen: Chosen = ALL, examples: int = 3
     """Count what waits in quarantine."""
     seen = Survey()
     for _, held_lines in objects(s3, bucket, chosen.since):
-        lines = [line for line in held_lines if chosen.takes(line)]
+        recent = [line for line in held_lines if chosen.is_recent(line)]
+        lines = [line for line in recent if chosen.takes(line)]
+        seen.others.update(line.reason for line in recent if not chosen.takes(line))
         seen.objects += bool(lines)
         for line in lines:
             seen.lines += 1

@@ -12,7 +12,7 @@ from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import failed_batches, failures_queue
 from dwell.operations.command import FAILED, AsJson, StackName, explained, out, say_json
 from dwell.stack import find
-from dwell.tables import Column, Row, shortened, show
+from dwell.tables import Column, Row, counted, shortened, show
 
 if TYPE_CHECKING:
     from dwell.operations.failed_batches import SentBack
@@ -99,8 +99,8 @@ def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
         return
     verb = "would go" if dry_run else "went"
     out.print(
-        f"Failed batches: {batches.lines:,} lines of {batches.records:,} records in {batches.objects:,} objects "
-        f"{verb} back."
+        f"Failed batches: {counted(batches.lines, 'line')} of {counted(batches.records, 'record')} in "
+        f"{counted(batches.objects, 'object')} {verb} back."
     )
     for error in batches.errors:
         out.print(f"  {error}", markup=False)

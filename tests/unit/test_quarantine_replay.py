@@ -6,14 +6,17 @@ import base64
 import io
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from dwell.__main__ import app
 from dwell.fleet.ledger import Ledger
 from dwell.fleet.packing import Message  # noqa: TC001 (a fake's signature)
 from dwell.fleet.publisher import PublishError
-from dwell.operations import quarantine
+from dwell.operations import cli, quarantine
 from dwell.operations.quarantine import Chosen, DamagedObjectError
 from feature_schema import FEATURES, TARGET, csv_sample_id, parse_line
 
@@ -166,3 +169,50 @@ def test_a_dry_run_changes_nothing() -> None:
     assert replay(s3, publisher, dry_run=True).replayed == 2
     assert s3.objects == before
     assert publisher.lines == []
+
+
+class TestCommand:
+    """What ``dwell quarantine`` prints."""
+
+    @pytest.fixture(autouse=True)
+    def bucket(self, monkeypatch: pytest.MonkeyPatch) -> FakeS3:
+        s3 = a_bucket()
+        session = SimpleNamespace(client=lambda _: s3)
+        monkeypatch.setattr(cli, "boto3", SimpleNamespace(Session=lambda: session))
+        monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(bucket="bucket"))
+        monkeypatch.setattr(cli, "datetime", SimpleNamespace(now=lambda _: NOW))
+        return s3
+
+    def told(self, *arguments: str, status: int = 0) -> str:
+        result = CliRunner().invoke(app, ["quarantine", *arguments], env={"COLUMNS": "200"})
+        assert result.exit_code == status, result.output
+        return result.output + result.stderr
+
+    def test_examples_follow_the_tables_order_and_show_where_they_were_cut(self, bucket: FakeS3) -> None:
+        bucket.objects["quarantine/date=2026-11-21/hour=06/a.ndjson"] = json.dumps(entry("x" * 300, "rare")) + "\n"
+        lines = self.told("--examples", "1").splitlines()
+        assert lines[0] == "Quarantine: 6 lines in 4 objects"
+        assert [line for line in lines if line.startswith("Examples")] == [
+            f"Examples of {reason}:" for reason in ("malformed", "too_strict", "rare")
+        ]
+        assert lines[lines.index("Examples of malformed:") - 1] == ""
+        assert lines[lines.index("Examples of malformed:") + 1] == "    '{'"
+        assert lines[-1] == f"    '{'x' * 198}\N{HORIZONTAL ELLIPSIS}"
+        assert json.loads(self.told("--examples", "1", "--json"))["examples"]["rare"][0]["line"] == "x" * 300
+
+    def test_a_reason_that_nothing_has_says_which_there_are(self) -> None:
+        told = self.told("--reason", "nonsense")
+        assert told == (
+            "Quarantine: nothing waits for the reason 'nonsense'. There is: malformed (3), too_strict (2).\n"
+        )
+        told = self.told("--reason", "nonsense", "--since", "2026-11-23T00:00:00Z")
+        assert "nothing that came since 2026-11-23T00:00:00Z waits" in told
+        assert "There is: too_strict (2), malformed (2)." in told
+
+    def test_an_empty_quarantine_says_so(self, bucket: FakeS3) -> None:
+        bucket.objects.clear()
+        assert self.told() == "Quarantine: nothing waits.\n"
+        assert "no other reason either" in self.told("--reason", "malformed")
+
+    def test_a_time_in_the_future_makes_no_sense(self) -> None:
+        assert "that is in the future" in self.told("--since", "2026-11-24", status=2)
