@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from dwell.capacity.cli import plan_command
@@ -17,6 +20,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dwell {version('dwell')}")
+        raise typer.Exit
+
+
+@app.callback()
+def dwell(
+    *,
+    _wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 app.command("run")(run)
 operations.add_to(app)
 app.command("table")(table)

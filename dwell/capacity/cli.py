@@ -12,7 +12,7 @@ from dwell.capacity.load import Fleet, FleetError
 from dwell.capacity.plan import Plan, figure, plan
 from dwell.capacity.recovery import recovery
 from dwell.operations.command import FAILED, UNUSABLE, AsJson, end, out, say_json
-from dwell.tables import Column, Row, show
+from dwell.tables import Column, Row, counted, show
 from dwell.template import TemplateError, template
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ _LIMITS = (
 def _show(made: Plan) -> None:
     of = made.load
     out.print(
-        f"{made.fleet.robots:,} robots in {made.fleet.centres:,} centres: {of.samples:,.0f} samples/s in "
-        f"{figure(of.messages)} messages/s of {figure(of.message_bytes / 1e3)} KB, "
-        f"{figure(of.questions)} questions/s of {of.question_rows:,.0f}.\n"
+        f"{counted(made.fleet.robots, 'robot')} in {counted(made.fleet.centres, 'centre')}: "
+        f"{counted(of.samples, 'sample')}/s in "
+        f"{counted(of.messages, 'message', figure)}/s of {figure(of.message_bytes / 1e3)} KB, "
+        f"{counted(of.questions, 'question', figure)}/s of {of.question_rows:,.0f}.\n"
     )
     title = f"${made.dollars:,.0f} a month, ${made.dollars_a_million:,.4f} a million samples"
     show(out, title, _BILL, [Row([cost.item, f"{cost.dollars:,.0f}", cost.counted]) for cost in made.costs])
@@ -113,7 +114,7 @@ def _show(made: Plan) -> None:
     first = made.limits[0]
     out.print(
         f"\nThe first to break is the {first.name}; what moves it: {first.moved_by}. "
-        f"These parameters hold for {made.robots_at_most:,} such robots."
+        f"These parameters hold for {counted(made.robots_at_most, 'such robot')}."
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dwell.capacity import measured
 from dwell.capacity.load import DAY, MOST_BUSY, Fleet, Load, load, machine
 from dwell.capacity.prices import price, quota
+from dwell.tables import counted
 
 if TYPE_CHECKING:
     from dwell.template import Template
@@ -89,7 +90,7 @@ def costs(of: Load, template: Template) -> tuple[Cost, ...]:
         return MONTH * rate * (price("lambda_request") + seconds * memory * gb_second)
 
     def told(rate: float) -> str:
-        return f"{figure(rate)} runs a second"
+        return f"{counted(rate, 'run', figure)} a second"
 
     gb_in = MONTH * of.bytes_in / 1e9
     chunks = math.ceil(of.message_bytes / 65_536)
@@ -101,7 +102,7 @@ def costs(of: Load, template: Template) -> tuple[Cost, ...]:
     else:
         units = MONTH * of.messages * math.ceil(of.message_bytes / 25_600)
         stream = of.shards * MONTH / 3_600 * price("kinesis_shard_hour") + units * price("kinesis_put_unit")
-        stream_told = f"{of.shards} shards, {units / 1e6:,.0f} M units"
+        stream_told = f"{counted(of.shards, 'shard')}, {units / 1e6:,.0f} M units"
     logs_gb = MONTH * (of.messages + of.validations + of.questions) * measured.LOG_BYTES_A_RUN / 1e9
     endpoint_type, count = (template.parameters[name] for name in ("EndpointInstanceType", "EndpointInstanceCount"))
     endpoint = machine(endpoint_type)
@@ -123,11 +124,11 @@ def costs(of: Load, template: Template) -> tuple[Cost, ...]:
         Cost("Kinesis", stream, stream_told),
         Cost("Firehose", firehose_gb * price("firehose_gb"), f"{firehose_gb:,.0f} GB in steps of 5 KB"),
         Cost("validator", runs("ValidatorFunction", of.validations, of.validate_seconds), told(of.validations)),
-        Cost("S3", stored, f"{of.objects_a_day:,.0f} objects a day, {stored_gb:,.0f} GB after a month"),
+        Cost("S3", stored, f"{counted(of.objects_a_day, 'object')} a day, {stored_gb:,.0f} GB after a month"),
         Cost("HTTP API", MONTH * of.questions * price("api_request"), told(of.questions)),
         Cost("inference", runs("InferenceFunction", of.questions, of.inference_seconds), told(of.questions)),
         Cost("endpoint", count * endpoint.dollars * MONTH / 3_600, f"{count} x {endpoint_type}"),
-        Cost("training", learning, f"{rounds:,.0f} rounds of {of.training.seconds:,.0f} s, the most that may be"),
+        Cost("training", learning, f"{counted(rounds, 'round')} of {of.training.seconds:,.0f} s, the most that may be"),
         Cost("logs", logs_gb * price("logs_gb"), f"{logs_gb:,.0f} GB"),
         Cost("metrics, alarms, key", watching, f"20 metrics, {alarmed} in alarms"),
     )
@@ -138,10 +139,11 @@ def limits(of: Load, template: Template) -> tuple[Limit, ...]:
     """What may break, the tightest first."""
     parameters = template.parameters
     training = machine(parameters["TrainingInstanceType"])
+    shards = "shard" if of.shards == 1 else "shards"
     stream = (
         Limit("stream, on demand", of.bytes_in / 1e6, quota("on_demand_bytes") / 1e6, "MB/s", "quota of Kinesis")
         if of.on_demand
-        else Limit("stream", of.shards_busy, of.shards, "shards", "StreamShards (0: on demand)")
+        else Limit("stream", of.shards_busy, of.shards, shards, "StreamShards (0: on demand)")
     )
     endpoint = f"half of {parameters['EndpointInstanceCount']} x {parameters['EndpointInstanceType']}"
     questions = min(parameters["ApiRequestsPerSecond"], quota("api_requests"))

@@ -44,7 +44,7 @@ def promote(
 
 
 def pause(*, stack: StackName = "dwell", wait: Wait = False, patience: Patience = 900, as_json: AsJson = False) -> None:
-    """Take the endpoint down, so that it costs nothing. Planners get the baseline; no alarm goes off, no round starts.
+    """Take the endpoint down, so that it costs nothing. Planners get the baseline; no alarm starts a round.
 
     Exit status: 0 on its way (with --wait: it is gone), 1 refused or not in time.
     """

@@ -234,6 +234,14 @@ def test_no_name_of_a_parameter_is_broken_and_no_line_is_longer_than_a_terminal(
     assert "6,667 messages/s of 0.48 KB" in text
 
 
+def test_one_is_no_plural() -> None:
+    _, text = told("--robots", "30", "--hold", "0")
+    assert "30 robots in 1 centre: 1 sample/s in 1 message/s" in text
+    assert "1 shard, " in text
+    assert re.search(r"^stream .* 1 shard +StreamShards", text, re.MULTILINE)
+    assert not re.findall(r"(?<![\d.])1 \w+s\b(?! a second)", text.partition("From a drift")[0])
+
+
 def test_the_command_tells_all_of_it_as_json() -> None:
     status, text = told("--robots", "1000", "--fc", "500", "--json", "--day")
     made = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -389,6 +390,20 @@ def test_run_shows_a_table_without_an_api(topic: FakeTopic) -> None:
     assert result.exit_code == 0, result.output
     assert "published" in result.stdout
     assert topic.samples()
+
+
+def test_the_summary_is_for_people_and_breaks_no_name(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "planner_for", lambda _: FakePlanner())
+
+    result = dwell(
+        "run", "--topic", TOPIC, "--api", "http://api", "--seconds", "2", "--rate", "1500", "--drift", "slow-fc"
+    )
+
+    assert result.exit_code == 0, result.output
+    published = re.search(r"^published +([\d,]+) lines in [\d,]+ messages$", result.stdout, re.MULTILINE)
+    assert published
+    assert published[1] == f"{len(topic.lines()):,}"
+    assert re.search(r"^slow-fc +\S+ +[\d,]+ +[\d,]+$", result.stdout, re.MULTILINE), result.stdout
 
 
 def test_run_fails_if_the_api_is_over_its_error_budget(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:

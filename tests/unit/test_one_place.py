@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,3 +73,9 @@ def test_the_command_says_what_is_predicted() -> None:
     help_ = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300"}).output
     assert TARGET.name in help_
     assert TARGET.meaning in help_
+
+
+def test_the_command_says_its_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"dwell {project['version']}\n")
