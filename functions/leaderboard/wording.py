@@ -41,7 +41,7 @@ _ENDED = {
     "not_compared": "winner and champion were not compared",
     "not_better": "nobody was better",
     "not_significant": "better, but perhaps by chance",
-    "champion_changed": "another model went live meanwhile",
+    "champion_changed": "another model went live, or was asked for, meanwhile",
     "schema_changed": "the schema changed meanwhile",
     "lock_lost": "another round took its turn",
 }

@@ -34,8 +34,10 @@ class Verdict:
     reason: Reason
 
 
-def judge(tournament: Tournament, *, champion: str | None, live: str | None, schema_hash: str) -> Verdict:
-    """``champion`` was live when the round started, ``live`` is now; ``schema_hash`` is the functions' own schema."""
+def judge(tournament: Tournament, *, champion: str | None, will_answer: str | None, schema_hash: str) -> Verdict:
+    """``champion`` was to be beaten when the round started; ``will_answer`` is the model that answers if this one does
+    not (see ``Endpoint``); ``schema_hash`` is the functions' own schema.
+    """
     winner = tournament.candidate(tournament.winner)
     if winner is None:
         return Verdict(None, "no_winner")
@@ -45,8 +47,9 @@ def judge(tournament: Tournament, *, champion: str | None, live: str | None, sch
     problem: Reason | None = None
     if tournament.schema_hash != schema_hash:
         problem = "schema_changed"
-    elif live is not None and live not in {champion, winner.model}:
-        # Another model went live meanwhile, and nothing says how the winner compares. (Itself: a repeated event.)
+    elif will_answer is not None and will_answer not in {champion, winner.model}:
+        # Another model came meanwhile, or is coming because somebody wants it: nothing says how the winner compares.
+        # (Itself: a repeated event.)
         problem = "champion_changed"
     elif comparison is None or not _compared(tournament, comparison, champion):
         problem = "not_compared"

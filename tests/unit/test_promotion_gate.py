@@ -60,7 +60,7 @@ def candidate(**changes: Any) -> list[dict[str, Any]]:
 
 
 def verdict(at_start: str | None = CHAMPION, live: str | None = CHAMPION, **changes: Any) -> Verdict:
-    return judge(tournament(**changes), champion=at_start, live=live, schema_hash=HASH)
+    return judge(tournament(**changes), champion=at_start, will_answer=live, schema_hash=HASH)
 
 
 def test_a_significant_gain_over_the_champion_is_promoted() -> None:

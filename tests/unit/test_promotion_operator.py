@@ -10,16 +10,17 @@ from pydantic import ValidationError
 
 from feature_schema import schema_hash
 from promotion.endpoint_changed import endpoint_changed
-from promotion.job_ended import job_ended
+from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
-from rounds import Dataset, Round
-from tests.unit.fake_aws import NOW, Cloud, Died
+from rounds import Dataset, Endpoint, Round
+from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
 from tests.unit.test_promotion_job_ended import (
     JOB,
     NEW,
     OLD,
+    ROUND,
     a_cloud,
     around,
     endpoint,
@@ -156,6 +157,90 @@ class TestPromote:
         changed = two_models(schema="of-yesterday")
         assert ask(changed, "promote", CHAMPION) == Answer("refused", "schema_changed", CHAMPION)
         assert len(cloud.sagemaker.deployments) == before
+
+
+def a_third(cloud: Cloud) -> str:
+    """A model of an earlier round that an operator may ask for, although that round kept what it had."""
+    name = "linear-20261123T051100Z"
+    store = around(cloud).store
+    store.create(
+        Round.model_validate(
+            {
+                "name": FIRST,
+                "cause": "no-model",
+                "trigger": "alarm",
+                "event": "first",
+                "started_at": NOW - timedelta(hours=2),
+                "job": f"dwell-{FIRST}",
+                "status": "kept",
+                "reason": "not_significant",
+                "winner": "linear",
+                "candidates": [
+                    {"name": "linear", "algorithm": "linear", "trained_on": "all", "model": name, "rmse": 2_000.0}
+                ],
+                "dataset": Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=schema_hash()),
+            }
+        )
+    )
+    told = {"name": name, "candidate": "linear", "algorithm": "linear", "status": "candidate", "live_since": None}
+    store.create(model(cloud, CHAMPION).model_copy(update=told))
+    return name
+
+
+def on_its_way(cloud: Cloud, wanted: str) -> None:
+    ask(cloud, "promote", wanted)
+    assert (endpoint(cloud).model, endpoint(cloud).deploying) == (CHAMPION, wanted)
+
+
+def after_another_change(cloud: Cloud, wanted: str) -> None:
+    assert cloud.sagemaker.endpoint is not None
+    cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"  # somebody changes the instances
+    endpoint_changed(around(cloud))
+    assert ask(cloud, "promote", wanted).reason == "waiting"
+
+
+def noted_while_paused(cloud: Cloud, wanted: str) -> None:
+    down(cloud)
+    ask(cloud, "promote", wanted)
+
+
+def resuming(cloud: Cloud, wanted: str) -> None:
+    noted_while_paused(cloud, wanted)
+    assert ask(cloud, "resume") == Answer("done", "resuming", wanted)
+
+
+def after_a_resumption(cloud: Cloud, wanted: str) -> None:
+    down(cloud)
+    assert ask(cloud, "resume") == Answer("done", "resuming", CHAMPION)
+    assert ask(cloud, "promote", wanted).reason == "waiting"
+
+
+class TestARoundThatEndsMeanwhile:
+    @pytest.mark.parametrize(
+        "wish", [on_its_way, after_another_change, noted_while_paused, resuming, after_a_resumption]
+    )
+    def test_it_does_not_override_the_operator(self, wish: Callable[[Cloud, str], None]) -> None:
+        # given a model that an operator asked for, and that does not answer yet
+        cloud = a_cloud()
+        third = a_third(cloud)
+        wish(cloud, third)
+        # when a round ends that was fought against the champion before
+        assert job_ended(JOB, around(cloud)) == Ending("kept", ROUND, "champion_changed")
+        # then it is the operator's model that comes, and stays
+        if endpoint(cloud).pause == "paused":
+            ask(cloud, "resume")
+        for hours in (1, 2, 3):
+            settled(cloud, NOW + timedelta(hours=hours))
+        assert endpoint(cloud).model == third
+        assert NEW not in cloud.sagemaker.deployments
+
+    def test_a_wish_that_sagemaker_refused_keeps_nobody_out(self) -> None:
+        # given an operator's model that never got on its way
+        cloud = a_cloud()
+        around(cloud).store.change(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"wanted": a_third(cloud)}))
+        # then a round goes on as if nobody had asked
+        assert job_ended(JOB, around(cloud)).outcome == "promoted"
+        assert cloud.sagemaker.deployments == [NEW]
 
 
 class TestPause:
