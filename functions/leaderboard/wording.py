@@ -135,7 +135,9 @@ def ended(one: Round) -> str:
     then = None if one.deployment is None else _DEPLOYED.get(one.deployment)
     if then is None:
         return why
-    return f"{why}, but {then}" + (f": {one.deployment_reason}" if one.deployment_reason else "")
+    by_hand = one.promoted is None
+    told = f"{why}; an operator asked for it, and {then}" if by_hand else f"{why}, but {then}"
+    return told + (f": {one.deployment_reason}" if one.deployment_reason else "")
 
 
 def compared(value: float, other: float) -> str:

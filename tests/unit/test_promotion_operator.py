@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from dwell.operations.endpoint import EndpointError, wait
 from feature_schema import schema_hash
+from leaderboard import standing as leaderboard
+from leaderboard.board import board
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
-from rounds import Dataset, Endpoint, Round
-from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, Died
+from rounds import Dataset, Endpoint, Round, Store, iso
+from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
 from tests.unit.test_promotion_job_ended import (
@@ -213,6 +216,39 @@ def after_a_resumption(cloud: Cloud, wanted: str) -> None:
     down(cloud)
     assert ask(cloud, "resume") == Answer("done", "resuming", CHAMPION)
     assert ask(cloud, "promote", wanted).reason == "waiting"
+
+
+def seen_by_all(cloud: Cloud) -> dict[str, Any]:
+    """The leaderboard."""
+    table, _, _, cloudwatch = cloud.clients()
+    around_it = leaderboard.Surroundings(Store(table), cloudwatch, STACK, ENDPOINT, [], cloud.clock)
+    return board(leaderboard.standing(around_it, limit=100), limit=100)
+
+
+def entry(cloud: Cloud, name: str) -> dict[str, Any]:
+    return next(one for one in seen_by_all(cloud)["leaderboard"] if one["model"] == name)
+
+
+class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
+    def test_when_it_answers(self) -> None:
+        cloud = a_cloud()
+        third = a_third(cloud)
+        ask(cloud, "promote", third)
+        settled(cloud, LATER)
+        cloud.cloudwatch.count("SquaredError", LATER, 9e6, service=STACK, model=third)
+        cloud.cloudwatch.count("PredictedSamples", LATER, 1, service=STACK, model=third)
+        cloud.move(timedelta(minutes=5))
+        told = entry(cloud, third)
+        assert (told["status"], told["live_since"], told["live_error"]) == ("live", iso(LATER), 3_000)
+
+    def test_when_it_is_taken_back_so_that_who_waits_for_it_hears_of_it(self) -> None:
+        cloud = a_cloud()
+        third = a_third(cloud)
+        ask(cloud, "promote", third)
+        settled(cloud, LATER, fail="an alarm went off")
+        clock = iter(range(100))
+        with pytest.raises(EndpointError, match=f"{third} was taken back: an alarm went off"):
+            wait(lambda: seen_by_all(cloud), third, seconds=9, sleep=lambda _: None, clock=lambda: next(clock))
 
 
 class TestARoundThatEndsMeanwhile:

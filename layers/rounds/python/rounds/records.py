@@ -150,10 +150,22 @@ class Round(Record):
     seconds: float | None = None
     """From the start of the round to the end of its job."""
     deployment: Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"] | None = None
-    """What became of the promoted model: before a person, then behind the endpoint; null while it is on its way."""
+    """What became of the model in ``submitted``: before a person, then behind the endpoint; null while a promoted one
+    is on its way."""
     deployment_reason: str | None = None
     """Why it was rejected, rolled back or failed."""
     deployed_at: Moment | None = None
+
+    @property
+    def submitted(self) -> str | None:
+        """The model that ``deployment`` is about; null if there is none.
+
+        It is the promoted one, or else the winner, once an operator has had it deployed although the round kept what
+        was live. It can be no other: archives of others are not kept.
+        """
+        if self.promoted is not None or self.deployment is None:
+            return self.promoted
+        return next((one.model for one in self.candidates if one.name == self.winner), None)
 
 
 class Decision(Record):
