@@ -38,6 +38,7 @@ _ENDED = {
     "beats_baseline": "better than the baseline",
     "no_winner": "no candidate could be trained",
     "not_finite": "an error was not a number",
+    "not_promisable": "no answer may promise the winner's error",
     "not_compared": "winner and champion were not compared",
     "not_better": "nobody was better",
     "not_significant": "better, but perhaps by chance",

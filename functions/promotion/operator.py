@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from feature_schema import schema_hash
 from promotion import deployment
 from promotion.endpoint_changed import endpoint_changed
+from promotion.gate import promisable
 from promotion.submission import submit
 from rounds import Endpoint, Model, Round, resource_name
 
@@ -32,6 +33,7 @@ Reason = Literal[
     "unknown_model",
     "no_archive",
     "schema_changed",
+    "not_promisable",  # inference would not take one of its answers
     "already_live",
     "already_paused",
     "not_paused",
@@ -107,6 +109,8 @@ def _refusal(record: Model | None, seen: Endpoint, around: Surroundings) -> Reas
     if origin is None or origin.dataset is None or origin.dataset.schema_hash != schema_hash():
         # It would take one column for another, and inference would not believe a word of it.
         return "schema_changed"
+    if not promisable(record.expected_error):
+        return "not_promisable"
     if record.status == "live" and seen.model == record.name:
         return "already_live"
     return None

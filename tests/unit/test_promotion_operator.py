@@ -15,7 +15,7 @@ from leaderboard.board import board
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
-from rounds import Dataset, Endpoint, Round, Store, iso
+from rounds import Dataset, Endpoint, Model, Round, Store, iso
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
@@ -59,9 +59,10 @@ def gone(cloud: Cloud) -> None:
     cloud.sagemaker.endpoint = None
 
 
-def two_models(schema: str | None = None) -> Cloud:
+def two_models(schema: str | None = None, *, expected_error: float = 1_830.0) -> Cloud:
     """The winner is live, and the champion before it has retired; it is of a round with an archive."""
     cloud = a_cloud()
+    around(cloud).store.change(Model, CHAMPION, lambda one: one.model_copy(update={"expected_error": expected_error}))
     around(cloud).store.create(
         Round(
             name=FIRST,
@@ -157,6 +158,7 @@ class TestPromote:
         assert ask(cloud, "promote", "nobody") == Answer("refused", "unknown_model", "nobody")
         assert ask(cloud, "promote", "linear-20261123T063900Z").reason == "no_archive"
         assert ask(cloud, "promote", WINNER).reason == "already_live"
+        assert ask(two_models(expected_error=0.0), "promote", CHAMPION) == Answer("refused", "not_promisable", CHAMPION)
         changed = two_models(schema="of-yesterday")
         assert ask(changed, "promote", CHAMPION) == Answer("refused", "schema_changed", CHAMPION)
         assert len(cloud.sagemaker.deployments) == before
