@@ -85,7 +85,7 @@ def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings, tell
     update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, state.changed_at, around)
     if seen.pause == "paused":
-        _take_down(wanted or live, around)
+        take_down(wanted or live, around)
     elif seen.pause == "resuming":
         _resumed(around)
     if wanted is not None:
@@ -139,8 +139,11 @@ def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, aroun
     around.store.change(Endpoint, seen.name, newer)
 
 
-def _take_down(resumes: str | None, around: Surroundings) -> None:
-    """It came up, or ended a change, while it was paused: down it goes, and what it served is noted."""
+def take_down(resumes: str | None, around: Surroundings) -> None:
+    """Delete the endpoint, which is paused and does not change; who answers after the pause is noted first.
+
+    Errors of AWS pass through.
+    """
     around.store.change(
         Endpoint,
         around.settings.endpoint,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from feature_schema import schema_hash
 from promotion import deployment
-from promotion.endpoint_changed import endpoint_changed
+from promotion.endpoint_changed import endpoint_changed, take_down
 from promotion.gate import promisable
 from promotion.submission import submit
 from rounds import Endpoint, Model, Round, resource_name
@@ -130,7 +130,7 @@ def _pause(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
     around.store.change(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": "paused"}))
     state = deployment.describe(around.sagemaker, seen.name)
     if state is not None and state.status in {"Failed", "OutOfService"}:
-        around.sagemaker.delete_endpoint(EndpointName=seen.name)
+        take_down(seen.model, around)
     elif state is not None and state.status == "InService":
         endpoint_changed(around, tell=tell)
     # While it changes it cannot be deleted: its own event will see that it is paused.

@@ -304,6 +304,21 @@ class TestPause:
         assert cloud.sagemaker.deployments == [NEW, NEW]
         assert ask(cloud, "resume") == Answer("refused", "not_paused", WINNER)
 
+    @pytest.mark.parametrize("status", ["OutOfService", "Failed"])
+    def test_one_that_does_not_serve_comes_back_with_the_model_that_it_had(self, status: str) -> None:
+        # given an endpoint in trouble, whose model the table still knows
+        cloud = two_models()
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint |= {"EndpointStatus": status, "LastModifiedTime": LATER}
+        # when it is paused
+        assert ask(cloud, "pause") == Answer("done", "paused", WINNER)
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"
+        gone(cloud)
+        # then the same model answers afterwards
+        assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
+        settled(cloud, LATER)
+        assert (endpoint(cloud).model, endpoint(cloud).pause) == (WINNER, None)
+
     def test_a_change_under_way_ends_first_and_then_it_goes_down_with_who_won(self) -> None:
         cloud = a_cloud()
         job_ended(JOB, around(cloud))
