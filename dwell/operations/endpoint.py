@@ -18,6 +18,7 @@ REFUSALS = {
     "unknown_model": "there is no such model; `dwell leaderboard` names them",
     "no_archive": "it has no archive: only the winner of a round is kept, whether it was promoted or not",
     "schema_changed": "it was trained on another schema than the one that is deployed",
+    "not_promisable": "it promises an error that no answer may promise, so that planners would get the baseline",
     "already_live": "it answers already",
     "already_paused": "the endpoint is paused already",
     "not_paused": "the endpoint is not paused",
