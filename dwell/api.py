@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ConnectionError as NotConnectedError
+from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 _HOST = re.compile(r"\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
+
+NO_ANSWER = (HTTPClientError, NotConnectedError)
+"""What a request raises to which no answer comes: botocore has no one name for a connection that fails in between and
+one that does not come about."""
 
 
 class NotSignableError(RuntimeError):
@@ -26,7 +32,7 @@ class HttpSession(Protocol):
     """What sends a prepared request: botocore's own session, with its connections kept alive."""
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        """Answer the response. Raises ``HTTPClientError``."""
+        """Answer the response. Raises one of ``NO_ANSWER``."""
         ...
 
 
@@ -44,11 +50,11 @@ class Api:
         self._session: HttpSession = session or URLLib3Session(timeout=timeout, max_pool_connections=8)
 
     def get(self, path: str) -> AWSResponse:
-        """``GET`` a path that starts with a slash. Raises ``HTTPClientError`` if no answer comes."""
+        """``GET`` a path that starts with a slash. Raises one of ``NO_ANSWER`` if none comes."""
         return self._send(AWSRequest(method="GET", url=self.url + path))
 
     def post(self, path: str, body: bytes) -> AWSResponse:
-        """``POST`` JSON to a path that starts with a slash. Raises ``HTTPClientError`` if no answer comes."""
+        """``POST`` JSON to a path that starts with a slash. Raises one of ``NO_ANSWER`` if none comes."""
         headers = {"Content-Type": "application/json"}
         return self._send(AWSRequest(method="POST", url=self.url + path, data=body, headers=headers))
 

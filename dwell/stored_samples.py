@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from feature_schema import ROW
+from feature_schema import ROW, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,33 +19,50 @@ FOLDER = "samples/"
 """Below it, objects lie in folders by the day and the hour in which they arrived."""
 
 _TEXT = ("sample_id", "robot_id", "fc_id", "model")
+_ABSENT = {name: [""] for name in ("predicted", "expected_error", "model")}
+"""Cells that are empty in a row without a prediction. Nothing else is missing: ``NA`` and ``null`` are ids too."""
+_END = f",{VERSION}".encode()
 
 
 def newest_samples(s3: S3Client, bucket: str, *, rows: int) -> pd.DataFrame:
     """The newest ``rows`` samples, or as many as there are, oldest first and each once.
 
     The columns are those of ``feature_schema.ROW``; ``recorded_at`` is UTC. Objects are read from the newest back until
-    there are enough rows, so the cost is bounded by what is asked for, not by what is kept.
+    there are enough samples, so the cost is bounded by what is asked for, not by what is kept.
     """
     read = [parse(gzip.compress(b""))]
-    found = 0
+    found: set[str] = set()
     for key in _newest_first(s3, bucket):
-        if found >= rows:
+        if len(found) >= rows:
             break
         read.append(parse(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
-        found += len(read[-1])
+        found.update(read[-1]["sample_id"])
     filled = [one for one in read if len(one)] or read
     table = pd.concat(filled, ignore_index=True).sort_values("recorded_at", kind="stable")
     return table.drop_duplicates("sample_id").tail(rows).reset_index(drop=True)
 
 
 def parse(compressed: bytes) -> pd.DataFrame:
-    """The rows of one object: the columns of ``feature_schema.ROW``; ``recorded_at`` is UTC."""
+    """The rows of one object: the columns of ``feature_schema.ROW``; ``recorded_at`` is UTC, absent cells are missing.
+
+    Left out are, as a training job does, rows of another version of the schema, which mean something else, and what is
+    no row: a cell more or less would shift every column after it.
+    """
     rows = pd.read_csv(
-        io.BytesIO(gzip.decompress(compressed)), names=list(ROW), dtype=dict.fromkeys(_TEXT, "string"), header=None
+        io.BytesIO(b"\n".join(line for line in gzip.decompress(compressed).splitlines() if _is_row(line))),
+        names=list(ROW),
+        dtype=dict.fromkeys(_TEXT, "string"),
+        header=None,
+        keep_default_na=False,
+        na_values=_ABSENT,
     )
     rows["recorded_at"] = pd.to_datetime(rows["recorded_at"], utc=True, format="ISO8601")
     return rows
+
+
+def _is_row(line: bytes) -> bool:
+    """Whether a line is a row of this version of the schema. No cell of a row holds a comma."""
+    return line.endswith(_END) and line.count(b",") == len(ROW) - 1
 
 
 def _newest_first(s3: S3Client, bucket: str) -> Iterator[str]:

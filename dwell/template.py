@@ -24,8 +24,13 @@ _NO_VALUE = "AWS::NoValue"
 """What a property is set to that shall be left out."""
 
 
+LARGEST = 2**53
+"""Up to here, whole numbers are told apart; no parameter is about anything larger."""
+
+
 class TemplateError(ValueError):
-    """The template has no such parameter, or samconfig.toml no such profile; the message names what there is."""
+    """The template has no such parameter, or it takes no such value, or samconfig.toml has no such profile; the message
+    names what there is."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -114,7 +119,7 @@ def template(profile: str = "default", overrides: Mapping[str, str] | None = Non
     for name, text in {**_overrides(chosen), **(overrides or {})}.items():
         if name not in declared:
             raise TemplateError(f"the template has no parameter {name!r}; there are {', '.join(declared)}")
-        values[name] = _number(name, text) if declared[name]["Type"] == "Number" else text
+        values[name] = _value(name, text, declared[name])
     return Template(read, values)
 
 
@@ -138,9 +143,35 @@ def _quoted(entry: str) -> str:
     return entry if "'" in entry or '"' in entry else shlex.quote(entry)
 
 
-def _number(name: str, text: str) -> int | float:
+def _value(name: str, text: str, declared: Mapping[str, Any]) -> int | float | str:
+    """A parameter's value, if it is one that CloudFormation would take. Raises ``TemplateError``."""
+    value = _number(text) if declared["Type"] == "Number" else text
+    if value is None or not _takes(value, declared):
+        raise TemplateError(f"{name} takes {_what(declared)}, not {text!r}")
+    return value
+
+
+def _number(text: str) -> int | float | None:
     try:
         number = float(text)
     except ValueError:
-        raise TemplateError(f"{name} takes a number, not {text!r}") from None
+        return None
+    if not abs(number) <= LARGEST:  # nor is anything that is no number
+        return None
     return int(number) if number.is_integer() else number
+
+
+def _takes(value: float | str, declared: Mapping[str, Any]) -> bool:
+    if "AllowedValues" in declared and value not in declared["AllowedValues"]:
+        return False
+    return isinstance(value, str) or declared.get("MinValue", -LARGEST) <= value <= declared.get("MaxValue", LARGEST)
+
+
+def _what(declared: Mapping[str, Any]) -> str:
+    """What a parameter takes, in words."""
+    if "AllowedValues" in declared:
+        return f"one of {', '.join(map(str, declared['AllowedValues']))}"
+    least, most = declared.get("MinValue"), declared.get("MaxValue")
+    if least is not None and most is not None:
+        return f"a number from {least:,} to {most:,}"
+    return f"a number of at least {least:,}" if least is not None else "a number"

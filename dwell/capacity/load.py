@@ -20,6 +20,12 @@ DAYS_OF_A_DATASET = 30
 """How far back a dataset reaches (``functions/retraining/dataset.py``)."""
 
 
+LARGEST = 1_000_000_000
+"""Robots of a fleet or of a centre: more there are not."""
+SHORTEST, LONGEST = 0.001, DAYS_OF_A_DATASET * DAY
+"""Seconds between two interactions. A robot that is rarer than the longest leaves no sample in a dataset."""
+
+
 class FleetError(ValueError):
     """Numbers that are no fleet, or a template that names a machine without a price."""
 
@@ -38,8 +44,12 @@ class Fleet:
     hold: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.robots < 1 or self.centre < 1 or not self.interval > 0 or not self.hold >= 0:
-            raise FleetError("a fleet has a robot, a centre has one, the interval is above 0 and the hold not below")
+        if not (1 <= self.robots <= LARGEST and 1 <= self.centre <= LARGEST):
+            raise FleetError(f"a fleet has 1 to {LARGEST:,} robots, and so has a centre")
+        if not SHORTEST <= self.interval <= LONGEST:
+            raise FleetError(f"the interval is {SHORTEST} to {LONGEST:,} seconds, not {self.interval:g}")
+        if not 0 <= self.hold <= DAY:
+            raise FleetError(f"a centre holds back for 0 to {DAY:,} seconds, not {self.hold:g}")
 
     @property
     def centres(self) -> int:
@@ -112,7 +122,7 @@ def load(fleet: Fleet, template: Template) -> Load:
     shards_busy = max(bytes_in / quota("shard_bytes"), messages / quota("shard_records"))
     stream = template.properties("SamplesStream")
     on_demand = stream["StreamModeDetails"]["StreamMode"] == "ON_DEMAND"
-    shards = math.ceil(shards_busy) if on_demand else int(stream["ShardCount"])
+    shards = math.ceil(shards_busy) if on_demand else _whole("StreamShards", stream["ShardCount"])
 
     buffer_bytes, buffer_seconds, object_bytes, object_seconds = _buffers(template)
     validations = shards * max(bytes_in / shards / buffer_bytes, min(messages / shards, 1 / max(buffer_seconds, 1)))
@@ -151,6 +161,12 @@ def load(fleet: Fleet, template: Template) -> Load:
         ),
         listing_seconds=math.ceil(DAYS_OF_A_DATASET * objects / 1_000) * measured.LIST_SECONDS_A_PAGE,
     )
+
+
+def _whole(name: str, value: float) -> int:
+    if value != int(value):
+        raise FleetError(f"{name} takes a whole number, not {value}")
+    return int(value)
 
 
 def _buffers(template: Template) -> tuple[float, float, float, float]:

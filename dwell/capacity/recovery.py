@@ -75,7 +75,7 @@ def recovery(fleet: Fleet, template: Template) -> Recovery:
 
 def look_again_seconds(expression: str) -> float:
     """The interval of ``rate(15 minutes)``. Raises ``FleetError`` for what is no rate."""
-    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression.strip())
+    found = re.fullmatch(r"rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)", expression.strip())
     if found is None:
-        raise FleetError(f"LookAgain is {expression!r}, and only rate(...) has an interval")
+        raise FleetError(f"LookAgain is {expression!r}, and only rate(...) of a number from 1 has an interval")
     return float(found[1]) * UNITS[found[2]]

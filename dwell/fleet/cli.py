@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -46,6 +46,23 @@ _LINES = 5_000
 """How many samples are held in memory while a file is written."""
 
 
+_APART = timedelta(milliseconds=1)
+"""Between two samples of a file: those of one moment cannot be parted into what to learn from and what to test on."""
+
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Samples and their ids follow from it, whatever the drift; a topic should see it once. Default: drawn.",
+    ),
+]
+
+
+def _drawn(seed: int | None) -> int:
+    """The seed that was given, or one that no topic is likely to have seen."""
+    return secrets.randbelow(10**9) if seed is None else seed
+
+
 def _end(message: str, status: int) -> typer.Exit:
     _console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(status)
@@ -81,23 +98,31 @@ def write(
     ] = "ndjson",
     drift: Annotated[str | None, typer.Option(help="The world has drifted like this.")] = None,
     robots: Annotated[int, typer.Option(min=1, help="How many robots report.")] = 5_000,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same samples.")] = 0,
+    seed: Seed = None,
 ) -> None:
-    """Write samples to a file, without AWS."""
+    """Write samples to a file, without AWS.
+
+    They are a millisecond apart and end now, so that the last of them can be what a model is tested on.
+    """
+    seed = _drawn(seed)
     fleet = Robots(seed, robots=robots)
+    now = datetime.now(UTC)
     line = sample_line if form == "ndjson" else row_line
     try:
         if drift is not None:
             fleet.move_to(drift_named(drift).apply(fleet.world), drift)
         with nullcontext(sys.stdout) if str(file) == "-" else file.open("w", encoding="utf-8") as out:
             for start in range(0, samples, _LINES):
-                reported = fleet.samples(fleet.take(min(_LINES, samples - start)), datetime.now(UTC))
+                end = min(start + _LINES, samples)
+                at = now - (samples - end) * _APART
+                reported = fleet.samples(fleet.take(end - start), at, apart=_APART)
                 out.writelines(f"{line(sample).text}\n" for sample in reported)
     except UnknownDriftError as error:
         raise _end(str(error), UNUSABLE) from error
     except OSError as error:
         raise _end(f"cannot write: {error}", FAILED) from error
-    _console.print(f"{counted(samples, 'sample')}; noise floor {noise_floor(fleet.world):,.0f} ms", highlight=False)
+    floor = f"noise floor {noise_floor(fleet.world):,.0f} ms"
+    _console.print(f"{counted(samples, 'sample')} of seed {seed}; {floor}", highlight=False)
 
 
 @app.command()
@@ -121,10 +146,7 @@ def run(
     single: Annotated[
         float, typer.Option(min=0, max=1, help="Share of samples that travel in a message of their own.")
     ] = 0.0,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Samples follow from it; a topic should see it once. Default: drawn."),
-    ] = None,
+    seed: Seed = None,
     error_budget: Annotated[
         float, typer.Option(min=0, max=1, help="Exit status 1 if more than this share of the API's requests fail.")
     ] = 0.05,
@@ -149,7 +171,7 @@ def run(
             duplicates=duplicates,
             rows=rows,
             single=single,
-            seed=secrets.randbelow(10**9) if seed is None else seed,
+            seed=_drawn(seed),
         )
         planner = planner_for(api) if api else None
         with Publisher(sns_client(topic), topic) as publisher:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from dwell.fleet import physics
 from dwell.fleet.line import Kind, Line
 from feature_schema import FEATURES, TARGET, VERSION
+from feature_schema.limits import time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -134,30 +136,37 @@ class Robots:
         return self._block[1]
 
     def samples(
-        self, interactions: Interactions, recorded_at: datetime, predictions: list[dict[str, Any]] | None = None
+        self,
+        interactions: Interactions,
+        recorded_at: datetime,
+        predictions: list[dict[str, Any]] | None = None,
+        *,
+        apart: timedelta = timedelta(0),
     ) -> list[dict[str, Any]]:
         """The samples that report ``interactions``, JSON-ready; ``predictions`` are echoed as they were answered.
 
-        ``recorded_at`` must be in UTC.
+        ``recorded_at`` must be in UTC; it is the last one's, and each other is ``apart`` before the next.
         """
-        stamp = recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        last = len(interactions) - 1
         samples: list[dict[str, Any]] = [
             {
                 "sample_id": f"s{self.seed}-{number:09d}",
                 "robot_id": f"robot-{robot:05d}",
                 "fc_id": self.world.centres[centre].fc_id,
-                "recorded_at": stamp,
+                "recorded_at": time_text(recorded_at - (last - position) * apart),
                 "schema_version": VERSION,
                 TARGET.name: took,
                 "features": features,
             }
-            for number, robot, centre, took, features in zip(
-                interactions.numbers.tolist(),
-                interactions.robots.tolist(),
-                interactions.centres.tolist(),
-                interactions.durations.tolist(),
-                interactions.instances(),
-                strict=True,
+            for position, (number, robot, centre, took, features) in enumerate(
+                zip(
+                    interactions.numbers.tolist(),
+                    interactions.robots.tolist(),
+                    interactions.centres.tolist(),
+                    interactions.durations.tolist(),
+                    interactions.instances(),
+                    strict=True,
+                )
             )
         ]
         for sample, prediction in zip(samples, predictions or [], strict=predictions is not None):

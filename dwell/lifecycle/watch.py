@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import HTTPClientError
-
+from dwell.api import NO_ANSWER
 from dwell.board import BoardError, read_board
 from dwell.lifecycle.report import Moment
 
@@ -38,7 +37,7 @@ class Watch:
         """``GET /leaderboard``. Raises ``WatchError``."""
         try:
             return read_board(self.api)
-        except (BoardError, HTTPClientError) as error:
+        except (BoardError, *NO_ANSWER) as error:
             raise WatchError(str(error)) from error
 
     def alarms(self) -> dict[str, str]:

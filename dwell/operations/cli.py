@@ -277,7 +277,20 @@ def retrain(
     if as_json:
         say_json({"decision": decision, "round": ended})
     elif ended is not None:
-        out.print(f"It ended: {ended['status']}, {ended['promoted'] or ended['reason'] or 'the champion stays'}.")
+        out.print(_ended(ended))
+
+
+_HELD = {
+    "awaiting_approval": "; it waits for somebody to approve it",
+    "awaiting_resume": "; the endpoint is paused, and it waits for `dwell resume`",
+    "passed_over": "; another model was chosen since",
+}
+
+
+def _ended(one: dict[str, Any]) -> str:
+    """How a round ended, and what its winner waits for if it does not serve."""
+    won = one["promoted"] or one["reason"] or "the champion stays"
+    return f"It ended: {one['status']}, {won}{_HELD.get(one['deployment'], '')}."
 
 
 def _hyperparameters(given: list[str]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from dwell.board import LOOKS_TO_BE_SURE, boards, is_passed_over
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,7 @@ REFUSALS = {
     "unknown_model": "there is no such model; `dwell leaderboard` names them",
     "no_archive": "it has no archive: only the winner of a round is kept, whether it was promoted or not",
     "schema_changed": "it was trained on another schema than the one that is deployed",
+    "not_promisable": "it promises an error that no answer may promise, so that planners would get the baseline",
     "already_live": "it answers already",
     "already_paused": "the endpoint is paused already",
     "not_paused": "the endpoint is not paused",
@@ -67,23 +70,35 @@ def wait(
 ) -> dict[str, Any]:
     """Wait until ``model`` answers, or with none until the endpoint is gone; the endpoint as the leaderboard has it.
 
-    ``look`` reads the leaderboard. Raises ``EndpointError`` if the model is taken back, and when ``seconds`` are over.
+    ``look`` reads the leaderboard. Raises ``EndpointError`` if the model is taken back, if another was chosen or the
+    endpoint paused since, and when ``seconds`` are over; what the last look raised if that failed.
     """
-    end = clock() + seconds
-    while True:
-        board = look()
-        endpoint: dict[str, Any] = board["endpoint"] or {}
+    endpoint: dict[str, Any] = {}
+    passed_over = 0
+    for board in boards(look, seconds=seconds, sleep=sleep, clock=clock):
+        endpoint = board["endpoint"] or {}
         if model is None and endpoint.get("status") in {"Absent", "Deleting"} and endpoint.get("model") is None:
             return endpoint
-        if model is not None and endpoint.get("model") == model and endpoint.get("status") == "InService":
+        if model is None:
+            continue
+        if endpoint.get("model") == model and endpoint.get("status") == "InService":
             return endpoint
-        if model is not None and endpoint.get("status") in {"InService", "Failed"}:
+        if endpoint.get("status") in {"InService", "Failed"}:
             undone = [one for one in board["leaderboard"] if one["model"] == model and one["status"] in _UNDONE]
             if undone and model not in {endpoint.get("wanted"), endpoint.get("resumes")}:
                 raise EndpointError(f"{model} was taken back: {undone[0]['error'] or undone[0]['status']}")
-        if clock() >= end:
-            raise EndpointError(f"the endpoint is {endpoint.get('status', 'Absent')} after {seconds:.0f} s")
-        sleep(1)
+        held = endpoint.get("pause") == "paused"
+        passed_over = passed_over + 1 if held or is_passed_over(endpoint, model) else 0
+        if passed_over >= LOOKS_TO_BE_SURE:
+            raise EndpointError(f"{model} does not come: {_instead(endpoint)}")
+    raise EndpointError(f"the endpoint is {endpoint.get('status', 'Absent')} after {seconds:.0f} s")
+
+
+def _instead(endpoint: dict[str, Any]) -> str:
+    if endpoint.get("pause") == "paused":
+        return "the endpoint is paused; `dwell resume` ends that"
+    chosen = endpoint.get("wanted") or endpoint.get("model")
+    return f"{chosen} was chosen since" if chosen else "the endpoint is gone"
 
 
 _UNDONE = {"rolled_back", "failed"}

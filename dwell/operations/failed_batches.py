@@ -7,16 +7,16 @@ import gzip
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dwell.fleet.line import Kind, Line
-from dwell.fleet.packing import Packer
+from dwell.fleet.packing import MAX_BYTES, Message, Packer
 from dwell.fleet.publisher import PublishError
 from dwell.operations.quarantine import REPLAYED, DamagedObjectError
 from feature_schema import Refusal, open_message, parse_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -34,17 +34,21 @@ class FailedRecord:
     data: bytes
     arrived_at: datetime
     error: str
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    """All that Firehose wrote of it."""
 
 
 @dataclass(slots=True)
 class SentBack:
-    """What was sent back: objects, their records, and the lines in those."""
+    """What was sent back: objects, their records, and the lines in those. What stays is not among the lines."""
 
     objects: int = 0
     records: int = 0
     lines: int = 0
     errors: list[str] = field(default_factory=list)
     """What Firehose says went wrong, each sentence once."""
+    stays: list[str] = field(default_factory=list)
+    """What SNS cannot carry, and stays where it was: a sentence for each object."""
 
 
 def objects(s3: S3Client, bucket: str) -> Iterator[tuple[str, bytes, list[FailedRecord]]]:
@@ -67,6 +71,7 @@ def _record(name: str, line: bytes) -> FailedRecord:
         data=base64.b64decode(entry["rawData"]),
         arrived_at=datetime.fromtimestamp(entry["arrivalTimestamp"] / 1000, UTC),
         error=f"{entry['errorCode']}: {entry['errorMessage']}",
+        entry=entry,
     )
 
 
@@ -77,36 +82,74 @@ def lines(record: FailedRecord) -> list[Line]:
     into the stream by hand names no message; where it lies stands for that.) What is refused goes as it is, to be
     refused again with its reason.
     """
+    return [line for _, line in _read(record)]
+
+
+def _read(record: FailedRecord) -> list[tuple[bytes, Line]]:
+    """The lines of a record as they came, and as they are published again."""
     made = []
     data, message_id = open_message(record.data, record.name)
     for raw, read in parse_lines(data, message_id=message_id, received_at=record.arrived_at):
         if isinstance(read, Refusal):
             # An empty line may be all that a message has, and SNS takes no empty message.
-            made.append(Line(raw.decode(errors="replace") or " ", Kind.BROKEN, record.name, read.reason))
+            line = Line(raw.decode(errors="replace") or " ", Kind.BROKEN, record.name, read.reason)
         else:
-            made.append(Line(read.model_dump_json(exclude_none=True), Kind.SAMPLE, read.sample_id))
+            line = Line(read.model_dump_json(exclude_none=True), Kind.SAMPLE, read.sample_id)
+        made.append((raw, line))
     return made
+
+
+def messages(found: Sequence[Line]) -> list[Message]:
+    """Lines as messages. What was refused as a whole, newlines and all, has one of its own: it would be refused again
+    together with whatever else is in its message."""
+    packer = Packer()
+    packed = packer.add(line for line in found if "\n" not in line.text) + packer.flush()
+    return packed + [Message((line,)) for line in found if "\n" in line.text]
+
+
+def _fits(line: Line) -> bool:
+    """Whether SNS takes it. What is not UTF-8 grows on its way into a message, by up to three times."""
+    return len(line.text.encode()) <= MAX_BYTES
+
+
+def _left(records: Sequence[FailedRecord]) -> bytes:
+    """What of an object's records SNS cannot carry, as Firehose would have written it: only lines that are refused."""
+    kept = [(record, [raw for raw, line in _read(record) if not _fits(line)]) for record in records]
+    entries = [
+        {**record.entry, "rawData": base64.b64encode(b"\n".join(raws)).decode()} for record, raws in kept if raws
+    ]
+    return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
 def send_back(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool = False) -> SentBack:
     """Publish what Firehose put aside again. Raises ``PublishError``; run it again to go on.
 
-    An object is first published, then kept under ``replayed/``, then taken away. Dying in between repeats samples
-    under the same ids, of which a dataset takes each once.
+    An object is first published, then kept under ``replayed/``, then taken away; what is too large for a message stays
+    in its place. Dying in between repeats samples under the same ids, of which a dataset takes each once.
     """
     done = SentBack()
     for key, body, records in objects(s3, bucket):
         found = [line for record in records for line in lines(record)]
+        fitting = [line for line in found if _fits(line)]
+        if len(fitting) < len(found):
+            done.stays.append(
+                f"s3://{bucket}/{key} stays, with {len(found) - len(fitting):,} of its {len(found):,} lines: "
+                f"as text each has more than the {MAX_BYTES:,} bytes that SNS takes"
+            )
+        if found and not fitting:
+            continue
         done.objects += 1
         done.records += len(records)
-        done.lines += len(found)
+        done.lines += len(fitting)
         done.errors += sorted({record.error for record in records} - {*done.errors})
         if dry_run:
             continue
-        packer = Packer()
-        confirmed = publisher.publish(packer.add(found) + packer.flush())
-        if confirmed < len(found):
-            raise PublishError(f"SNS did not confirm {len(found) - confirmed} lines; run it again to go on")
+        confirmed = publisher.publish(messages(fitting))
+        if confirmed < len(fitting):
+            raise PublishError(f"SNS did not confirm {len(fitting) - confirmed} lines; run it again to go on")
         s3.put_object(Bucket=bucket, Key=f"{REPLAYED}{key}", Body=body)
-        s3.delete_object(Bucket=bucket, Key=key)
+        if len(fitting) < len(found):
+            s3.put_object(Bucket=bucket, Key=key, Body=_left(records))
+        else:
+            s3.delete_object(Bucket=bucket, Key=key)
     return done

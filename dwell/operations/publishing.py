@@ -11,7 +11,7 @@ from dwell.fleet.packing import Packer
 from dwell.fleet.publisher import PublishError, is_hopeless
 from dwell.operations.check import MAX_LINE_BYTES
 from dwell.operations.sample_line import Origin, line
-from dwell.operations.samples_file import records
+from dwell.operations.samples_file import SamplesFileError, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -72,7 +72,8 @@ def publish(
     """Publish what the journal does not have yet, until ``stop`` is set; how many messages SNS took.
 
     ``skipped`` are numbers of records to leave out. ``advance`` hears after every message how many records it had.
-    Raises ``PublishError`` when SNS does not take a message; what it took is in the journal then.
+    Raises ``PublishError`` when SNS does not take a message, ``SamplesFileError`` when the file has grown since it was
+    checked; what SNS took is in the journal then.
     """
     taken = 0
     for window in _windows(_messages(path, origin, journal, skipped)):
@@ -90,6 +91,11 @@ def publish(
 def _messages(path: Path, origin: Origin, journal: Journal, skipped: AbstractSet[int]) -> Iterator[Message]:
     packer = Packer(max_lines=MESSAGE_BYTES, max_bytes=MESSAGE_BYTES)  # as many lines as there is room for
     for record in records(path):
+        if record.number > origin.records:
+            raise SamplesFileError(
+                f"the file changed while it was published: {path} had {origin.records:,} samples when it was checked, "
+                "and has more by now"
+            )
         if not journal.has(record.number) and record.number not in skipped:
             yield from packer.add([Line(line(record, origin), Kind.SAMPLE, str(record.number))])
     yield from packer.flush()

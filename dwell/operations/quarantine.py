@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dwell.fleet.line import Kind, Line
@@ -30,6 +30,12 @@ REPLAYED = "replayed/"
 class DamagedObjectError(ValueError):
     """An object of the quarantine that is not as the validator writes them; the message names it."""
 
+
+LONGEST_RETENTION = timedelta(hours=8_760)
+"""The longest that a stream may keep samples which cannot be delivered yet (``StreamRetentionHours``)."""
+
+_CLOCKS = timedelta(minutes=5)
+"""How far the clocks of the stream and of the bucket may be apart."""
 
 _NDJSON = "application/x-ndjson"
 
@@ -85,18 +91,35 @@ def held(entry: dict[str, Any]) -> Held:
 
 
 def objects(s3: S3Client, bucket: str, since: datetime | None = None) -> Iterator[tuple[str, list[Held]]]:
-    """Each object of the quarantine with its lines, oldest first; ``since`` (aware) leaves out earlier days.
+    """Each object of the quarantine with its lines, oldest first; those without a line since ``since`` (aware) may be
+    left out.
 
     Raises ``DamagedObjectError``.
     """
-    start = f"{PREFIX}date={since.astimezone(UTC):%Y-%m-%d}/" if since else PREFIX
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX, StartAfter=start):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX, StartAfter=_start(since))
+    for page in pages:
         for found in page.get("Contents", []):
+            written = found.get("LastModified")
+            if since and written and written + _CLOCKS < since:
+                continue  # all its lines had been received by then
             body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
             try:
                 yield found["Key"], [held(json.loads(line)) for line in body.splitlines()]
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise DamagedObjectError(f"s3://{bucket}/{found['Key']} is not as the validator writes it") from error
+
+
+def _start(since: datetime | None) -> str:
+    """The key after which objects may have lines since then.
+
+    An object lies under the hour of its earliest line, and after an outage its last one may have come much later: as
+    long as the stream keeps samples.
+    """
+    try:
+        day = None if since is None else (since.astimezone(UTC) - LONGEST_RETENTION).date()
+    except OverflowError:  # before the calendar begins
+        day = None
+    return PREFIX if day is None else f"{PREFIX}date={day.isoformat()}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import typer
 
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.operations import failed_batches, failures_queue
-from dwell.operations.command import FAILED, AsJson, StackName, explained, out, say_json
+from dwell.operations.command import FAILED, AsJson, StackName, err, explained, out, say_json
 from dwell.stack import find
 from dwell.tables import Column, Row, counted, shortened, show
 
@@ -45,7 +45,7 @@ def redrive(
         say_json({"events": [_told(one) for one in events], "batches": _batches_told(batches), "dry_run": dry_run})
     else:
         _show(events, batches, dry_run=dry_run)
-    if any(one.outcome not in _GO for one in events):
+    if batches.stays or any(one.outcome not in _GO for one in events):
         raise typer.Exit(FAILED)
 
 
@@ -86,6 +86,7 @@ def _batches_told(batches: SentBack) -> dict[str, Any]:
         "records": batches.records,
         "lines": batches.lines,
         "errors": batches.errors,
+        "stays": batches.stays,
     }
 
 
@@ -94,8 +95,10 @@ def _show(events: list[Redriven], batches: SentBack, *, dry_run: bool) -> None:
         _show_events(events)
     else:
         out.print("Failures queue: nothing waits.")
+    for sentence in batches.stays:
+        err.print(sentence, style="yellow", markup=False)
     if not batches.objects:
-        out.print("Failed batches: none.")
+        out.print(f"Failed batches: none{' that can go back' if batches.stays else ''}.")
         return
     verb = "would go" if dry_run else "went"
     out.print(

@@ -7,6 +7,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from dwell.board import LOOKS_TO_BE_SURE, boards, is_passed_over
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -61,26 +63,40 @@ def wait(
 ) -> dict[str, Any]:
     """Wait for the end of a round, and for its model to serve if one was promoted. ``look`` reads the leaderboard.
 
-    Raises ``RetrainingError`` for a failed round or deployment, and when ``seconds`` are over.
+    The answer is the round as the leaderboard has it. A winner that a person holds back is not waited for: the round's
+    ``deployment`` is ``awaiting_approval`` then, or in its place ``awaiting_resume`` while the endpoint is paused, and
+    ``passed_over`` if another model was chosen since.
+
+    Raises ``RetrainingError`` for a failed round or deployment, and when ``seconds`` are over; what the last look
+    raised if that failed.
     """
-    end = clock() + seconds
-    while True:
-        begun = round_of(look(), name)
+    status, passed_over = "not there", 0
+    for board in boards(look, seconds=seconds, sleep=sleep, clock=clock):
+        begun = round_of(board, name)
         status = "not there" if begun is None else begun["status"]
-        if begun is not None:
-            deployment = begun.get("deployment")
-            if status == "failed":
-                raise RetrainingError(f"{name} failed: {begun['reason']}")
-            if deployment == "awaiting_approval":
-                return begun
-            if deployment == "rejected":
-                raise RetrainingError(f"{name}: {begun['promoted']} was rejected: {begun['deployment_reason']}")
-            if deployment == "rolled_back":
-                raise RetrainingError(f"{name}: {begun['promoted']} was rolled back: {begun['deployment_reason']}")
-            if deployment == "failed":
-                raise RetrainingError(f"{name}: {begun['promoted']} could not be deployed")
-            if status == "kept" or deployment == "live":
-                return begun
-        if clock() >= end:
-            raise RetrainingError(f"{name} is {status} after {seconds:.0f} s; look again with `dwell rounds`")
-        sleep(1)
+        if begun is None:
+            continue
+        if _has_ended(begun):
+            return begun
+        endpoint: dict[str, Any] = board["endpoint"] or {}
+        if status == "promoted":
+            passed_over = passed_over + 1 if is_passed_over(endpoint, begun["promoted"]) else 0
+            if passed_over >= LOOKS_TO_BE_SURE:
+                return begun | {"deployment": "passed_over"}
+            if endpoint.get("pause") == "paused" and not passed_over:
+                return begun | {"deployment": "awaiting_resume"}
+    raise RetrainingError(f"{name} is {status} after {seconds:.0f} s; look again with `dwell rounds`")
+
+
+def _has_ended(begun: dict[str, Any]) -> bool:
+    """Whether nothing more will come of a round. Raises ``RetrainingError`` for a failed round or deployment."""
+    name, deployment = begun["round"], begun.get("deployment")
+    if begun["status"] == "failed":
+        raise RetrainingError(f"{name} failed: {begun['reason']}")
+    if deployment == "rejected":
+        raise RetrainingError(f"{name}: {begun['promoted']} was rejected: {begun['deployment_reason']}")
+    if deployment == "rolled_back":
+        raise RetrainingError(f"{name}: {begun['promoted']} was rolled back: {begun['deployment_reason']}")
+    if deployment == "failed":
+        raise RetrainingError(f"{name}: {begun['promoted']} could not be deployed")
+    return begun["status"] == "kept" or deployment in {"awaiting_approval", "live"}

@@ -82,9 +82,9 @@ def look(around: Surroundings, window: Window) -> Look:
 def serving(rounds: Sequence[Round], *, live: str | None) -> list[Serving]:
     """Which models answered when: each from its deployment to the next one's, the last one as long as it is live."""
     deployed = sorted(
-        (one.deployed_at, one.promoted)
+        (one.deployed_at, one.submitted)
         for one in rounds
-        if one.promoted is not None and one.deployed_at is not None and one.deployment == "live"
+        if one.submitted is not None and one.deployed_at is not None and one.deployment == "live"
     )
     ends = [at for at, _ in deployed[1:]]
     found = [Serving(model, at, end) for (at, model), end in zip(deployed, [*ends, None], strict=False)]

@@ -88,7 +88,7 @@ def _test_set(one: Entry) -> str:
 
 
 def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> Entry:
-    promoted = one.promoted == model
+    submitted = one.submitted == model
     return Entry(
         model=model,
         candidate=candidate.name,
@@ -101,18 +101,18 @@ def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> En
         test_rmse=candidate.rmse,
         baseline_rmse=one.baseline_rmse,
         expected_error=candidate.expected_error,
-        status=_status(one, candidate, promoted=promoted, live=model == live),
-        error=one.deployment_reason if promoted and model != live else candidate.error,
-        live_since=one.deployed_at if promoted and one.deployment == "live" else None,
+        status=_status(one, candidate, submitted=submitted, live=model == live),
+        error=one.deployment_reason if submitted and model != live else candidate.error,
+        live_since=one.deployed_at if submitted and one.deployment == "live" else None,
     )
 
 
-def _status(one: Round, candidate: Candidate, *, promoted: bool, live: bool) -> Status:
+def _status(one: Round, candidate: Candidate, *, submitted: bool, live: bool) -> Status:
     if live:
         return "live"
     if candidate.rmse is None:
         return "failed"
-    if not promoted:
+    if not submitted:
         return "candidate"
     if one.deployment is None:
         return "deploying"

@@ -52,7 +52,7 @@ def standing(around: Surroundings, *, limit: int) -> Standing:
     endpoint = around.store.get(Endpoint, around.endpoint)
     live = None if endpoint is None else endpoint.model
     known = list(rounds)
-    if live is not None and not any(one.promoted == live for one in rounds):
+    if live is not None and not any(one.submitted == live for one in rounds):
         # A champion that has outlived all those rounds.
         model = around.store.get(Model, live)
         origin = None if model is None else around.store.get(Round, model.round)

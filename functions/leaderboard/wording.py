@@ -39,10 +39,11 @@ _ENDED = {
     "beats_baseline": "better than the baseline",
     "no_winner": "no candidate could be trained",
     "not_finite": "an error was not a number",
+    "not_promisable": "no answer may promise the winner's error",
     "not_compared": "winner and champion were not compared",
     "not_better": "nobody was better",
     "not_significant": "better, but perhaps by chance",
-    "champion_changed": "another model went live meanwhile",
+    "champion_changed": "another model went live, or was asked for, meanwhile",
     "schema_changed": "the schema changed meanwhile",
     "lock_lost": "another round took its turn",
 }
@@ -136,7 +137,9 @@ def ended(one: Round) -> str:
     then = None if one.deployment is None else _DEPLOYED.get(one.deployment)
     if then is None:
         return why
-    return f"{why}, but {then}" + (f": {one.deployment_reason}" if one.deployment_reason else "")
+    by_hand = one.promoted is None
+    told = f"{why}; an operator asked for it, and {then}" if by_hand else f"{why}, but {then}"
+    return told + (f": {one.deployment_reason}" if one.deployment_reason else "")
 
 
 def compared(value: float, other: float) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from botocore.exceptions import ClientError
 
-from rounds import is_absent, resource_name
+from rounds import CHANGING, is_absent, resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,9 +80,9 @@ def action(state: EndpointState | None, configuration: str) -> Action:
     """
     if state is None:
         return "create"
+    if state.status in CHANGING:
+        return "wait"
     match state.status:
-        case "Creating" | "Updating" | "SystemUpdating" | "RollingBack":
-            return "wait"
         case "Failed":
             return "delete"
         case "Deleting":

@@ -13,6 +13,7 @@ from promotion.submission import submit
 from rounds import Endpoint, Model, Round, iso, resource_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from promotion.deployment import EndpointState
@@ -41,8 +42,12 @@ class Change:
     undone: Undone | None = None
 
 
-def endpoint_changed(around: Surroundings) -> Change:
-    """Handle a change of the endpoint, whichever it was. Errors of AWS pass through: the event is then tried again."""
+def endpoint_changed(around: Surroundings, *, tell: Callable[[Undone], None] = lambda _how: None) -> Change:
+    """Handle a change of the endpoint, whichever it was. Errors of AWS pass through: the event is then tried again.
+
+    ``tell`` hears of a model that failed once, and again only if an attempt died between that and writing it down: an
+    alarm hangs on it, so that twice is better than never.
+    """
     name = around.settings.endpoint
     state = deployment.describe(around.sagemaker, name)
     around.store.create(Endpoint(name=name, updated_at=around.clock()))
@@ -50,16 +55,16 @@ def endpoint_changed(around: Surroundings) -> Change:
     if seen is None:
         raise LookupError(f"the endpoint's record {name} was just written, and is gone")
     if state is None or state.status in _DOWN:
-        return _down(seen, state, around)
+        return _down(seen, state, around, tell)
     if state.status != "InService":
         if state.status == "RollingBack" and seen.deploying is not None:
             _note_why(seen.deploying, around)
         _remember(seen, {"status": state.status}, state.changed_at, around)
         return Change(state.status, seen.model, seen.wanted)
-    return _in_service(seen, state, around)
+    return _in_service(seen, state, around, tell)
 
 
-def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> Change:
+def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings, tell: Callable[[Undone], None]) -> Change:
     live = _model_of(state.configuration, seen, around)
     wanted = seen.wanted
     failed = seen.deploying if seen.deploying != live else None
@@ -69,6 +74,7 @@ def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> C
     if failed is not None:
         # It was submitted, and the endpoint is back on another model.
         _rolled_back(failed, state, around)
+        tell("rolled_back")  # while the table knows of it: an attempt that dies later finds nothing that failed
     waiting = None if wanted is None else around.store.get(Model, wanted)
     if wanted in {live, failed} or waiting is None or waiting.status != "candidate":
         wanted = None
@@ -79,7 +85,7 @@ def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> C
     update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, state.changed_at, around)
     if seen.pause == "paused":
-        _take_down(wanted or live, around)
+        take_down(wanted or live, around)
     elif seen.pause == "resuming":
         _resumed(around)
     if wanted is not None:
@@ -87,7 +93,7 @@ def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings) -> C
     return Change(state.status, live, wanted, failed, None if failed is None else "rolled_back")
 
 
-def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> Change:
+def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings, tell: Callable[[Undone], None]) -> Change:
     """Nothing answers. Whoever was live is not any more, so that the next round needs to beat the baseline only."""
     at = around.clock() if state is None else state.changed_at
     status = "Absent" if state is None else state.status
@@ -95,6 +101,7 @@ def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> 
     failed = (seen.deploying or seen.wanted) if status == "Failed" else None
     if failed is not None:
         _not_deployed(failed, "failed", reason or status, at, around)
+        tell("failed")
     if seen.model is not None:
         _retire(seen.model, at, around)
     update = {"model": None, "wanted": None, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
@@ -132,8 +139,11 @@ def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, aroun
     around.store.change(Endpoint, seen.name, newer)
 
 
-def _take_down(resumes: str | None, around: Surroundings) -> None:
-    """It came up, or ended a change, while it was paused: down it goes, and what it served is noted."""
+def take_down(resumes: str | None, around: Surroundings) -> None:
+    """Delete the endpoint, which is paused and does not change; who answers after the pause is noted first.
+
+    Errors of AWS pass through.
+    """
     around.store.change(
         Endpoint,
         around.settings.endpoint,

@@ -10,6 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from feature_schema import ExpectedError
+
 if TYPE_CHECKING:
     from promotion.results import Tournament, TournamentComparison
 
@@ -18,12 +22,15 @@ Reason = Literal[
     "beats_baseline",
     "no_winner",
     "not_finite",
+    "not_promisable",
     "not_compared",
     "not_better",
     "not_significant",
     "champion_changed",
     "schema_changed",
 ]
+
+_PROMISE: TypeAdapter[float] = TypeAdapter(ExpectedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,10 @@ class Verdict:
     reason: Reason
 
 
-def judge(tournament: Tournament, *, champion: str | None, live: str | None, schema_hash: str) -> Verdict:
-    """``champion`` was live when the round started, ``live`` is now; ``schema_hash`` is the functions' own schema."""
+def judge(tournament: Tournament, *, champion: str | None, will_answer: str | None, schema_hash: str) -> Verdict:
+    """``champion`` was to be beaten when the round started; ``will_answer`` is the model that answers if this one does
+    not (see ``Endpoint``); ``schema_hash`` is the functions' own schema.
+    """
     winner = tournament.candidate(tournament.winner)
     if winner is None:
         return Verdict(None, "no_winner")
@@ -45,13 +54,16 @@ def judge(tournament: Tournament, *, champion: str | None, live: str | None, sch
     problem: Reason | None = None
     if tournament.schema_hash != schema_hash:
         problem = "schema_changed"
-    elif live is not None and live not in {champion, winner.model}:
-        # Another model went live meanwhile, and nothing says how the winner compares. (Itself: a repeated event.)
+    elif will_answer is not None and will_answer not in {champion, winner.model}:
+        # Another model came meanwhile, or is coming because somebody wants it: nothing says how the winner compares.
+        # (Itself: a repeated event.)
         problem = "champion_changed"
     elif comparison is None or not _compared(tournament, comparison, champion):
         problem = "not_compared"
-    elif not _finite(winner.rmse, winner.expected_error, rival, comparison.mean_gain, comparison.standard_error):
+    elif not _finite(winner.rmse, rival, comparison.mean_gain, comparison.standard_error):
         problem = "not_finite"
+    elif not promisable(winner.expected_error):
+        problem = "not_promisable"
     elif not _better(winner.rmse, rival, comparison):
         problem = "not_better"
     elif not comparison.significant:
@@ -59,6 +71,19 @@ def judge(tournament: Tournament, *, champion: str | None, live: str | None, sch
     if problem is not None:
         return Verdict(None, problem)
     return Verdict(winner.model, "beats_champion" if scored else "beats_baseline")
+
+
+def promisable(expected_error: float | None) -> bool:
+    """Whether answers may carry this ``expected_error``, in the target's unit.
+
+    The contract of an answer decides. Inference takes a model that promises anything else (0, for instance) for broken
+    and answers every planner with the fallback, for a reason that no alarm retrains for.
+    """
+    try:
+        _PROMISE.validate_python(expected_error)
+    except ValidationError:
+        return False
+    return True
 
 
 def _compared(tournament: Tournament, comparison: TournamentComparison, champion: str | None) -> bool:
@@ -69,10 +94,9 @@ def _compared(tournament: Tournament, comparison: TournamentComparison, champion
     return comparison.against == ("champion" if rival is not None and rival.rmse is not None else "baseline")
 
 
-def _finite(*numbers: float | None) -> bool:
-    return all(number is not None and math.isfinite(number) and number >= 0 for number in numbers[:3]) and all(
-        number is not None and math.isfinite(number) for number in numbers[3:]
-    )
+def _finite(rmse: float | None, rival: float | None, gain: float, standard_error: float) -> bool:
+    errors = all(error is not None and math.isfinite(error) and error >= 0 for error in (rmse, rival))
+    return errors and math.isfinite(gain) and math.isfinite(standard_error)
 
 
 def _better(rmse: float | None, rival: float | None, comparison: TournamentComparison) -> bool:

@@ -24,6 +24,7 @@ from rounds import Store
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from promotion.endpoint_changed import Undone
     from promotion.job_ended import Ending
 
 TRAINING_JOB = "SageMaker Training Job State Change"
@@ -61,7 +62,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """
     around = surroundings()
     if event.get("source") == OPERATOR:
-        answer = asdict(operate(OperatorEvent.model_validate(event), around))
+        answer = asdict(operate(OperatorEvent.model_validate(event), around, tell=_tell_undone))
         logger.info("handled", extra={"event": event, "answer": answer})
         return answer
     kind, detail = event.get("detail-type"), event.get("detail", {})
@@ -70,10 +71,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     elif kind == ENDPOINT:
         if detail["EndpointName"] != around.settings.endpoint:
             raise UnknownEventError(f"the endpoint {detail['EndpointName']} is not {around.settings.endpoint}")
-        change = endpoint_changed(around)
-        if change.undone == "rolled_back":
-            _count("Rollbacks")
-        answer = asdict(change)
+        answer = asdict(endpoint_changed(around, tell=_tell_undone))
     elif kind == PACKAGE:
         answer = asdict(approval_changed(detail["ModelPackageArn"], around))
     else:
@@ -85,6 +83,11 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 def _tell(ending: Ending) -> None:
     if ending.outcome in METRICS:
         _count(METRICS[ending.outcome])
+
+
+def _tell_undone(how: Undone) -> None:
+    if how == "rolled_back":
+        _count("Rollbacks")
 
 
 def _count(metric: str) -> None:

@@ -92,8 +92,8 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
     except results.ResultsError as error:
         return _fail(round_, str(error), ended_at, around)
     endpoint = around.store.get(Endpoint, around.settings.endpoint)
-    live = None if endpoint is None else endpoint.model
-    verdict = judge(tournament, champion=round_.champion, live=live, schema_hash=schema_hash())
+    rival = None if endpoint is None else endpoint.will_answer
+    verdict = judge(tournament, champion=round_.champion, will_answer=rival, schema_hash=schema_hash())
     # A job without a winner leaves no archive.
     archive = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     _record_models(tournament, archive, round_.entrant, ended_at, around)

@@ -12,13 +12,16 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from feature_schema import schema_hash
 from promotion import deployment
-from promotion.endpoint_changed import endpoint_changed
+from promotion.endpoint_changed import endpoint_changed, take_down
+from promotion.gate import promisable
 from promotion.submission import submit
 from rounds import Endpoint, Model, Round, resource_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
+    from promotion.endpoint_changed import Undone
     from promotion.surroundings import Surroundings
 
 Reason = Literal[
@@ -30,6 +33,7 @@ Reason = Literal[
     "unknown_model",
     "no_archive",
     "schema_changed",
+    "not_promisable",  # inference would not take one of its answers
     "already_live",
     "already_paused",
     "not_paused",
@@ -62,19 +66,24 @@ class Answer:
     model: str | None = None
 
 
-def operate(event: OperatorEvent, around: Surroundings) -> Answer:
-    """Do what the operator asks. Repeating a request is harmless. Errors of AWS pass through."""
+def operate(
+    event: OperatorEvent, around: Surroundings, *, tell: Callable[[Undone], None] = lambda _how: None
+) -> Answer:
+    """Do what the operator asks. Repeating a request is harmless. Errors of AWS pass through.
+
+    ``tell`` hears of a model that failed, if the endpoint's own event has not told of it yet; see ``endpoint_changed``.
+    """
     around.store.create(Endpoint(name=around.settings.endpoint, updated_at=around.clock()))
     match event.action:
         case "promote":
-            return _promote(event.model or "", around)
+            return _promote(event.model or "", around, tell)
         case "pause":
-            return _pause(around)
+            return _pause(around, tell)
         case "resume":
-            return _resume(around)
+            return _resume(around, tell)
 
 
-def _promote(model: str, around: Surroundings) -> Answer:
+def _promote(model: str, around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
     record, seen = around.store.get(Model, model), _seen(around)
     refusal = _refusal(record, seen, around)
     if refusal is not None:
@@ -84,7 +93,7 @@ def _promote(model: str, around: Surroundings) -> Answer:
         submit(model, around)
     except deployment.EndpointBusyError:
         return Answer("refused", "being_deleted", model)
-    _settle(model, around)
+    _settle(model, around, tell)
     if seen.pause == "paused":
         return Answer("done", "paused", model)
     after = around.store.get(Model, model)
@@ -100,6 +109,8 @@ def _refusal(record: Model | None, seen: Endpoint, around: Surroundings) -> Reas
     if origin is None or origin.dataset is None or origin.dataset.schema_hash != schema_hash():
         # It would take one column for another, and inference would not believe a word of it.
         return "schema_changed"
+    if not promisable(record.expected_error):
+        return "not_promisable"
     if record.status == "live" and seen.model == record.name:
         return "already_live"
     return None
@@ -111,7 +122,7 @@ def _wanted_by_operator(one: Model) -> Model | None:
     return one.model_copy(update={"status": "candidate", "promoted_by": "operator", "reason": None})
 
 
-def _pause(around: Surroundings) -> Answer:
+def _pause(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
     seen = _seen(around)
     if seen.pause == "paused" and seen.status in {"Absent", "Deleting"}:
         return Answer("refused", "already_paused", seen.resumes)
@@ -119,14 +130,14 @@ def _pause(around: Surroundings) -> Answer:
     around.store.change(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": "paused"}))
     state = deployment.describe(around.sagemaker, seen.name)
     if state is not None and state.status in {"Failed", "OutOfService"}:
-        around.sagemaker.delete_endpoint(EndpointName=seen.name)
+        take_down(seen.model, around)
     elif state is not None and state.status == "InService":
-        endpoint_changed(around)
+        endpoint_changed(around, tell=tell)
     # While it changes it cannot be deleted: its own event will see that it is paused.
     return Answer("done", "paused", _seen(around).resumes)
 
 
-def _resume(around: Surroundings) -> Answer:
+def _resume(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
     seen = _seen(around)
     if seen.pause is None:
         return Answer("refused", "not_paused", seen.model)
@@ -142,16 +153,16 @@ def _resume(around: Surroundings) -> Answer:
         submit(seen.resumes, around)
     except deployment.EndpointBusyError:
         return Answer("refused", "being_deleted", seen.resumes)
-    _settle(seen.resumes, around)
+    _settle(seen.resumes, around, tell)
     return Answer("done", "resuming", seen.resumes)
 
 
-def _settle(model: str, around: Surroundings) -> None:
+def _settle(model: str, around: Surroundings, tell: Callable[[Undone], None]) -> None:
     """An endpoint that serves the model already sends no event."""
     state = deployment.describe(around.sagemaker, around.settings.endpoint)
     own = resource_name(around.settings.stack, model)
     if state is not None and (state.status, state.configuration) == ("InService", own):
-        endpoint_changed(around)
+        endpoint_changed(around, tell=tell)
 
 
 def _seen(around: Surroundings) -> Endpoint:

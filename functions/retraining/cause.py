@@ -5,6 +5,7 @@ A cause carries its own identity, so that the same event always asks for the sam
 
 from __future__ import annotations
 
+import importlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,6 +103,16 @@ def _not_sagemakers(name: str) -> str:
     return name
 
 
+def _playable(given: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what the job would fail of, before anybody pays for it.
+
+    The rule is the job's own. To the image the job's files are top-level modules, and so the type checker knows them;
+    here they are reached by the package's name.
+    """
+    importlib.import_module("retraining.training_job.candidates").entrants(given, recent=True)
+    return given
+
+
 HyperparameterName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"), AfterValidator(_not_sagemakers)
 ]
@@ -117,7 +128,7 @@ class OperatorEvent(_Wire):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")] | None = None
     reason: str | None = None
     entrant: Entrant | None = None
-    hyperparameters: dict[HyperparameterName, Any] = Field(default_factory=dict)
+    hyperparameters: Annotated[dict[HyperparameterName, Any], AfterValidator(_playable)] = Field(default_factory=dict)
 
 
 _EVENTS: dict[str, type[AlarmEvent | ScheduleEvent | OperatorEvent]] = {

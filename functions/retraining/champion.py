@@ -1,4 +1,4 @@
-"""The champion: the model that answers now, if one does; and whether that is about to change."""
+"""The champion: the model that answers, or is about to, if one does; and whether a change is under way."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ if TYPE_CHECKING:
 
 
 def champion(store: Store, sagemaker: SageMakerClient, endpoint: str) -> Model | None:
-    """The live model with its archive, or nothing.
+    """The model to beat, with its archive, or nothing.
+
+    It is the one that will answer, as promotion judges it at the end of the round: a round that is asked for while a
+    model is on its way would else be fought against the one that it replaces, and be for nothing.
 
     The table is not asked alone: an endpoint that a person deleted serves nobody, and a model that serves nobody must
-    not keep a new one from being promoted. While the endpoint is paused on purpose, the model that will answer again
-    is the one to beat.
+    not keep a new one from being promoted. While the endpoint is paused it is down on purpose.
     """
     seen = store.get(Endpoint, endpoint)
-    if seen is not None and seen.pause is not None and seen.resumes is not None:
-        resting = store.get(Model, seen.resumes)
-        return None if resting is None or resting.archive is None else resting
-    if seen is None or seen.model is None:
+    model = None if seen is None or seen.will_answer is None else store.get(Model, seen.will_answer)
+    if seen is None or model is None or model.archive is None:
         return None
-    model = store.get(Model, seen.model)
-    if model is None or model.archive is None or model.status != "live":
-        return None
+    if seen.pause is not None:
+        return model
     status = _status(sagemaker, endpoint)
     return None if status in {None, "Failed", "Deleting", "OutOfService"} else model
 

@@ -118,7 +118,7 @@ def policy(laptop: local.Laptop, stack: Stack) -> dict[str, Any]:
             allow(["kms:Decrypt", "kms:GenerateDataKey"], key),
             allow(["execute-api:Invoke"], "arn:aws:execute-api:*:*:*"),
             allow(["lambda:InvokeFunction"], functions["FunctionArn"]),
-            allow(["s3:PutObject"], f"{bucket}/training/by-hand/*"),
+            allow(["s3:PutObject", "s3:GetObject"], f"{bucket}/training/by-hand/*"),
             allow(["sagemaker:DescribeTrainingJob"], "arn:aws:sagemaker:*:*:training-job/*"),
             allow(["sagemaker:CreateTrainingJob"], "arn:aws:sagemaker:*:*:training-job/by-hand-*"),
             allow(["iam:PassRole"], training_role, Condition=passed),

@@ -64,6 +64,8 @@ GRANTS = _granted()
 _PULL = "AWS pulls the image under this role; here the image is an environment on this machine"
 _INSTANCE_KEY = "SageMaker encrypts the instances' volumes under this role too; here they are folders"
 _FIREHOSE = "the delivery stream's documentation asks for it; here an object is one request"
+_INSTANCE_METRICS = "SageMaker tells the instances' metrics under this role; here it has none"
+_REGISTERED = "the model registry looks the image up under who registers a package; here are no images"
 _GROUP = "SageMaker looks whether the log stream is there; here it is made"
 
 ONLY_ON_AWS: dict[tuple[str, str], str] = {
@@ -77,10 +79,13 @@ ONLY_ON_AWS: dict[tuple[str, str], str] = {
     ): "Firehose tells there why it could not deliver; here the emulator's log does",
     ("TrainingRole", "kms:CreateGrant"): _INSTANCE_KEY,
     ("TrainingRole", "kms:DescribeKey"): _INSTANCE_KEY,
+    ("TrainingRole", "kms:Encrypt"): "SageMaker's documentation asks for it where a job's output has a key",
     ("ServingRole", "kms:CreateGrant"): _INSTANCE_KEY,
     ("ServingRole", "kms:DescribeKey"): _INSTANCE_KEY,
     ("RetrainingRole", "kms:DescribeKey"): "SageMaker looks at the volumes' key under whoever starts a job",
     ("PromotionRole", "kms:DescribeKey"): "SageMaker looks at the volumes' key under whoever makes an endpoint",
+    ("PromotionRole", "ecr:BatchGetImage"): _REGISTERED,
+    ("PromotionRole", "ecr:DescribeImages"): _REGISTERED,
     **{
         (role, action): reason
         for role in ("TrainingRole", "ServingRole")
@@ -90,6 +95,7 @@ ONLY_ON_AWS: dict[tuple[str, str], str] = {
             "ecr:GetDownloadUrlForLayer": _PULL,
             "ecr:GetAuthorizationToken": _PULL,
             "logs:DescribeLogStreams": _GROUP,
+            "cloudwatch:PutMetricData": _INSTANCE_METRICS,
         }.items()
     },
 }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from dwell.__main__ import app
 from dwell.capacity import cli, measured
 from dwell.capacity.day import MINUTES, STEP, Outage, Peak, simulate
-from dwell.capacity.load import Fleet, FleetError, load
+from dwell.capacity.load import DAY, LARGEST, LONGEST, SHORTEST, Fleet, FleetError, load
 from dwell.capacity.plan import costs, limits, plan
 from dwell.capacity.prices import PRICES, QUOTAS, quota
 from dwell.capacity.recovery import look_again_seconds, recovery
 from dwell.fleet.packing import MAX_LINES
-from dwell.template import template
+from dwell.template import TemplateError, content, template
 
 TEMPLATE = template()
 PROFILES = {name: template(name) for name in ("default", "local", "prod")}
@@ -35,10 +35,17 @@ fleets = st.builds(
     centre=st.integers(1, 5_000),
     hold=st.floats(0, 10),
 )
+any_fleets = st.builds(
+    Fleet,
+    robots=st.integers(1, LARGEST),
+    interval=st.floats(SHORTEST, LONGEST),
+    centre=st.integers(1, LARGEST),
+    hold=st.floats(0, DAY),
+)
 profiles = st.sampled_from(sorted(PROFILES))
 
 
-@given(fleet=fleets, profile=profiles)
+@given(fleet=any_fleets, profile=profiles)
 def test_nothing_is_negative_or_no_number(fleet: Fleet, profile: str) -> None:
     of = load(fleet, PROFILES[profile])
     bill = costs(of, PROFILES[profile])
@@ -114,7 +121,11 @@ def test_training_more_takes_longer(samples: list[int]) -> None:
         assert measured.training(few).error >= measured.training(many).error >= 1
 
 
-@pytest.mark.parametrize("numbers", [(0, 30), (1, 0), (1, -1), (1, math.nan), (1, 30, 0), (1, 30, 1, -1)])
+@pytest.mark.parametrize("numbers", [
+        (0, 30), (10**400, 30), (1, 0), (1, -1), (1, math.nan), (1, math.inf), (1, 1e308), (1, 1e-320),
+        (1, 30, 0), (1, 30, 10**400), (1, 30, 1, -1), (1, 30, 1, math.nan), (1, 30, 1, math.inf),
+    ],
+)  # fmt: skip
 def test_what_is_no_fleet_is_refused(numbers: tuple[float, ...]) -> None:
     with pytest.raises(FleetError):
         Fleet(*numbers)  # type: ignore[arg-type]
@@ -207,6 +218,17 @@ def test_too_few_shards_keep_a_peak_waiting_in_front_of_the_stream() -> None:
     assert simulate(LARGE, template(overrides={"StreamShards": "7"}), Peak(factor=2), Outage(seconds=0)).refused == 0
 
 
+IMPOSSIBLE = [
+    ("EndpointInstanceCount", "0"),
+    ("ApiRequestsPerSecond", "0"),
+    ("TrainingMaxSeconds", "0"),
+    ("StreamShards", "nan"),
+    ("StreamShards", "0.5"),
+    ("StreamShards", "1e308"),
+    ("LookAgain", "rate(0 minutes)"),
+]
+
+
 def told(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["plan", *arguments])
     return result.exit_code, result.output
@@ -256,11 +278,41 @@ def test_the_command_tells_all_of_it_as_json() -> None:
     "arguments",
     [
         ("--robots", "0"),
-        ("--robots", "10", "--interval", "0"),
+        ("--robots", "1" + 400 * "0"),
+        ("--robots", "10", "--fc", "1" + 400 * "0"),
+        ("--robots", "10", "--hold", "inf"),
+        *(("--robots", "10", "--interval", value) for value in ("0", "-1", "nan", "inf", "1e308", "1e-308")),
+        *(("--robots", "10", "--parameter", f"{name}={value}") for name, value in IMPOSSIBLE),
         ("--robots", "10", "--parameter", "StreamShards"),
         ("--robots", "10", "--parameter", "Shards=1"),
         ("--robots", "10", "--config-env", "staging"),
     ],
 )
-def test_a_call_that_makes_no_sense_is_told_so(arguments: tuple[str, ...]) -> None:
-    assert told(*arguments)[0] == 2
+def test_a_call_that_makes_no_sense_is_told_so_in_a_sentence(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, ["plan", *arguments])
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.strip()
+
+
+@settings(max_examples=30)  # each reads the template anew
+@given(
+    values=st.dictionaries(
+        st.sampled_from(sorted(content()["Parameters"])),
+        st.sampled_from(
+            ["nan", "-inf", "-1", "0", "0.5", "1", "1.5", "60", "1e9", "1e15", "1e400", "", "rate(0 days)"]
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+    fleet=any_fleets,
+)
+def test_whatever_is_asked_is_answered_in_numbers_or_refused(values: dict[str, str], fleet: Fleet) -> None:
+    try:
+        chosen = template(overrides=values)
+        made, recovered = plan(fleet, chosen), recovery(fleet, chosen)
+    except (FleetError, TemplateError):
+        return
+    assert math.isfinite(made.dollars)
+    assert all(math.isfinite(one.usage) for one in made.limits)
+    assert math.isfinite(recovered.seconds)

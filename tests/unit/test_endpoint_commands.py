@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
+from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dwell.board import LOOKS_TO_BE_SURE, BoardError, read_board
 from dwell.operations import endpoint
 from dwell.operations.endpoint import REFUSALS, EndpointError, wait
 from promotion.operator import Reason
@@ -81,10 +85,18 @@ def a_board(status: str, model: str | None, *, standing: str = "deploying", **mo
     }
 
 
-def waiting(model: str | None, *boards: dict[str, Any]) -> dict[str, Any]:
-    looks = iter([*boards, *[boards[-1]] * 10])
-    clock = iter(range(100))
-    return wait(lambda: next(looks), model, seconds=5, sleep=lambda _: None, clock=lambda: next(clock))
+def waiting(model: str | None, *looks: dict[str, Any] | Exception, seconds: int = 5) -> dict[str, Any]:
+    """Wait for a model; a look is a second, and the last one is had again and again."""
+    coming = chain(looks, repeat(looks[-1]))
+    clock = iter(range(1_000))
+
+    def look() -> dict[str, Any]:
+        seen = next(coming)
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    return wait(look, model, seconds=seconds, sleep=lambda _: None, clock=lambda: next(clock))
 
 
 def test_a_model_is_waited_for_until_it_answers() -> None:
@@ -109,3 +121,58 @@ def test_a_pause_is_waited_for_until_nothing_answers() -> None:
 def test_what_does_not_come_is_said() -> None:
     with pytest.raises(EndpointError, match="the endpoint is Updating after 5 s"):
         waiting("m", a_board("Updating", "o", wanted="m"))
+
+
+def test_a_look_that_fails_ends_no_waiting_unless_it_is_the_last() -> None:
+    failed = BoardError("GET /leaderboard answers 503")
+    assert waiting("m", failed, a_board("InService", "m"))["model"] == "m"
+    assert waiting(None, failed, a_board("Deleting", None))["status"] == "Deleting"
+    with pytest.raises(BoardError, match="503"):
+        waiting("m", a_board("Updating", "o", wanted="m"), failed)
+
+
+@pytest.mark.parametrize(
+    ("board", "said"),
+    [
+        (a_board("InService", "o"), "m does not come: o was chosen since"),
+        (a_board("InService", "o", wanted="n"), "m does not come: n was chosen since"),
+        (a_board("Absent", None, resumes="m", pause="paused"), "the endpoint is paused; `dwell resume`"),
+        (a_board("Absent", None), "the endpoint is gone"),
+    ],
+)
+def test_a_model_that_somebody_passes_over_is_not_waited_for(board: dict[str, Any], said: str) -> None:
+    with pytest.raises(EndpointError, match=said):
+        waiting("m", board, seconds=100)
+    # but it is not given up for what a few looks show
+    arrived = a_board("InService", "m", standing="live")
+    assert waiting("m", *[board] * (LOOKS_TO_BE_SURE - 1), arrived, seconds=100)["model"] == "m"
+
+
+@dataclass
+class Answering:
+    """An API that answers one thing."""
+
+    status: int
+    content: bytes
+
+    def get(self, _path: str) -> SimpleNamespace:
+        return SimpleNamespace(status_code=self.status, content=self.content, text=self.content.decode())
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "is_final"),
+    [
+        (403, b"{}", True),
+        (404, b"", True),
+        (408, b"", False),
+        (429, b"", False),
+        (500, b"", False),
+        (200, b"<p>", False),
+    ],
+)
+def test_what_is_no_leaderboard_is_said_and_whether_to_look_again(
+    status: int, content: bytes, *, is_final: bool
+) -> None:
+    with pytest.raises(BoardError) as refused:
+        read_board(Answering(status, content))  # type: ignore[arg-type]  # a fake
+    assert refused.value.is_final is is_final

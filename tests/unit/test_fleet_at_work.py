@@ -6,7 +6,8 @@ import json
 import re
 from collections import Counter
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -457,6 +458,35 @@ def test_write_writes_what_the_validator_accepts(form: str, tmp_path: Path) -> N
     answers = parse_lines(file.read_bytes(), message_id="m", received_at=datetime.now(UTC))
     assert [type(answer) for _, answer in answers] == [Sample] * 120
     assert TARGET.name in file.read_text() or form == "csv"
+
+
+def written(*arguments: str) -> tuple[list[dict[str, Any]], str]:
+    """The samples of a file, and what was told of them."""
+    result = dwell("write", "-", *arguments)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+
+
+def test_a_written_file_is_in_order_of_time_and_ends_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a file that is written in parts
+    monkeypatch.setattr(cli, "_LINES", 50)
+    began = datetime.now(UTC)
+    # when
+    samples, _ = written("--samples", "120")
+    # then each moment has one sample, as what decides which samples are tested on needs it
+    times = [datetime.fromisoformat(sample["recorded_at"]) for sample in samples]
+    assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(milliseconds=1)}
+    assert began - timedelta(milliseconds=1) <= times[-1] <= datetime.now(UTC)
+
+
+def test_a_file_has_ids_of_its_own_unless_its_seed_is_given() -> None:
+    first, said = written("--samples", "20")
+    other, _ = written("--samples", "20", "--drift", "slow-fc")
+    assert not {one["sample_id"] for one in first} & {one["sample_id"] for one in other}
+    # and it can be made again
+    (seed,) = re.findall(r"of seed (\d+);", said)
+    again, _ = written("--samples", "20", "--seed", seed)
+    assert [{**one, "recorded_at": ""} for one in again] == [{**one, "recorded_at": ""} for one in first]
 
 
 def test_write_says_what_cannot_be_written(tmp_path: Path) -> None:

@@ -138,6 +138,31 @@ class TestRanking:
         assert {one.model: (one.status, one.error) for one in ranked}[NEW] == (status, why)
         assert {one.model: one.live for one in ranked}[OLD]
 
+    @pytest.mark.parametrize(
+        ("deployment", "live", "status"),
+        [
+            (None, OLD, "candidate"),
+            ("live", NEW, "live"),
+            ("live", OLD, "retired"),
+            ("failed", OLD, "failed"),
+            ("rolled_back", OLD, "rolled_back"),
+        ],
+    )
+    def test_a_winner_that_an_operator_had_deployed_tells_what_became_of_it(
+        self, deployment: str | None, live: str, status: str
+    ) -> None:
+        # given a round that kept what was live
+        at = NOW - timedelta(minutes=20)
+        why = "an alarm went off" if status in {"failed", "rolled_back"} else None
+        told = {"deployment": deployment, "deployment_reason": why, "deployed_at": at}
+        kept = STORY[1].model_copy(update={"status": "kept", "promoted": None, "winner": "xgboost-recent", **told})
+        # then its winner stands as if the round had promoted it, and nobody else does
+        found = {one.model: one for one in rank([STORY[0], kept], live=live)}
+        since = at if deployment == "live" else None
+        assert (found[NEW].status, found[NEW].error, found[NEW].live_since) == (status, why, since)
+        other = found["xgboost-20261123T063900Z"]
+        assert (other.status, other.error, other.live_since) == ("candidate", None, None)
+
     @given(st.permutations(STORY))
     def test_the_order_of_rounds_does_not_matter(self, rounds: list[Round]) -> None:
         assert rank(rounds, live=NEW) == rank(STORY, live=NEW)

@@ -95,6 +95,13 @@ class TestServing:
             (SCENE.second, SCENE.at(0.74), None),
         ]
 
+    def test_a_winner_that_an_operator_had_deployed_is_among_them(self) -> None:
+        kept = LOOK.standing.rounds[0].model_copy(
+            update={"status": "kept", "promoted": None, "winner": "xgboost-recent"}
+        )
+        told = [(one.model, one.until) for one in serving([kept, *LOOK.standing.rounds[1:]], live=SCENE.second)]
+        assert told == [(SCENE.first, SCENE.at(0.74)), (SCENE.second, None)]
+
     def test_what_answers_no_more_is_not_said_to_answer(self) -> None:
         assert [one.model for one in serving(LOOK.standing.rounds, live=None)] == [SCENE.first]
 
@@ -265,6 +272,12 @@ class TestWording:
             "better than the champion, but it was taken back: NewModelError, 1.4": {
                 "deployment": "rolled_back",
                 "deployment_reason": "NewModelError, 1.4",
+            },
+            "nobody was better; an operator asked for it, and it was taken back": {
+                "status": "kept",
+                "reason": "not_better",
+                "promoted": None,
+                "deployment": "rolled_back",
             },
             "AlgorithmError: no rows": {"status": "failed", "reason": "AlgorithmError: no rows"},
             "the champion stays": {"status": "kept", "reason": None},

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dwell.aws_errors import explain
 from dwell.operations.since import since
@@ -30,6 +34,18 @@ def test_since_is_a_time_or_how_long_ago(text: str, at: datetime) -> None:
 def test_anything_else_is_told() -> None:
     with pytest.raises(ValueError, match="'yesterday' is neither"):
         since("yesterday", now=NOW)
+
+
+@pytest.mark.parametrize("text", ["999999d", "0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"])
+def test_a_time_that_no_calendar_has_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{text!r} is before the calendar begins, or after its end")):
+        since(text, now=NOW)
+
+
+@given(text=st.from_regex(r"[0-9]{1,7}[smhd]", fullmatch=True) | st.datetimes().map(str) | st.text(max_size=30))
+def test_whatever_is_typed_is_a_time_in_utc_or_the_error_that_is_told(text: str) -> None:
+    with suppress(ValueError):
+        assert since(text, now=NOW).utcoffset() == timedelta(0)
 
 
 def of_service(code: str) -> ClientError:

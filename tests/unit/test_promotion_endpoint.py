@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
+from promotion import endpoint_changed as endpoint_changed_module
 from promotion import handler
 from promotion.deployment import EndpointState, action
 from promotion.endpoint_changed import Change, endpoint_changed
 from promotion.job_ended import job_ended
-from tests.unit.fake_aws import NOW, Cloud, Died
+from promotion.submission import submit
+from tests.unit.fake_aws import NOW, Cloud, Died, refused
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
     ENVIRONMENT,
@@ -272,6 +275,45 @@ class TestHandler:
             handle(cloud, given)
         assert published() == {(frozenset(), "Rollbacks"): 1}
         assert model(cloud, WINNER).reason == given["detail"]["FailureReason"]
+
+    def test_a_rollback_is_counted_although_what_follows_it_fails_at_first(
+        self,
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+        published: Callable[[], Metrics],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        # given a winner that is taken back, and a successor that SageMaker throttles
+        cloud = deploying()
+        successor = "linear-20261123T064000Z"
+        told = {"name": successor, "status": "candidate", "revision": 0}
+        around(cloud).store.create(model(cloud, WINNER).model_copy(update=told))
+        submit(successor, around(cloud))
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+
+        def throttled(*_: Any) -> None:
+            raise refused("UpdateEndpoint", "ThrottlingException", "Rate exceeded")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(endpoint_changed_module, "submit", throttled)
+            with pytest.raises(ClientError, match="Rate exceeded"):
+                handle(cloud, event("endpoint-rolled-back"))
+        # when Lambda tries again
+        assert handle(cloud, event("endpoint-rolled-back"))["wanted"] == successor
+        assert published() == {(frozenset(), "Rollbacks"): 1}
+
+    def test_a_rollback_that_an_operators_request_finds_first_is_counted_too(
+        self,
+        handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
+        event: Callable[[str], dict[str, Any]],
+        published: Callable[[], Metrics],
+    ) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        assert handle(cloud, event("pause-manual"))["reason"] == "paused"
+        handle(cloud, event("endpoint-rolled-back"))
+        assert model(cloud, WINNER).status == "rolled_back"
+        assert published() == {(frozenset(), "Rollbacks"): 1}
 
     @pytest.mark.parametrize(
         ("name", "reason"),

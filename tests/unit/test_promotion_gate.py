@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from feature_schema import TARGET, Prediction, prediction, schema_hash
+from inference.endpoint import EndpointFailedError, read_answer
 from promotion.gate import Verdict, judge
 from promotion.results import Tournament
 
@@ -60,7 +64,7 @@ def candidate(**changes: Any) -> list[dict[str, Any]]:
 
 
 def verdict(at_start: str | None = CHAMPION, live: str | None = CHAMPION, **changes: Any) -> Verdict:
-    return judge(tournament(**changes), champion=at_start, live=live, schema_hash=HASH)
+    return judge(tournament(**changes), champion=at_start, will_answer=live, schema_hash=HASH)
 
 
 def test_a_significant_gain_over_the_champion_is_promoted() -> None:
@@ -87,8 +91,8 @@ def test_a_champion_that_could_not_be_scored_leaves_the_baseline_to_beat() -> No
         ({"candidates": candidate(rmse=None)}, "not_finite"),
         ({"candidates": candidate(rmse=math.nan)}, "not_finite"),
         ({"candidates": candidate(rmse=-1.0)}, "not_finite"),
-        ({"candidates": candidate(expected_error=math.inf)}, "not_finite"),
-        ({"candidates": candidate(expected_error=None)}, "not_finite"),
+        ({"candidates": candidate(expected_error=None)}, "not_promisable"),
+        ({"candidates": candidate(rmse=0.0, expected_error=0.0)}, "not_promisable"),
         ({"champion": {"model": CHAMPION, "rmse": math.nan}}, "not_finite"),
         ({"comparison": comparison(mean_gain=math.nan)}, "not_finite"),
         ({"comparison": comparison(standard_error=math.inf)}, "not_finite"),
@@ -106,6 +110,32 @@ def test_a_champion_that_could_not_be_scored_leaves_the_baseline_to_beat() -> No
 )
 def test_everything_else_keeps_what_is_live(changes: dict[str, Any], reason: str) -> None:
     assert verdict(**changes) == Verdict(None, reason)  # type: ignore[arg-type]  # the table has plain text
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        0.0,
+        -1.0,
+        5e-324,
+        1,
+        1_900.0,
+        *(side * (TARGET.maximum - TARGET.minimum) for side in (1, 1.001)),
+        math.inf,
+        math.nan,
+    ],
+)
+def test_what_passes_can_be_promised_by_an_answer_and_is_taken_by_inference(promise: float) -> None:
+    answer = {"model": WINNER, "expected_error": promise, "schema_hash": schema_hash(), "predictions": [TARGET.maximum]}
+    try:
+        read_answer(json.dumps(answer).encode(), rows=1)
+        Prediction.model_validate(prediction(TARGET.maximum, model=WINNER, expected_error=promise))
+        takes = True
+    except (EndpointFailedError, ValidationError):
+        takes = False
+    expected = Verdict(WINNER, "beats_champion") if takes else Verdict(None, "not_promisable")
+    assert verdict(candidates=candidate(expected_error=promise)) == expected
+    assert takes == (0 < promise <= TARGET.maximum - TARGET.minimum)
 
 
 def test_a_champion_that_changed_meanwhile_was_not_compared_with() -> None:
@@ -136,6 +166,6 @@ def test_nothing_that_is_not_better_and_significant_is_ever_promoted(
     if given_verdict.promoted is not None:
         assert rmse is not None
         assert rival is not None
-        assert 0 <= rmse < rival < math.inf
+        assert 0 < rmse < rival < math.inf
         assert 0 < gain < math.inf
         assert significant

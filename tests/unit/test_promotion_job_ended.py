@@ -84,6 +84,7 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
                 algorithm="xgboost",
                 trained_on="all",
                 test_rmse=1_830.0,
+                expected_error=1_830.0,
                 test_set="20261123T051100Z-no-model",
                 archive="s3://old/model.tar.gz",
                 status="live",

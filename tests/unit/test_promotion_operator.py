@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from dwell.operations.endpoint import EndpointError, wait
 from feature_schema import schema_hash
+from leaderboard import standing as leaderboard
+from leaderboard.board import board
 from promotion.endpoint_changed import endpoint_changed
-from promotion.job_ended import job_ended
+from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
-from rounds import Dataset, Round
-from tests.unit.fake_aws import NOW, Cloud, Died
+from rounds import Dataset, Endpoint, Model, Round, Store, iso
+from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
 from tests.unit.test_promotion_job_ended import (
     JOB,
     NEW,
     OLD,
+    ROUND,
     a_cloud,
     around,
     endpoint,
@@ -55,9 +59,10 @@ def gone(cloud: Cloud) -> None:
     cloud.sagemaker.endpoint = None
 
 
-def two_models(schema: str | None = None) -> Cloud:
+def two_models(schema: str | None = None, *, expected_error: float = 1_830.0) -> Cloud:
     """The winner is live, and the champion before it has retired; it is of a round with an archive."""
     cloud = a_cloud()
+    around(cloud).store.change(Model, CHAMPION, lambda one: one.model_copy(update={"expected_error": expected_error}))
     around(cloud).store.create(
         Round(
             name=FIRST,
@@ -153,9 +158,127 @@ class TestPromote:
         assert ask(cloud, "promote", "nobody") == Answer("refused", "unknown_model", "nobody")
         assert ask(cloud, "promote", "linear-20261123T063900Z").reason == "no_archive"
         assert ask(cloud, "promote", WINNER).reason == "already_live"
+        assert ask(two_models(expected_error=0.0), "promote", CHAMPION) == Answer("refused", "not_promisable", CHAMPION)
         changed = two_models(schema="of-yesterday")
         assert ask(changed, "promote", CHAMPION) == Answer("refused", "schema_changed", CHAMPION)
         assert len(cloud.sagemaker.deployments) == before
+
+
+def a_third(cloud: Cloud) -> str:
+    """A model of an earlier round that an operator may ask for, although that round kept what it had."""
+    name = "linear-20261123T051100Z"
+    store = around(cloud).store
+    store.create(
+        Round.model_validate(
+            {
+                "name": FIRST,
+                "cause": "no-model",
+                "trigger": "alarm",
+                "event": "first",
+                "started_at": NOW - timedelta(hours=2),
+                "job": f"dwell-{FIRST}",
+                "status": "kept",
+                "reason": "not_significant",
+                "winner": "linear",
+                "candidates": [
+                    {"name": "linear", "algorithm": "linear", "trained_on": "all", "model": name, "rmse": 2_000.0}
+                ],
+                "dataset": Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=schema_hash()),
+            }
+        )
+    )
+    told = {"name": name, "candidate": "linear", "algorithm": "linear", "status": "candidate", "live_since": None}
+    store.create(model(cloud, CHAMPION).model_copy(update=told))
+    return name
+
+
+def on_its_way(cloud: Cloud, wanted: str) -> None:
+    ask(cloud, "promote", wanted)
+    assert (endpoint(cloud).model, endpoint(cloud).deploying) == (CHAMPION, wanted)
+
+
+def after_another_change(cloud: Cloud, wanted: str) -> None:
+    assert cloud.sagemaker.endpoint is not None
+    cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"  # somebody changes the instances
+    endpoint_changed(around(cloud))
+    assert ask(cloud, "promote", wanted).reason == "waiting"
+
+
+def noted_while_paused(cloud: Cloud, wanted: str) -> None:
+    down(cloud)
+    ask(cloud, "promote", wanted)
+
+
+def resuming(cloud: Cloud, wanted: str) -> None:
+    noted_while_paused(cloud, wanted)
+    assert ask(cloud, "resume") == Answer("done", "resuming", wanted)
+
+
+def after_a_resumption(cloud: Cloud, wanted: str) -> None:
+    down(cloud)
+    assert ask(cloud, "resume") == Answer("done", "resuming", CHAMPION)
+    assert ask(cloud, "promote", wanted).reason == "waiting"
+
+
+def seen_by_all(cloud: Cloud) -> dict[str, Any]:
+    """The leaderboard."""
+    table, _, _, cloudwatch = cloud.clients()
+    around_it = leaderboard.Surroundings(Store(table), cloudwatch, STACK, ENDPOINT, [], cloud.clock)
+    return board(leaderboard.standing(around_it, limit=100), limit=100)
+
+
+def entry(cloud: Cloud, name: str) -> dict[str, Any]:
+    return next(one for one in seen_by_all(cloud)["leaderboard"] if one["model"] == name)
+
+
+class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
+    def test_when_it_answers(self) -> None:
+        cloud = a_cloud()
+        third = a_third(cloud)
+        ask(cloud, "promote", third)
+        settled(cloud, LATER)
+        cloud.cloudwatch.count("SquaredError", LATER, 9e6, service=STACK, model=third)
+        cloud.cloudwatch.count("PredictedSamples", LATER, 1, service=STACK, model=third)
+        cloud.move(timedelta(minutes=5))
+        told = entry(cloud, third)
+        assert (told["status"], told["live_since"], told["live_error"]) == ("live", iso(LATER), 3_000)
+
+    def test_when_it_is_taken_back_so_that_who_waits_for_it_hears_of_it(self) -> None:
+        cloud = a_cloud()
+        third = a_third(cloud)
+        ask(cloud, "promote", third)
+        settled(cloud, LATER, fail="an alarm went off")
+        clock = iter(range(100))
+        with pytest.raises(EndpointError, match=f"{third} was taken back: an alarm went off"):
+            wait(lambda: seen_by_all(cloud), third, seconds=9, sleep=lambda _: None, clock=lambda: next(clock))
+
+
+class TestARoundThatEndsMeanwhile:
+    @pytest.mark.parametrize(
+        "wish", [on_its_way, after_another_change, noted_while_paused, resuming, after_a_resumption]
+    )
+    def test_it_does_not_override_the_operator(self, wish: Callable[[Cloud, str], None]) -> None:
+        # given a model that an operator asked for, and that does not answer yet
+        cloud = a_cloud()
+        third = a_third(cloud)
+        wish(cloud, third)
+        # when a round ends that was fought against the champion before
+        assert job_ended(JOB, around(cloud)) == Ending("kept", ROUND, "champion_changed")
+        # then it is the operator's model that comes, and stays
+        if endpoint(cloud).pause == "paused":
+            ask(cloud, "resume")
+        for hours in (1, 2, 3):
+            settled(cloud, NOW + timedelta(hours=hours))
+        assert endpoint(cloud).model == third
+        assert NEW not in cloud.sagemaker.deployments
+
+    def test_a_wish_that_sagemaker_refused_keeps_nobody_out(self) -> None:
+        # given an operator's model that never got on its way
+        cloud = a_cloud()
+        around(cloud).store.change(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"wanted": a_third(cloud)}))
+        # then a round goes on as if nobody had asked
+        assert job_ended(JOB, around(cloud)).outcome == "promoted"
+        assert cloud.sagemaker.deployments == [NEW]
 
 
 class TestPause:
@@ -180,6 +303,21 @@ class TestPause:
         assert (model(cloud, WINNER).status, model(cloud, WINNER).live_since) == ("live", LATER)
         assert cloud.sagemaker.deployments == [NEW, NEW]
         assert ask(cloud, "resume") == Answer("refused", "not_paused", WINNER)
+
+    @pytest.mark.parametrize("status", ["OutOfService", "Failed"])
+    def test_one_that_does_not_serve_comes_back_with_the_model_that_it_had(self, status: str) -> None:
+        # given an endpoint in trouble, whose model the table still knows
+        cloud = two_models()
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint |= {"EndpointStatus": status, "LastModifiedTime": LATER}
+        # when it is paused
+        assert ask(cloud, "pause") == Answer("done", "paused", WINNER)
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"
+        gone(cloud)
+        # then the same model answers afterwards
+        assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
+        settled(cloud, LATER)
+        assert (endpoint(cloud).model, endpoint(cloud).pause) == (WINNER, None)
 
     def test_a_change_under_way_ends_first_and_then_it_goes_down_with_who_won(self) -> None:
         cloud = a_cloud()

@@ -17,6 +17,7 @@ from dwell.operations.check import inspect
 from dwell.operations.journal import Journal, JournalError, Subject
 from dwell.operations.publishing import Pace
 from dwell.operations.sample_line import Origin
+from dwell.operations.samples_file import SamplesFileError
 from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ class FakeTopic:
 
 def publish(
     path: Path, topic: FakeTopic, *, skip_bad: bool = False, stop: threading.Event | None = None, arn: str = "topic",
-    restart: bool = False, now: datetime = NOW,
+    restart: bool = False, now: datetime = NOW, checked: Callable[[], object] = lambda: None,
 ) -> int:  # fmt: skip
     found = inspect(path, now=NOW, advance=lambda _: None)
+    checked()
     state = path.with_suffix(".journal")
     with Journal(state, Subject(found.digest, found.records, arn), now=now, restart=restart) as journal:
         return publishing.publish(
@@ -200,6 +202,16 @@ def test_another_file_or_topic_has_another_journal(tmp_path: Path) -> None:
     topic = FakeTopic()
     publish(path, topic, restart=True)
     assert len(topic.ids) == 6
+
+
+@pytest.mark.parametrize("more", [1, 100])
+def test_a_file_that_grows_while_it_is_published_is_told(tmp_path: Path, more: int) -> None:
+    path = workshop_file(tmp_path, 20)
+    topic = FakeTopic()
+    with pytest.raises(SamplesFileError, match=r"changed while it was published: .* had 20 samples"):
+        publish(path, topic, checked=lambda: workshop_file(tmp_path, 20 + more))
+    # then nothing was published that had not been checked
+    assert {sample[TARGET.name] for sample in topic.samples} <= {int(TARGET.minimum) + one for one in range(20)}
 
 
 @pytest.mark.parametrize("content", [b"{}", b"{}\n", b"my diary", b"\xff\xfe", b'{"digest": "x"}\n{"records": 1}\n'])

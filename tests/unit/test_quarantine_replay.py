@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dwell.__main__ import app
@@ -18,7 +20,10 @@ from dwell.fleet.packing import Message  # noqa: TC001 (a fake's signature)
 from dwell.fleet.publisher import PublishError
 from dwell.operations import cli, quarantine
 from dwell.operations.quarantine import Chosen, DamagedObjectError
-from feature_schema import FEATURES, TARGET, csv_sample_id, parse_line
+from dwell.template import content
+from feature_schema import FEATURES, TARGET, Refusal, csv_sample_id, parse_line
+from validator.quarantine import document
+from validator.transform import RefusedLine
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RECEIVED = "2026-11-23T06:39:00.000Z"
@@ -30,15 +35,20 @@ class FakeS3:
 
     def __init__(self, objects: dict[str, list[dict[str, Any]]]) -> None:
         self.objects = {key: "".join(json.dumps(entry) + "\n" for entry in found) for key, found in objects.items()}
+        self.written: dict[str, datetime] = {}
+        self.read: list[str] = []
 
     def get_paginator(self, _operation: str) -> FakeS3:
         return self
 
     def paginate(self, *, Bucket: str, Prefix: str, StartAfter: str) -> list[dict[str, Any]]:  # noqa: N803
         assert Bucket == "bucket"
-        return [{"Contents": [{"Key": k} for k in sorted(self.objects) if k.startswith(Prefix) and k > StartAfter]}]
+        found = [key for key in sorted(self.objects) if key.startswith(Prefix) and key > StartAfter]
+        written = [{"LastModified": self.written[key]} if key in self.written else {} for key in found]
+        return [{"Contents": [{"Key": key, **at} for key, at in zip(found, written, strict=True)]}]
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        self.read.append(Key)
         return {"Body": io.BytesIO(self.objects[Key].encode())}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: ARG002, N803
@@ -107,6 +117,45 @@ def test_a_survey_counts_by_reason_with_examples() -> None:
 def test_a_survey_can_start_later() -> None:
     since = datetime(2026, 11, 23, tzinfo=UTC)
     assert survey(a_bucket(), chosen=Chosen(since=since)).lines == 4
+
+
+@given(
+    first=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)),  # noqa: DTZ001 (made aware below)
+    later=st.timedeltas(timedelta(0), timedelta(hours=8_760)),
+    before=st.timedeltas(timedelta(0), timedelta(days=400)),
+    stored=st.timedeltas(timedelta(0), timedelta(minutes=15)),
+)
+def test_a_line_is_found_since_it_was_received_whatever_day_its_object_is_filed_under(
+    first: datetime, later: timedelta, before: timedelta, stored: timedelta
+) -> None:
+    # given an object as the validator files it: under its earliest line's hour, after an outage of up to a year
+    times = [first.replace(tzinfo=UTC), first.replace(tzinfo=UTC) + later]
+    lines = [RefusedLine(b"{", Refusal("malformed"), "m", 0, at) for at in times]
+    key, body = document(lines)
+    s3 = FakeS3({})
+    s3.objects[key] = body.decode()
+    s3.written[key] = (times[-1] + stored).replace(microsecond=0)
+    # then whoever asks for a time up to the last line's sees it
+    at = times[-1].replace(microsecond=times[-1].microsecond // 1_000 * 1_000)  # as it is written
+    assert survey(s3, chosen=Chosen(since=at - before)).lines >= 1
+
+
+def test_what_was_written_before_is_not_even_read() -> None:
+    s3 = a_bucket()
+    s3.written = dict.fromkeys(s3.objects, datetime(2026, 11, 23, 6, 50, tzinfo=UTC))
+    s3.written["quarantine/date=2026-11-23/hour=07/c.ndjson"] = datetime(2026, 11, 23, 7, 1, tzinfo=UTC)
+    survey(s3, chosen=Chosen(since=datetime(2026, 11, 23, 7, tzinfo=UTC)))
+    assert s3.read == ["quarantine/date=2026-11-23/hour=07/c.ndjson"]
+
+
+@pytest.mark.parametrize("year", [1, 2, 999, 2000])
+def test_a_survey_can_start_as_early_as_there_is_a_date(year: int) -> None:
+    assert survey(a_bucket(), chosen=Chosen(since=datetime(year, 1, 1, tzinfo=UTC))).lines == 5
+
+
+def test_the_longest_retention_is_the_templates() -> None:
+    most = content()["Parameters"]["StreamRetentionHours"]["MaxValue"]
+    assert timedelta(hours=most) == quarantine.LONGEST_RETENTION
 
 
 def test_a_survey_can_look_at_one_reason_and_says_what_a_replay_would_put_back() -> None:

@@ -18,11 +18,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dwell.__main__ import app
+from dwell.fleet.packing import MAX_BYTES, Message
 from dwell.fleet.publisher import PublishError
 from dwell.operations import failed_batches, failures_queue
-from dwell.operations import redrive as command
+from dwell.operations import redrive as redrive_command
+from dwell.operations.failed_batches import SentBack
 from dwell.operations.quarantine import DamagedObjectError
-from feature_schema import FEATURES, TARGET, csv_sample_id
+from feature_schema import FEATURES, TARGET, Refusal, Sample, csv_sample_id, parse_lines
+from feature_schema.limits import MAX_LINES
 from tests.unit.fake_aws import Died, Pages
 from tests.unit.test_quarantine_replay import FakePublisher
 
@@ -239,7 +242,7 @@ class Bucket:
 KEY = "failed/processing-failed/date=2026-11-23/batch"
 
 
-def put_aside(*messages: str) -> bytes:
+def put_aside(*messages: str | bytes) -> bytes:
     return b"".join(
         json.dumps(
             {
@@ -247,7 +250,7 @@ def put_aside(*messages: str) -> bytes:
                 "arrivalTimestamp": 1_795_415_940_000,
                 "errorCode": "Lambda.FunctionError",
                 "errorMessage": "it returned an error result.",
-                "rawData": base64.b64encode(message.encode()).decode(),
+                "rawData": base64.b64encode(message if isinstance(message, bytes) else message.encode()).decode(),
             }
         ).encode()
         + b"\n"
@@ -255,7 +258,19 @@ def put_aside(*messages: str) -> bytes:
     )
 
 
-def send_back(bucket: Bucket, publisher: FakePublisher, **options: Any) -> failed_batches.SentBack:
+@dataclass
+class Topic:
+    """Takes messages as they are."""
+
+    messages: list[str] = field(default_factory=list)
+
+    def publish(self, messages: list[Message]) -> int:
+        assert max(message.size for message in messages) <= MAX_BYTES
+        self.messages += [message.text for message in messages]
+        return sum(len(message.lines) for message in messages)
+
+
+def send_back(bucket: Bucket, publisher: FakePublisher | Topic, **options: Any) -> SentBack:
     return failed_batches.send_back(bucket, "bucket", publisher, **options)  # type: ignore[arg-type] # fakes
 
 
@@ -277,6 +292,52 @@ class TestBatches:
         (record_,) = [record for _, _, found in failed_batches.objects(_a_bucket("{\n\n"), "b") for record in found]
         assert [line.text for line in failed_batches.lines(record_)] == ["{", " "]
 
+    @given(before=st.lists(st.sampled_from("abc")), after=st.lists(st.sampled_from("xyz")))
+    def test_a_flood_of_lines_goes_alone_so_that_only_it_is_refused_again(
+        self, before: list[str], after: list[str]
+    ) -> None:
+        # given a message that was refused as a whole, between messages of good samples
+        flood = "\n" * (MAX_LINES + 1)
+        bucket, sns = Bucket({KEY: put_aside(*map(sample, before), flood, *map(sample, after))}), Topic()
+        # when
+        done = send_back(bucket, sns)
+        # then what the validator refuses again is the flood, and nothing with it
+        read = [
+            outcome
+            for number, message in enumerate(sns.messages)
+            for _, outcome in parse_lines(message.encode(), message_id=str(number), received_at=NOW)
+        ]
+        assert [one.reason for one in read if isinstance(one, Refusal)] == ["too_many_lines"]
+        assert sorted(one.sample_id for one in read if isinstance(one, Sample)) == sorted(before + after)
+        assert (done.lines, done.stays) == (1 + len(before) + len(after), [])
+        assert list(bucket.bodies) == [f"replayed/{KEY}"]
+
+    def test_what_sns_cannot_carry_stays_and_the_rest_of_its_object_and_the_next_go_back(self) -> None:
+        # given bytes that are three times as many as text, beside a good sample, and another object
+        noise = b"\xff" * 100_000
+        body, last = put_aside(noise + b"\n" + sample("a").encode(), sample("b")), f"{KEY}-2"
+        bucket, sns = Bucket({KEY: body, last: put_aside(sample("c"))}), Topic()
+        # when
+        done = send_back(bucket, sns)
+        # then
+        assert sorted(json.loads(line)["sample_id"] for text in sns.messages for line in text.split("\n")) == [*"abc"]
+        assert (done.objects, done.lines) == (2, 3)
+        (sentence,) = done.stays
+        assert sentence.startswith(f"s3://bucket/{KEY} stays, with 1 of its 3 lines")
+        assert bucket.bodies[f"replayed/{KEY}"] == body
+        # and what stays is as Firehose would have written it, and is not sent again
+        ((_, left, (record_,)),) = failed_batches.objects(bucket, "bucket")  # type: ignore[arg-type] # a fake
+        assert (record_.data, record_.error) == (noise, "Lambda.FunctionError: it returned an error result.")
+        again = send_back(bucket, sns)
+        assert (again.objects, again.lines, len(again.stays)) == (0, 0, 1)
+        assert (bucket.bodies[KEY], len(sns.messages)) == (left, 2)
+
+    def test_a_dry_run_says_what_would_stay(self) -> None:
+        bucket = Bucket({KEY: put_aside(b"\xff" * 100_000, sample("a"))})
+        before = dict(bucket.bodies)
+        done = send_back(bucket, FakePublisher(), dry_run=True)
+        assert (done.lines, len(done.stays), bucket.bodies) == (1, 1, before)
+
     def test_an_unconfirmed_batch_stays(self) -> None:
         bucket = Bucket({KEY: put_aside(sample("a"))})
         before = dict(bucket.bodies)
@@ -295,6 +356,17 @@ class TestBatches:
             send_back(Bucket({KEY: b"{}\n"}), FakePublisher())
 
 
+def test_the_command_says_what_stays_and_tells_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redrive_command, "find", lambda _: None)
+    monkeypatch.setattr(redrive_command, "_events", lambda *_, **__: [])
+    monkeypatch.setattr(redrive_command, "_batches", lambda *_, **__: SentBack(stays=["one line stays"]))
+    told = CliRunner().invoke(app, ["redrive"])
+    assert told.exit_code == 1
+    assert "one line stays" in told.stderr
+    monkeypatch.setattr(redrive_command, "_batches", lambda *_, **__: SentBack())
+    assert CliRunner().invoke(app, ["redrive"]).exit_code == 0
+
+
 def _a_bucket(message: str) -> Any:
     return Bucket({KEY: put_aside(message)})
 
@@ -305,10 +377,12 @@ class TestCommand:
     @pytest.fixture
     def events(self, monkeypatch: pytest.MonkeyPatch) -> list[failures_queue.Redriven]:
         found: list[failures_queue.Redriven] = []
-        monkeypatch.setattr(command, "find", lambda _: None)
-        monkeypatch.setattr(command, "_events", lambda *_, **__: found)
-        monkeypatch.setattr(command, "_batches", lambda *_, **__: failed_batches.SentBack())
-        monkeypatch.setattr(command, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
+        monkeypatch.setattr(redrive_command, "find", lambda _: None)
+        monkeypatch.setattr(redrive_command, "_events", lambda *_, **__: found)
+        monkeypatch.setattr(redrive_command, "_batches", lambda *_, **__: SentBack())
+        monkeypatch.setattr(
+            redrive_command, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True)
+        )
         return found
 
     def event(self, error: str, *, hour: int, outcome: str = "would_go_back") -> failures_queue.Redriven:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from dwell.operations import retraining
+from dwell.__main__ import app
+from dwell.board import LOOKS_TO_BE_SURE, BoardError
+from dwell.operations import cli, retraining
 from dwell.operations.retraining import RetrainingError, wait
 
 
@@ -60,14 +68,25 @@ def test_what_the_function_cannot_use_is_said() -> None:
 
 
 def a_board(status: str | None = None, **more: Any) -> dict[str, Any]:
+    endpoint = {"status": "InService", "model": "o", "wanted": "m", "resumes": None, "pause": None}
+    endpoint |= more.pop("endpoint", {})
     one = {"round": "r", "status": status, "reason": "it broke", "promoted": None, "deployment": None, **more}
-    return {"rounds": [{"round": "another", "status": "failed"}] + ([] if status is None else [one])}
+    rounds = [{"round": "another", "status": "failed"}] + ([] if status is None else [one])
+    return {"rounds": rounds, "endpoint": endpoint}
 
 
-def waiting(*boards: dict[str, Any]) -> dict[str, Any]:
-    looks = iter([*boards, *[boards[-1]] * 10])
-    clock = iter(range(100))
-    return wait(lambda: next(looks), "r", seconds=5, sleep=lambda _: None, clock=lambda: next(clock))
+def waiting(*looks: dict[str, Any] | Exception, seconds: int = 5) -> dict[str, Any]:
+    """Wait for the round ``r``; a look is a second, and the last one is had again and again."""
+    coming = chain(looks, repeat(looks[-1]))
+    clock = iter(range(1_000))
+
+    def look() -> dict[str, Any]:
+        seen = next(coming)
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    return wait(look, "r", seconds=seconds, sleep=lambda _: None, clock=lambda: next(clock))
 
 
 def test_the_end_is_waited_for() -> None:
@@ -82,6 +101,79 @@ def test_a_model_that_a_person_has_to_approve_is_not_waited_for() -> None:
 def test_a_promoted_model_is_waited_for_until_it_serves() -> None:
     promoted = a_board("promoted", promoted="m")
     assert waiting(promoted, promoted, a_board("promoted", promoted="m", deployment="live"))["deployment"] == "live"
+
+
+PASSING = [
+    BoardError("answers 503"),
+    BoardError("answers 429"),
+    ConnectTimeoutError(endpoint_url="https://api"),
+    ReadTimeoutError(endpoint_url="https://api"),
+]
+
+
+@given(failed=st.lists(st.sampled_from(PASSING), max_size=3), after=st.integers(0, 1))
+def test_looks_that_fail_say_nothing_of_the_round(failed: list[Exception], after: int) -> None:
+    assert waiting(*[a_board("started")] * after, *failed, a_board("kept"))["status"] == "kept"
+
+
+@pytest.mark.parametrize("failed", PASSING)
+def test_a_look_that_fails_until_the_end_is_said(failed: Exception) -> None:
+    with pytest.raises(type(failed), match=str(failed)):
+        waiting(a_board("started"), failed)
+
+
+def test_what_no_later_look_will_change_is_said_at_once() -> None:
+    with pytest.raises(BoardError, match="answers 403"):
+        waiting(BoardError("answers 403", is_final=True), a_board("kept"))
+
+
+def test_a_winner_that_waits_for_the_end_of_a_pause_is_not_waited_for() -> None:
+    paused = {"status": "Absent", "model": None, "wanted": None, "resumes": "m", "pause": "paused"}
+    assert waiting(a_board("promoted", promoted="m", endpoint=paused))["deployment"] == "awaiting_resume"
+    # but one that is coming up again is
+    live = a_board("promoted", promoted="m", deployment="live")
+    assert (
+        waiting(a_board("promoted", promoted="m", endpoint=paused | {"pause": "resuming"}), live) == live["rounds"][1]
+    )
+
+
+NOT_ABOUT_IT = [
+    {"wanted": None},
+    {"wanted": "another"},
+    {"model": None, "wanted": None, "resumes": "o", "pause": "paused"},
+]
+
+
+@pytest.mark.parametrize("endpoint", NOT_ABOUT_IT)
+def test_a_winner_that_a_person_has_passed_over_is_not_waited_for(endpoint: dict[str, Any]) -> None:
+    gone = a_board("promoted", promoted="m", endpoint=endpoint)
+    assert waiting(gone, seconds=100)["deployment"] == "passed_over"
+    # but it is not given up for what a few looks show, nor while the endpoint changes
+    live = a_board("promoted", promoted="m", deployment="live")
+    assert waiting(*[gone] * (LOOKS_TO_BE_SURE - 1), live, seconds=100)["deployment"] == "live"
+    changing = a_board("promoted", promoted="m", endpoint={"status": "Updating", "wanted": "another"})
+    assert waiting(*[changing] * LOOKS_TO_BE_SURE, live, seconds=100)["deployment"] == "live"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "said"),
+    [
+        ("awaiting_resume", "dwell resume"),
+        ("passed_over", "another model"),
+        ("awaiting_approval", "approve"),
+        ("live", "m."),
+    ],
+)
+def test_the_command_says_what_a_winner_waits_for(
+    deployment: str, said: str, monkeypatch: pytest.MonkeyPatch, lambda_environment: pytest.MonkeyPatch
+) -> None:
+    ended = a_board("promoted", promoted="m", deployment=deployment)["rounds"][1]
+    monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(retraining_function="f"))
+    monkeypatch.setattr(retraining, "ask", lambda *_, **__: {"round": "r"})
+    monkeypatch.setattr(retraining, "wait", lambda *_, **__: ended)
+    told = CliRunner().invoke(app, ["retrain", "--wait"])
+    assert told.exit_code == 0, told.output
+    assert said in told.output.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

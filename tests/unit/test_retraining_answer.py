@@ -283,6 +283,21 @@ class TestStart:
         ask(cloud, ENTRY)
         assert stored_round(cloud, ENTRY).champion == CHAMPION
 
+    def test_a_model_on_its_way_is_the_one_to_beat(self) -> None:
+        # given a model that is being brought in, which promotion will judge by when the round ends
+        cloud = a_cloud()
+        with_champion(cloud, "Updating")
+        store, successor = around(cloud).store, "linear-20261123T063000Z"
+        old = store.get(Model, CHAMPION)
+        assert old is not None
+        store.create(old.model_copy(update={"name": successor, "status": "deploying", "revision": 0}))
+        store.change(
+            Endpoint, ENDPOINT, lambda one: one.model_copy(update={"wanted": successor, "deploying": successor})
+        )
+        # when somebody enters a round by hand
+        ask(cloud, ENTRY)
+        assert stored_round(cloud, ENTRY).champion == successor
+
 
 class TestRefuse:
     @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack"])

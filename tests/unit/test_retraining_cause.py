@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from retraining.cause import Cause
 
+FUNCTIONS = Path(__file__).parents[2] / "functions"
 ALARMS = ("dwell-ModelError", "dwell-NoModel")
 CHANGED = datetime(2026, 11, 23, 6, 39, 0, 412_000, tzinfo=UTC)
 FIRST_BREACH = datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
@@ -227,6 +231,8 @@ class TestOthers:
             {"source": "dwell.operator", "id": "a b"},
             {"source": "dwell.operator", "hyperparameters": {"sagemaker_program": "other.py"}},
             {"source": "dwell.operator", "hyperparameters": [1]},
+            {"source": "dwell.operator", "hyperparameters": {"xgboost.max_dept": 6}},
+            {"source": "dwell.operator", "hyperparameters": {"xgboost.eta": "fast"}},
             {"source": "dwell.operator", "entrant": ""},
             {"source": "dwell.operator", "entrant": " ada"},
             {"source": "dwell.operator", "entrant": "ada "},
@@ -247,3 +253,16 @@ class TestOthers:
     def test_other_events_are_errors(self, unknown: dict[str, Any]) -> None:
         with pytest.raises(UnknownEventError):
             parse(unknown)
+
+
+def test_the_function_knows_hyperparameters_without_numpy() -> None:
+    # given an interpreter without site-packages, as the function's has none of the image's
+    registry = "retraining.training_job.candidates"
+    program = (
+        f"import sys, importlib; sys.path.insert(0, {str(FUNCTIONS)!r})\n"
+        f"print(len(importlib.import_module({registry!r}).entrants({{'xgboost.eta': 0.3}}, recent=True)))\n"
+    )
+    # when
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    # then
+    assert int(done.stdout) >= 3

@@ -153,6 +153,31 @@ class TestRecords:
             assert one < other
 
 
+class TestWhatWillAnswer:
+    @pytest.mark.parametrize(
+        ("told", "model"),
+        [
+            ({}, None),
+            ({"model": "live"}, "live"),
+            ({"model": "live", "wanted": "next", "deploying": "next"}, "next"),
+            ({"model": "live", "wanted": "last", "deploying": "next"}, "last"),
+            ({"model": "live", "deploying": "next"}, "next"),
+            ({"model": "live", "wanted": "next", "status": "Updating"}, "next"),
+            # never begun: no event will bring it in
+            ({"model": "live", "wanted": "next", "status": "InService"}, "live"),
+            ({"wanted": "next"}, None),
+            ({"pause": "paused", "resumes": "resting"}, "resting"),
+            ({"pause": "paused", "resumes": "noted", "model": "live", "deploying": "next"}, "noted"),
+            # down as soon as this change has ended
+            ({"pause": "paused", "model": "live", "wanted": "next", "deploying": "next"}, "next"),
+            ({"pause": "resuming", "resumes": "resting"}, "resting"),
+            ({"pause": "resuming", "resumes": "resting", "wanted": "last", "deploying": "resting"}, "last"),
+        ],
+    )
+    def test_it_is_the_last_that_was_asked_for_and_can_come(self, told: dict[str, Any], model: str | None) -> None:
+        assert Endpoint.model_validate({"name": "dwell", "updated_at": NOW, **told}).will_answer == model
+
+
 class TestStore:
     def test_what_exists_is_not_created_again(self) -> None:
         store = store_of(Cloud())

@@ -16,7 +16,7 @@ from dwell.lifecycle import live_error, page
 from dwell.lifecycle.cli import tell
 from dwell.lifecycle.report import LiveError, Moment, Report, Samples, round_entry
 from dwell.lifecycle.storage import Storage
-from feature_schema import FEATURES, ROW, TARGET, describe
+from feature_schema import FEATURES, ROW, TARGET, VERSION, describe
 
 START = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def a_row(number: int, *, target: int, predicted: float | None, model: str = "m-
     at = (START + timedelta(seconds=second)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     echo = ["", "", ""] if predicted is None else [str(predicted), "50.0", model]
     features = [str(int(feature.minimum)) for feature in FEATURES]
-    return ",".join([str(target), *features, f"s-{number}", "r", "f", at, *echo])
+    return ",".join([str(target), *features, f"s-{number}", "r", "f", at, *echo, str(VERSION)])
 
 
 class FakeBucket:

@@ -43,12 +43,26 @@ def test_text_is_put_together_from_parameters() -> None:
     [
         ("staging", {}, "no profile 'staging'; there are default, local, prod"),
         ("default", {"Shards": "3"}, "no parameter 'Shards'"),
-        ("default", {"StreamShards": "many"}, "StreamShards takes a number, not 'many'"),
+        ("default", {"StreamShards": "many"}, "StreamShards takes a number of at least 0, not 'many'"),
+        ("default", {"StreamShards": "nan"}, "StreamShards takes a number of at least 0, not 'nan'"),
+        ("default", {"StreamShards": "inf"}, "StreamShards takes a number of at least 0, not 'inf'"),
+        ("default", {"StreamShards": "1e308"}, "StreamShards takes a number of at least 0, not '1e308'"),
+        ("default", {"EndpointInstanceCount": "0"}, "EndpointInstanceCount takes a number of at least 1, not '0'"),
+        ("default", {"TrainingMaxSeconds": "59"}, "TrainingMaxSeconds takes a number from 60 to 432,000, not '59'"),
+        ("default", {"AlarmPeriodSeconds": "45"}, "AlarmPeriodSeconds takes one of 10, 30, 60, 300, 900, not '45'"),
+        ("default", {"Architecture": "riscv"}, "Architecture takes one of arm64, x86_64, not 'riscv'"),
     ],
 )
 def test_what_there_is_not_is_named(profile: str, overrides: dict[str, str], message: str) -> None:
     with pytest.raises(TemplateError, match=message):
         template(profile, overrides)
+
+
+def test_what_a_parameter_takes_is_taken() -> None:
+    for name, one in content()["Parameters"].items():
+        for value in [one["Default"], *one.get("AllowedValues", []), one.get("MinValue"), one.get("MaxValue")]:
+            if value is not None:
+                assert template(overrides={name: str(value)}).parameters[name] == value
 
 
 def test_a_condition_that_nothing_here_reads_is_refused(tmp_path: Path) -> None:

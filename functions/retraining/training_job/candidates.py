@@ -160,7 +160,8 @@ def entrants(job_hyperparameters: Mapping[str, object], *, recent: bool, recent_
         hyperparameter = re.split(f"[{SEPARATORS}]", key)[-1]
         algorithm = key[: -len(hyperparameter) - 1]
         if hyperparameter not in replaced.get(algorithm, {}):
-            raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}")
+            known = ", ".join(f"{name}.{one}" for name, settings in replaced.items() for one in settings)
+            raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}; there are {known}")
         if (algorithm, hyperparameter) in given:
             raise HyperparameterError(f"{algorithm}.{hyperparameter} is given twice")
         given.add((algorithm, hyperparameter))

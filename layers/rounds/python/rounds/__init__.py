@@ -6,6 +6,7 @@ counted over some time, ``resources`` names what Dwell makes in SageMaker and te
 
 from rounds.metric_sum import MAX_SUMS, NAMESPACE, MetricSum, counts, period, sums
 from rounds.records import (
+    CHANGING,
     Candidate,
     Champion,
     Comparison,
@@ -26,6 +27,7 @@ from rounds.resources import is_absent, job_name, resource_name, round_of_job
 from rounds.store import ContentionError, Store
 
 __all__ = [
+    "CHANGING",
     "MAX_SUMS",
     "NAMESPACE",
     "Candidate",

@@ -31,6 +31,8 @@ Count = Annotated[int, Field(ge=0)]
 TrainedOn = Literal["all", "recent", "continued"]
 """All training rows alike, the recent ones alone, or the older ones first and then what is new in the recent ones."""
 Trigger = Literal["alarm", "schedule", "manual"]
+CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
+"""What SageMaker calls an endpoint that changes: it takes no other change until an event says that this is over."""
 
 
 def _composed(name: object) -> object:
@@ -136,7 +138,7 @@ class Round(Record):
     reason: str | None = None
     recent_since: Moment | None = None
     champion: str | None = None
-    """The model that was live when the round started."""
+    """The model to beat: the one that answered, or was about to, when the round started."""
     dataset: Dataset | None = None
     candidates: tuple[Candidate, ...] = ()
     baseline_rmse: Error | None = None
@@ -148,10 +150,22 @@ class Round(Record):
     seconds: float | None = None
     """From the start of the round to the end of its job."""
     deployment: Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"] | None = None
-    """What became of the promoted model: before a person, then behind the endpoint; null while it is on its way."""
+    """What became of the model in ``submitted``: before a person, then behind the endpoint; null while a promoted one
+    is on its way."""
     deployment_reason: str | None = None
     """Why it was rejected, rolled back or failed."""
     deployed_at: Moment | None = None
+
+    @property
+    def submitted(self) -> str | None:
+        """The model that ``deployment`` is about; null if there is none.
+
+        It is the promoted one, or else the winner, once an operator has had it deployed although the round kept what
+        was live. It can be no other: archives of others are not kept.
+        """
+        if self.promoted is not None or self.deployment is None:
+            return self.promoted
+        return next((one.model for one in self.candidates if one.name == self.winner), None)
 
 
 class Decision(Record):
@@ -214,6 +228,22 @@ class Endpoint(Record):
     status: str = "Absent"
     reason: str | None = None
     updated_at: Moment
+
+    @property
+    def will_answer(self) -> str | None:
+        """The model that answers once all that is under way has ended well, a pause too; null if none does.
+
+        It is the one to beat: whoever only looks at ``model`` overrides what was asked for a moment ago.
+        """
+        # Only the end of a change brings in who is wanted. Without one SageMaker has refused it (a quota, for
+        # instance), and a model that never comes must not keep others out.
+        changes = self.deploying is not None or self.status in CHANGING
+        under_way = (self.wanted or self.deploying) if changes else None
+        if self.pause == "paused":  # who is wanted meanwhile is noted in ``resumes``
+            return self.resumes or under_way or self.model
+        if self.pause == "resuming":  # who is wanted meanwhile comes after the one that resumes
+            return under_way or self.resumes or self.model
+        return under_way or self.model
 
 
 class Flight(Part):
