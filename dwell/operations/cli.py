@@ -89,9 +89,8 @@ def _came_of(one: dict[str, Any], live: str | None) -> str:
     """Who won a round, whether that model answers now, and the sentence about it."""
     # a stack that was deployed from an earlier checkout tells the code only
     sentence: str = one.get("sentence") or one["reason"] or "-"
-    won = one["promoted"]
-    if won is None and one["deployment"] is not None:  # an operator had a winner deployed that the round did not
-        won = next((each["model"] for each in one["candidates"] if each["name"] == one["winner"]), None)
+    # an operator may have had a winner deployed that the round did not promote
+    won = one.get("submitted", one["promoted"])
     if won is None:
         return sentence
     # the record says "live" of whatever once got there
@@ -289,7 +288,7 @@ _HELD = {
 
 def _ended(one: dict[str, Any]) -> str:
     """How a round ended, and what its winner waits for if it does not serve."""
-    won = one["promoted"] or one["reason"] or "the champion stays"
+    won = one["promoted"] or one.get("sentence") or one["reason"] or "the champion stays"
     return f"It ended: {one['status']}, {won}{_HELD.get(one['deployment'], '')}."
 
 

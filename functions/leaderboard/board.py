@@ -31,7 +31,9 @@ def board(now: Standing, *, limit: int) -> dict[str, Any]:
             "resumes": endpoint.resumes,
         },
         "leaderboard": [_model(one, now.errors) for one in now.models[:limit]],
-        "rounds": [_named(one, "round", wording.ended(one)) for one in now.rounds[:limit]],
+        "rounds": [
+            _named(one, "round", wording.ended(one)) | {"submitted": one.submitted} for one in now.rounds[:limit]
+        ],
         "decisions": [_named(one, "decision", wording.decided(one)) for one in now.decisions[:limit]],
     }
 

@@ -70,10 +70,9 @@ def test_only_the_model_that_answers_is_live(told: dict[str, Any]) -> None:
 
 def test_a_model_that_an_operator_had_deployed_is_told_with_its_round(told: dict[str, Any]) -> None:
     kept = told["rounds"][1]
-    assert (kept["promoted"], kept["status"]) == (None, "kept")
-    winner = next(one for one in kept["candidates"] if one["model"])
-    told["rounds"] = [kept | {"winner": winner["name"], "deployment": "rolled_back"}]
-    assert f"{winner['model']} (rolled back): {kept['sentence']}" in "\n".join(dwell("rounds"))
+    assert (kept["promoted"], kept["submitted"], kept["status"]) == (None, None, "kept")
+    told["rounds"] = [kept | {"submitted": "linear-20261123T034505Z", "deployment": "rolled_back"}]
+    assert f"linear-20261123T034505Z (rolled back): {kept['sentence']}" in "\n".join(dwell("rounds"))
 
 
 def test_the_best_candidate_stands_beside_the_champion(told: dict[str, Any]) -> None:
@@ -95,4 +94,5 @@ def test_a_decision_is_told_in_a_sentence_with_note_and_entrant(told: dict[str, 
 def test_a_stack_from_an_earlier_checkout_tells_its_codes(told: dict[str, Any], command: str) -> None:
     for one in told[command]:
         del one["sentence"]
+        one.pop("submitted", None)
     assert told[command][1]["reason"] in "\n".join(dwell(command))
