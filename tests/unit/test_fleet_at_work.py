@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections import Counter
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import NoCredentialsError
+from rich.console import Console
 from typer.testing import CliRunner
 
 from dwell.fleet import cli
-from dwell.fleet.fleet import Fleet, Settings
+from dwell.fleet.fleet import Fleet, Settings, Snapshot
 from dwell.fleet.ledger import Ledger
 from dwell.fleet.live_error import Tally
 from dwell.fleet.packing import MAX_LINES
@@ -393,18 +395,21 @@ def test_run_shows_a_table_without_an_api(topic: FakeTopic) -> None:
     assert topic.samples()
 
 
-def test_the_summary_is_for_people_and_breaks_no_name(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "planner_for", lambda _: FakePlanner())
-
-    result = dwell(
-        "run", "--topic", TOPIC, "--api", "http://api", "--seconds", "2", "--rate", "1500", "--drift", "slow-fc"
-    )
-
-    assert result.exit_code == 0, result.output
-    published = re.search(r"^published +([\d,]+) lines in [\d,]+ messages$", result.stdout, re.MULTILINE)
-    assert published
-    assert published[1] == f"{len(topic.lines()):,}"
-    assert re.search(r"^slow-fc +\S+ +[\d,]+ +[\d,]+$", result.stdout, re.MULTILINE), result.stdout
+def test_the_summary_is_for_people_and_breaks_no_name() -> None:
+    model = "k-nearest-neighbours-recent-20261123T063900Z"
+    snapshot = Snapshot(
+        elapsed=90, published=12_345, messages=1, broken=0, duplicates=1_000, model=4_000, fallback=0, unpredicted=0,
+        requests=2_000, failures=Counter(), publish_failures=Counter({"throttled": 2}), world="slow-fc", drifts=(),
+        noise_floors={"slow-fc": 1_850.0}, by_world={("slow-fc", model): Tally(1, 1_900.0**2, 1_600.0**2)}, seconds=(),
+    )  # fmt: skip
+    console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
+    console.print(cli._shown(snapshot, console), soft_wrap=True)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert "published           12,345 lines in 1 message" in lines
+    assert "messages not taken  2 throttled" in lines
+    assert f"slow-fc  {model}  1,900     1,600" in lines
+    assert max(len(line) for line in lines) <= 80
 
 
 def test_run_fails_if_the_api_is_over_its_error_budget(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:
