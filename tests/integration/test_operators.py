@@ -142,7 +142,7 @@ def test_what_failed_in_every_attempt_goes_back_where_it_failed(on_stack: Stack)
     # when it is sent back, all of it arrives, once
     assert dwell("redrive") == {**seen, "events": [{**waits, "outcome": "sent"}], "dry_run": False}
     assert dwell("redrive") == {
-        "events": [], "batches": {"objects": 0, "records": 0, "lines": 0, "errors": []}, "dry_run": False,
+        "events": [], "batches": {"objects": 0, "records": 0, "lines": 0, "errors": [], "stays": []}, "dry_run": False,
     }  # fmt: skip
     eventually(lambda: len(stored(on_stack)), lambda count: count == rows + 3)
 
