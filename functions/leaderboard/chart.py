@@ -115,6 +115,10 @@ def chart(look: Look, zone: tzinfo = UTC) -> Chart:
     )
 
 
+_NOTHING = 1e-300
+"""What is as good as 0 in every unit; a fraction of less may be 0 itself."""
+
+
 def time_step(window: Window) -> timedelta:
     """The distance of the lines of the grid: a round number of seconds, minutes, hours or days."""
     return next((step for step in _STEPS if window.length / step <= _MOST_TICKS), _STEPS[-1])
@@ -122,7 +126,7 @@ def time_step(window: Window) -> timedelta:
 
 def _values(highest: float) -> list[float]:
     """Round numbers from 0 to at least ``highest``, five at most; none if there is nothing above 0."""
-    if highest <= 0:
+    if highest < _NOTHING:
         return []
     rough = highest / 4
     magnitude = 10.0 ** math.floor(math.log10(rough))
