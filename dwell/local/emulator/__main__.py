@@ -10,6 +10,7 @@ from dwell.local.emulator import hooks
 EXTENSIONS: tuple[str, ...] = (
     "guardian",
     "transport",
+    "stack_names",
     "encryption",
     "key_access",
     "absent_objects",
