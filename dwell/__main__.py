@@ -1,54 +1,41 @@
-"""The command ``dwell``."""
+"""The command ``dwell``: whatever ends it from outside ends it with a status, and without a traceback."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import Annotated
+import os
+import sys
 
-import typer
+from dwell.unwritable import is_unwritable
 
-from dwell.capacity.cli import plan_command
-from dwell.fleet.cli import app as fleet
-from dwell.lifecycle.cli import run
-from dwell.local.cli import app as local
-from dwell.operations import cli as operations
-from dwell.operations.table import table
-from feature_schema import TARGET
-
-app = typer.Typer(
-    help=f"Predicts {TARGET.name} ({TARGET.meaning}), and keeps that prediction right by itself.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"dwell {version('dwell')}")
-        raise typer.Exit
-
-
-@app.callback()
-def dwell(
-    *,
-    _wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
-    ] = False,
-) -> None:
-    """Options of the command itself."""
-
-
-app.command("run")(run)
-operations.add_to(app)
-app.command("table")(table)
-app.command("plan")(plan_command)
-app.add_typer(fleet, name="fleet")
-app.add_typer(local, name="local")
+FAILED, INTERRUPTED = 1, 130
 
 
 def main() -> None:
     """The entry point of the command."""
-    app()
+    try:
+        try:
+            # Here, since it takes a second, in which Ctrl-C is as likely as later.
+            from dwell.commands import app  # noqa: PLC0415
+
+            app()
+        finally:
+            if sys.__stdout__ is not None:
+                sys.__stdout__.flush()  # here, since nobody could answer what goes wrong when the interpreter does it
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if not is_unwritable(error):
+            raise
+        _write_no_more()
+        # Who reads no more of it, such as `head`, has what it wanted.
+        sys.exit(FAILED if isinstance(error, BrokenPipeError) else f"cannot write: {error.strerror}")
+
+
+def _write_no_more() -> None:
+    """What is still buffered would fail again when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
 _BAD_KEYS = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch"}
@@ -17,7 +18,12 @@ _BAD_KEYS |= {"UnrecognizedClientException", "InvalidSignatureException", "Inval
 _LAPTOP = 'for the AWS on this laptop: eval "$(dwell local env)"'
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def is_about_an_endpoint(error: ValueError) -> bool:
+    """Whether this is how botocore refuses an endpoint that is no URL, which has no class of its own."""
+    return str(error).startswith("Invalid endpoint: ")
+
+
+def explain(error: BotoCoreError | ClientError | ResponseParserError) -> str:
     """One sentence: what went wrong, and what to do about it where that is known."""
     match error:
         case NoCredentialsError() | PartialCredentialsError():
@@ -26,6 +32,8 @@ def explain(error: BotoCoreError | ClientError) -> str:
             return f"there is no AWS region (AWS_REGION, AWS_DEFAULT_REGION); {_LAPTOP}"
         case EndpointConnectionError():
             return f"{error} Is AWS_ENDPOINT_URL right, and what it names running?"
+        case ResponseParserError():
+            return "what answers is not AWS. Is AWS_ENDPOINT_URL right?"
         case ClientError():
             return _of_service(error)
         case _:

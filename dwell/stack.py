@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from dwell.aws_errors import explain
 
@@ -37,7 +38,11 @@ def find(name: str) -> Stack:
     """Look a stack up with the usual credentials, region and endpoint. Raises ``StackError``."""
     try:
         (found,) = boto3.Session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except (BotoCoreError, ClientError) as error:
+    except KeyError as error:
+        # botocore looks into an answer that it could parse without asking whether it is one of CloudFormation's
+        answers = ResponseParserError(f"no {error}")
+        raise StackError(f"cannot look up the stack {name!r}: {explain(answers)}") from error
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         if isinstance(error, ClientError) and "does not exist" in str(error):
             raise StackError(f"there is no stack {name!r} in this account and region; give --stack") from error
         raise StackError(f"cannot look up the stack {name!r}: {explain(error)}") from error

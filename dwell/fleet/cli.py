@@ -27,6 +27,7 @@ from dwell.fleet.publisher import Publisher, PublishError, sns_client
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
 from dwell.stack import StackError, find
 from dwell.tables import Column, Row, counted, number, show, table
+from dwell.unwritable import is_unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +121,8 @@ def write(
     except UnknownDriftError as error:
         raise _end(str(error), UNUSABLE) from error
     except OSError as error:
+        if is_unwritable(error):
+            raise
         raise _end(f"cannot write: {error}", FAILED) from error
     floor = f"noise floor {noise_floor(fleet.world):,.0f} ms"
     _console.print(f"{counted(samples, 'sample')} of seed {seed}; {floor}", highlight=False)

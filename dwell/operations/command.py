@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
 from rich.console import Console
 
 from dwell.api import NotSignableError
-from dwell.aws_errors import explain
+from dwell.aws_errors import explain, is_about_an_endpoint
 from dwell.board import BoardError
 from dwell.fleet.publisher import PublishError
 from dwell.operations.endpoint import EndpointError
@@ -21,6 +22,7 @@ from dwell.operations.quarantine import DamagedObjectError
 from dwell.operations.retraining import RetrainingError
 from dwell.operations.samples_file import SamplesFileError
 from dwell.stack import StackError
+from dwell.unwritable import is_unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +48,18 @@ def explained() -> Iterator[None]:
     """Turn what can go wrong between here and a stack into a sentence and an exit status."""
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise end(explain(error)) from error
     except SamplesFileError as error:
         raise end(str(error), UNUSABLE) from error
+    except ValueError as error:
+        if not is_about_an_endpoint(error):
+            raise
+        raise end(f"{error}: is AWS_ENDPOINT_URL the URL of an AWS?", UNUSABLE) from error
+    except OSError as error:
+        if is_unwritable(error):
+            raise
+        raise end(str(error)) from error
     except (
         BoardError,
         DamagedObjectError,
@@ -57,7 +67,6 @@ def explained() -> Iterator[None]:
         HTTPClientError,
         JournalError,
         NotSignableError,
-        OSError,
         PublishError,
         RetrainingError,
         StackError,

@@ -18,8 +18,8 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
 from dwell.api import api_for
+from dwell.commands import app
 from dwell.lifecycle.storage import Storage
 from dwell.local import deployment
 from dwell.local import laptop as local

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
+from dwell.commands import app
 from dwell.lifecycle.storage import Storage
 from dwell.local.laptop import ROOT
 from feature_schema import FEATURES, TARGET

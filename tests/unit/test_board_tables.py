@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
+from dwell.commands import app
 from dwell.operations import cli
 from leaderboard.board import board
 from leaderboard.standing import standing

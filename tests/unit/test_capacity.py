@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
 from dwell.capacity import cli, measured
 from dwell.capacity.day import MINUTES, STEP, Outage, Peak, simulate
 from dwell.capacity.load import DAY, LARGEST, LONGEST, SHORTEST, Fleet, FleetError, load
 from dwell.capacity.plan import costs, limits, plan
 from dwell.capacity.prices import PRICES, QUOTAS, quota
 from dwell.capacity.recovery import look_again_seconds, recovery
+from dwell.commands import app
 from dwell.fleet.packing import MAX_LINES
 from dwell.template import TemplateError, content, template
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
+from dwell.commands import app
 from dwell.fleet import physics
 from feature_schema import FEATURES, TARGET, schema
 

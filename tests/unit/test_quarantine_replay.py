@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
+from dwell.commands import app
 from dwell.fleet.ledger import Ledger
 from dwell.fleet.packing import Message  # noqa: TC001 (a fake's signature)
 from dwell.fleet.publisher import PublishError

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
+from dwell.commands import app
 from dwell.fleet.packing import MAX_BYTES, Message
 from dwell.fleet.publisher import PublishError
 from dwell.operations import failed_batches, failures_queue

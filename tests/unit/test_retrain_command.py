@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dwell.__main__ import app
 from dwell.board import LOOKS_TO_BE_SURE, BoardError
+from dwell.commands import app
 from dwell.operations import cli, retraining
 from dwell.operations.retraining import RetrainingError, wait
 
