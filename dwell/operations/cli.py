@@ -258,7 +258,8 @@ def retrain(
 ) -> None:
     """Ask for a round of retraining now. Cool-down and budget do not hold; one round at a time does.
 
-    Exit status: 0 started (with --wait: ended, whether a model was promoted or not), 1 refused, failed or not in time.
+    Exit status: 0 started (with --wait: ended, whether a model was promoted or not), 1 refused, failed or not in time,
+    2 the request makes no sense.
     """
     values = _hyperparameters(hyperparameter or [])
     ended = None

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from dwell.board import LOOKS_TO_BE_SURE, boards, is_passed_over
+from dwell.operations.function_answer import read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,15 +45,13 @@ def ask(
 ) -> dict[str, Any]:
     """Ask for ``{"action": ...}``, again while an endpoint is still going down; what the function answers.
 
-    Raises ``EndpointError``.
+    Raises ``EndpointError``, and ``UnusableRequestError`` if the request makes no sense.
     """
     end = clock() + seconds
     while True:
         event = {"source": "dwell.operator", **request}
         answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-        said: dict[str, Any] = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            raise EndpointError(f"{function} cannot do it: {said.get('errorMessage', said)}")
+        said = read_answer(answer, function, failed=EndpointError)
         if said["outcome"] == "done":
             return said
         if said["reason"] != _PASSING or clock() >= end:

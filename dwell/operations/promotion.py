@@ -38,7 +38,8 @@ def promote(
 
     It is watched for failures and slowness as every new model is, but not taken back for missing its promise.
 
-    Exit status: 0 on its way (with --wait: it answers), 1 refused, taken back or not in time.
+    Exit status: 0 on its way (with --wait: it answers), 1 refused, taken back or not in time,
+    2 no model can have that name.
     """
     _do(stack, {"action": "promote", "model": model}, wait=wait, patience=patience, as_json=as_json)
 

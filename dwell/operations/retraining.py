@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from dwell.board import LOOKS_TO_BE_SURE, boards, is_passed_over
+from dwell.operations.function_answer import read_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +29,17 @@ def ask(
     """Ask the retraining function for a round; its decision: ``outcome``, ``reason`` and ``round``.
 
     The request has an id, so a client that repeats it after a broken connection asks for the same round. Raises
-    ``RetrainingError`` if the function cannot use the request, or refuses.
+    ``RetrainingError`` if the function fails or refuses, ``UnusableRequestError`` if the request makes no sense.
     """
     event = {
         "source": "dwell.operator",
         "id": uuid.uuid4().hex[:12],
         "reason": reason,
         "hyperparameters": hyperparameters,
-        **({"entrant": entrant} if entrant else {}),
+        **({} if entrant is None else {"entrant": entrant}),
     }
     answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    said = json.loads(answer["Payload"].read())
-    if answer.get("FunctionError"):
-        raise RetrainingError(f"{function} cannot do it: {said.get('errorMessage', said)}")
-    decision: dict[str, Any] = said["decisions"][0]
+    decision: dict[str, Any] = read_answer(answer, function, failed=RetrainingError)["decisions"][0]
     if decision["outcome"] == "refuse":
         raise RetrainingError(f"refused: {decision['reason']}")
     return decision

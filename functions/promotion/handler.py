@@ -19,7 +19,7 @@ from promotion.operator import OperatorEvent, operate
 from promotion.registration import approval_changed
 from promotion.settings import Settings
 from promotion.surroundings import Surroundings
-from rounds import Store
+from rounds import Store, read_request
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """
     around = surroundings()
     if event.get("source") == OPERATOR:
-        answer = asdict(operate(OperatorEvent.model_validate(event), around, tell=_tell_undone))
+        answer = asdict(operate(read_request(OperatorEvent, event), around, tell=_tell_undone))
         logger.info("handled", extra={"event": event, "answer": answer})
         return answer
     kind, detail = event.get("detail-type"), event.get("detail", {})

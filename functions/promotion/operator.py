@@ -6,16 +6,16 @@ It is asked of this function, and not of SageMaker, so that the table goes on te
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from feature_schema import schema_hash
+from feature_schema import Identifier, schema_hash
 from promotion import deployment
 from promotion.endpoint_changed import endpoint_changed, take_down
 from promotion.gate import promisable
 from promotion.submission import submit
-from rounds import Endpoint, Model, Round, resource_name
+from rounds import Endpoint, Model, Round, in_words, resource_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,11 @@ Reason = Literal[
 ]
 
 
+ModelName = Annotated[
+    Identifier, in_words("the name of a model has at most 128 letters, digits and _ . : -, a letter or digit first")
+]
+
+
 class OperatorEvent(BaseModel):
     """A person asks. ``model`` goes with ``promote`` alone."""
 
@@ -48,7 +53,7 @@ class OperatorEvent(BaseModel):
 
     source: Literal["dwell.operator"]
     action: Literal["promote", "pause", "resume"]
-    model: str | None = None
+    model: ModelName | None = None
 
     @model_validator(mode="after")
     def _names_what_it_needs(self) -> Self:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from retraining.breach import breach_began
-from rounds import Entrant, iso, stamp
+from rounds import Entrant, iso, read_request, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,11 +139,11 @@ _EVENTS: dict[str, type[AlarmEvent | ScheduleEvent | OperatorEvent]] = {
 
 
 def parse(event: dict[str, Any]) -> AlarmEvent | ScheduleEvent | OperatorEvent:
-    """Read an event by its ``source``. Raises ``UnknownEventError`` or pydantic's ``ValidationError``."""
+    """Read an event by its ``source``. Raises ``UnknownEventError`` or ``UnusableRequestError``."""
     kind = _EVENTS.get(str(event.get("source")))
     if kind is None:
         raise UnknownEventError(f"no cause of a round: an event with source {event.get('source')!r}")
-    return kind.model_validate(event)
+    return read_request(kind, event)
 
 
 def cause_name(stack: str, alarm: str) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+import rounds
 from dwell.board import LOOKS_TO_BE_SURE, BoardError, read_board
 from dwell.operations import endpoint
 from dwell.operations.endpoint import REFUSALS, EndpointError, wait
+from dwell.operations.function_answer import UnusableRequestError
 from promotion.operator import Reason
 
 
@@ -75,6 +77,12 @@ def test_what_the_function_cannot_do_is_said() -> None:
     failed = FakeFunctions({"errorMessage": "throttled", "errorType": "X"}, FunctionError="Unhandled")
     with pytest.raises(EndpointError, match="cannot do it: throttled"):
         ask(failed)
+
+
+def test_a_request_that_makes_no_sense_is_told_apart() -> None:
+    answer = {"errorMessage": "it is nonsense", "errorType": rounds.UnusableRequestError.__name__}
+    with pytest.raises(UnusableRequestError, match=r"^it is nonsense$"):
+        ask(FakeFunctions(answer, FunctionError="Unhandled"))
 
 
 def a_board(status: str, model: str | None, *, standing: str = "deploying", **more: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import ValidationError
 
 from dwell.operations.endpoint import EndpointError, wait
 from feature_schema import schema_hash
@@ -15,7 +14,7 @@ from leaderboard.board import board
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
-from rounds import Dataset, Endpoint, Model, Round, Store, iso
+from rounds import Dataset, Endpoint, Model, Round, Store, UnusableRequestError, iso, read_request
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
@@ -412,5 +411,12 @@ def test_dying_anywhere_and_asking_again_ends_the_same(
     ],
 )
 def test_a_request_that_makes_no_sense_is_an_error(event: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        OperatorEvent.model_validate(event)
+    with pytest.raises(UnusableRequestError):
+        read_request(OperatorEvent, event)
+
+
+@pytest.mark.parametrize("name", ["", " ", "<b>x</b>", "a" * 129, "a\n"])
+def test_a_name_that_no_model_can_have_is_told_in_a_sentence(name: str) -> None:
+    with pytest.raises(UnusableRequestError) as refused:
+        read_request(OperatorEvent, {"source": "dwell.operator", "action": "promote", "model": name})
+    assert str(refused.value).startswith("model: the name of a model has at most 128 letters")

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import rounds
 from dwell.board import LOOKS_TO_BE_SURE, BoardError
 from dwell.commands import app
 from dwell.operations import cli, retraining
+from dwell.operations.function_answer import UnusableRequestError
 from dwell.operations.retraining import RetrainingError, wait
 
 
@@ -65,6 +67,12 @@ def test_what_the_function_cannot_use_is_said() -> None:
     failed = FakeFunctions({"errorMessage": "no such hyperparameter", "errorType": "X"}, FunctionError="Unhandled")
     with pytest.raises(RetrainingError, match="cannot do it: no such hyperparameter"):
         ask(failed)
+
+
+def test_a_request_that_makes_no_sense_is_told_apart() -> None:
+    answer = {"errorMessage": "it is nonsense", "errorType": rounds.UnusableRequestError.__name__}
+    with pytest.raises(UnusableRequestError, match=r"^it is nonsense$"):
+        ask(FakeFunctions(answer, FunctionError="Unhandled"))
 
 
 def a_board(status: str | None = None, **more: Any) -> dict[str, Any]:

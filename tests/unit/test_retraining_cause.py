@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from retraining.alarms import look
 from retraining.breach import breach_began
@@ -26,6 +25,7 @@ from retraining.cause import (
     from_operator,
     parse,
 )
+from rounds import UnusableRequestError
 from tests.unit.fake_aws import STACK, Cloud
 
 if TYPE_CHECKING:
@@ -246,8 +246,21 @@ class TestOthers:
         ],
     )
     def test_a_request_that_breaks_the_contract_is_refused(self, bad: dict[str, Any]) -> None:
-        with pytest.raises(ValidationError):
+        with pytest.raises(UnusableRequestError) as refused:
             parse(bad)
+        assert "pydantic" not in str(refused.value)
+
+    @pytest.mark.parametrize(
+        ("bad", "sentence"),
+        [
+            ({"entrant": "<b>x</b>"}, "entrant: 1 to 40 letters, digits, spaces and _ . - in any script, "),
+            ({"hyperparameters": {"sagemaker_x": 1}}, "hyperparameters.sagemaker_x: hyperparameters called sagemaker_"),
+        ],
+    )
+    def test_a_person_is_told_in_a_sentence(self, bad: dict[str, Any], sentence: str) -> None:
+        with pytest.raises(UnusableRequestError) as refused:
+            parse({"source": "dwell.operator", **bad})
+        assert str(refused.value).startswith(sentence)
 
     @pytest.mark.parametrize("unknown", [{}, {"source": "aws.s3"}, {"source": None}, {"Records": []}])
     def test_other_events_are_errors(self, unknown: dict[str, Any]) -> None:

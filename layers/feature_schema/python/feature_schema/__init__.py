@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from feature_schema.limits import csv_sample_id
     from feature_schema.line import parse_features, parse_line, parse_lines, parse_request, row
     from feature_schema.refusal import Refusal
-    from feature_schema.sample import MAX_INSTANCES, ExpectedError, Prediction, PredictionRequest, Sample
+    from feature_schema.sample import MAX_INSTANCES, ExpectedError, Identifier, Prediction, PredictionRequest, Sample
     from feature_schema.schema import Features, Target
 
 _HOMES = {
@@ -38,7 +38,7 @@ _HOMES = {
     "limits": ("csv_sample_id",),
     "line": ("parse_features", "parse_line", "parse_lines", "parse_request", "row"),
     "refusal": ("Refusal",),
-    "sample": ("MAX_INSTANCES", "ExpectedError", "Prediction", "PredictionRequest", "Sample"),
+    "sample": ("MAX_INSTANCES", "ExpectedError", "Identifier", "Prediction", "PredictionRequest", "Sample"),
     "schema": ("Features", "Target"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -53,6 +53,7 @@ __all__ = [
     "VERSION",
     "ExpectedError",
     "Features",
+    "Identifier",
     "Prediction",
     "PredictionRequest",
     "Refusal",

@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from rounds.requests import in_words
+
 STAMP = "%Y%m%dT%H%M%SZ"
 """How a round's name and a model's name write their time: sorts as text, and is allowed in a SageMaker name."""
 
@@ -43,6 +45,7 @@ Entrant = Annotated[
     str,
     BeforeValidator(_composed),  # the same name typed on two keyboards is one entrant
     Field(pattern=r"^[\p{L}\p{N}]([\p{L}\p{N} _.-]{0,38}[\p{L}\p{N}_.-])?$"),
+    in_words("1 to 40 letters, digits, spaces and _ . - in any script, a letter or digit first, no space last"),
 ]
 """Whose hyperparameters a round plays with: 1 to 40 letters, digits, spaces and ``_ . -``, in any script.
 
