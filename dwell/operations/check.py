@@ -74,4 +74,6 @@ def inspect(path: Path, *, now: datetime, advance: Callable[[int], None]) -> Ins
             if len(examples) < EXAMPLES:
                 examples.append(Bad(record.line, refused.detail))
         advance(record.number)
+    if not found.records:
+        raise SamplesFileError(f"{path}: no samples in it; an export that failed may leave such a file")
     return found

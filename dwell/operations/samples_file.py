@@ -56,6 +56,10 @@ def records(path: Path) -> Iterator[Record]:
             lines = _lines(content, path)
             first = next(lines, None)
             if first is not None:
+                if first[1].lstrip()[:1] == "[":
+                    raise SamplesFileError(
+                        f"{path}: a JSON array; expected is one JSON object a line (`jq -c '.[]'` makes that of it)"
+                    )
                 form = _ndjson if first[1].lstrip()[:1] == "{" else _csv
                 yield from form(_put_back(first, lines), path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

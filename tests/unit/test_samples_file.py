@@ -132,6 +132,8 @@ def test_ids_follow_from_content_and_place() -> None:
         (f"{row_text()}\n\xff\n".encode("latin-1"), "line 2: not UTF-8"),
         (f'{row_text()}\n"{row_text()}\n'.encode(), "line 2: unexpected end of data"),
         (gzip.compress(row_text().encode())[:-9], "damaged gzip"),
+        (json.dumps([a_sample()]).encode(), "a JSON array; expected is one JSON object a line"),
+        (b" [\n" + json.dumps(a_sample()).encode() + b"]", "a JSON array"),
         (b"PAR1 or not", "row 1: not readable as Parquet"),
     ],
 )
@@ -171,6 +173,7 @@ def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("1", "malformed"),
+        ("null", "malformed"),
         ('{"sample_id": ', "malformed"),
         (json.dumps(a_sample())[:-1] + ', "fc_id": "again"}', "duplicate_key"),
         (json.dumps(a_sample(colour="red")), "unexpected_field"),
@@ -182,6 +185,15 @@ def test_what_cannot_be_told_apart_goes_as_it_stands_and_is_refused(tmp_path: Pa
     path.write_text(f"{json.dumps(a_sample()) if text[0] == '{' else row_text()}\n{text}\n")
     found = inspect(path, now=NOW, advance=lambda _: None)
     assert (found.records, dict(found.refused)) == (2, {reason: 1})
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", f"{','.join(NAMES)}\n".encode(), gzip.compress(b"")])
+def test_a_file_without_samples_is_none(tmp_path: Path, content: bytes) -> None:
+    # it is what an export leaves that failed, and nobody would notice
+    path = tmp_path / "export"
+    path.write_bytes(content)
+    with pytest.raises(SamplesFileError, match="no samples in it"):
+        inspect(path, now=NOW, advance=lambda _: None)
 
 
 def test_a_line_that_fits_into_no_message_is_told(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _NUMBERS = TypeAdapter(list[Any])
+_NEITHER = "neither a JSON object nor comma-separated numbers"
 
 
 def parse_line(line: bytes, *, message_id: str, position: int, received_at: datetime) -> Sample:
@@ -95,8 +96,10 @@ def _numbers(text: bytes, names: tuple[str, ...]) -> dict[str, Any]:
     try:
         values = _NUMBERS.validate_python(from_json(b"[" + text + b"]", allow_inf_nan=False))
     except ValueError:
-        raise Refusal("malformed", detail="neither a JSON object nor comma-separated numbers") from None
+        raise Refusal("malformed", detail=_NEITHER) from None
     if len(values) != len(names):
+        if not all(type(value) in {int, float} for value in values):  # a word such as null is no short row
+            raise Refusal("malformed", detail=_NEITHER)
         raise Refusal("malformed", detail=f"{len(values)} numbers, {len(names)} expected")
     return dict(zip(names, values, strict=True))
 
