@@ -176,6 +176,8 @@ def run(
             single=single,
             seed=_drawn(seed),
         )
+        if ledger is not None:
+            _check_ledger(ledger)
         planner = planner_for(api) if api else None
         with Publisher(sns_client(topic), topic) as publisher:
             fleet = Fleet(settings, publisher, planner)
@@ -198,6 +200,14 @@ def run(
     failed = sum(count for reason, count in snapshot.failures.items() if reason != "busy")
     if failed > error_budget * max(1, snapshot.requests) or snapshot.publish_failures:
         raise _end(f"failed: {failed} requests, {sum(snapshot.publish_failures.values())} messages", FAILED)
+
+
+def _check_ledger(path: Path) -> None:
+    """Make sure that there can be one, before there is anything to write into it."""
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise _end(f"the ledger cannot be written to {path}: {error.strerror}", UNUSABLE) from error
 
 
 def _work(fleet: Fleet, seconds: float | None, drift: str | None, drift_after: float) -> None:

@@ -51,21 +51,31 @@ class PublishError(RuntimeError):
     """The topic cannot be published to: it is not there, not allowed, or not reachable."""
 
 
+class NoTopicError(ValueError):
+    """What was given as a topic cannot be one."""
+
+
+def check_topic(topic_arn: str) -> str:
+    """The region of a topic. Raises ``NoTopicError`` if ``topic_arn`` is not the ARN of a standard topic."""
+    topic = _TOPIC.match(topic_arn)
+    if topic is None:
+        raise NoTopicError(f"{topic_arn!r} is not the ARN of a standard SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)")
+    return topic["region"]
+
+
 def sns_client(topic_arn: str, *, threads: int = 4) -> SNSClient:
     """A client for the topic's region, with credentials and endpoint from the usual AWS chain.
 
-    Raises ``PublishError`` if ``topic_arn`` is not the ARN of a standard topic.
+    Raises ``NoTopicError`` if ``topic_arn`` is not the ARN of a standard topic.
     """
-    topic = _TOPIC.match(topic_arn)
-    if topic is None:
-        raise PublishError(f"{topic_arn!r} is not the ARN of a standard SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)")
+    region = check_topic(topic_arn)
     config = Config(
         connect_timeout=5,
         read_timeout=15,
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=threads,
     )
-    return boto3.Session().client("sns", region_name=topic["region"], config=config)
+    return boto3.Session().client("sns", region_name=region, config=config)
 
 
 class Publisher:

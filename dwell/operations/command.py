@@ -15,10 +15,10 @@ from rich.console import Console
 from dwell.api import NotSignableError
 from dwell.aws_errors import explain, is_about_an_endpoint
 from dwell.board import BoardError
-from dwell.fleet.publisher import PublishError
+from dwell.fleet.publisher import NoTopicError, PublishError
 from dwell.operations.endpoint import EndpointError
 from dwell.operations.function_answer import UnusableRequestError
-from dwell.operations.journal import JournalError
+from dwell.operations.journal import JournalError, JournalPlaceError
 from dwell.operations.quarantine import DamagedObjectError
 from dwell.operations.retraining import RetrainingError
 from dwell.operations.samples_file import SamplesFileError
@@ -51,7 +51,7 @@ def explained() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise end(explain(error)) from error
-    except (SamplesFileError, UnusableRequestError) as error:
+    except (JournalPlaceError, NoTopicError, SamplesFileError, UnusableRequestError) as error:
         raise end(str(error), UNUSABLE) from error
     except ValueError as error:
         if not is_about_an_endpoint(error):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -25,6 +26,10 @@ class JournalError(RuntimeError):
     """The journal is another file's, or in use; the message says what to do."""
 
 
+class JournalPlaceError(JournalError):
+    """There can be no journal at that place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is published where: the file by the digest of its content, its number of records, the topic."""
@@ -37,7 +42,8 @@ class Subject:
 class Journal:
     """Use it as a context manager; meanwhile nobody else can. ``restart``: what it has is forgotten.
 
-    Raises ``JournalError`` and ``OSError``.
+    A journal in which nothing is confirmed when it is closed has nothing to tell, and is removed. Raises
+    ``JournalError`` and ``OSError``.
     """
 
     def __init__(self, path: Path, subject: Subject, *, now: datetime, restart: bool = False) -> None:
@@ -50,12 +56,10 @@ class Journal:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        check_place(self.path)
         self._file = self.path.open("a+", encoding="utf-8")
         try:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise JournalError(f"{self.path} is in use: the file is being published right now") from None
+            self._lock()
             if self._restart:
                 self._file.truncate(0)
             self._file.seek(0)
@@ -67,7 +71,24 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
+            if not self.confirmed and self.path.is_file() and self._is_there():  # a device is nobody's journal
+                self.path.unlink()  # before the lock is gone: who opens it meanwhile sees that it is not there any more
             self._file.close()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError(f"{self.path} is in use: the file is being published right now") from None
+        if not self._is_there():
+            raise JournalError(f"{self.path} was in use until now; try again")
+
+    def _is_there(self) -> bool:
+        """Whether the file that is open is still the one of that name."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._opened.fileno()))
+        except FileNotFoundError:
+            return False
 
     @property
     def _opened(self) -> IO[str]:
@@ -89,6 +110,15 @@ class Journal:
         ranges = _ranges(numbers)
         self._mark(ranges)
         self._write({"records": ranges, "message_id": message_id})
+
+    def _other(self, head: dict[str, Any]) -> str:
+        if head.get("topic") != self.subject.topic:
+            return "topic; give --restart to start over, or another --state"
+        return (
+            "content of the file. If lines were added, publish them alone, as a file of their own. With --restart, or "
+            "another --state, the whole file is sent: lines without a sample_id of their own get new ones, and those "
+            "that were published before count twice"
+        )
 
     def _mark(self, ranges: Sequence[tuple[int, int]]) -> None:
         for first, last in ranges:
@@ -115,13 +145,19 @@ class Journal:
             return
         self.started_at = datetime.fromisoformat(head.pop("started_at"))
         if head != subject:
-            other = "topic" if head.get("topic") != subject["topic"] else "content of the file"
-            raise JournalError(
-                f"{self.path} tells of another {other}; give --restart to start over, or another --state"
-            )
+            raise JournalError(f"{self.path} tells of another {self._other(head)}")
         if any(not 1 <= first <= last <= self.subject.records for first, last in entries):
             raise JournalError(f"{self.path} tells of records that the file does not have; move it away")
         self._mark(entries)
+
+
+def check_place(path: Path) -> None:
+    """Raise ``JournalPlaceError`` if there can be no journal there. Nothing is made or changed."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise JournalPlaceError(f"no journal can be kept at {path}: there is no folder {folder}")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise JournalPlaceError(f"no journal can be kept at {path}: it cannot be written to; give another --state")
 
 
 def _parsed(text: str) -> tuple[dict[str, Any], list[tuple[int, int]]]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from dwell.fleet.publisher import Publisher, sns_client
+from dwell.fleet.publisher import Publisher, PublishError, check_topic, sns_client
 from dwell.operations import publishing
 from dwell.operations.check import inspect
 from dwell.operations.command import INTERRUPTED, UNUSABLE, AsJson, StackName, end, err, explained, out, say_json
-from dwell.operations.journal import Journal, Subject
+from dwell.operations.journal import Journal, Subject, check_place
 from dwell.operations.sample_line import Origin
 from dwell.stack import find
 
@@ -73,6 +73,11 @@ def publish(
     Exit status: 0 published, 1 not (or not all), 2 the call or the file makes no sense, 130 interrupted.
     """
     with explained():
+        # What makes no sense is told before the file is read, which may take minutes.
+        if state is not None:
+            check_place(state)
+        if topic is not None:
+            check_topic(topic)
         found = _inspected(file)
         _tell(found, file)
         if found.bad and refused == "stop" and not check:
@@ -91,10 +96,14 @@ def publish(
             left_out = sum(not journal.has(number) for number in skipped)
             try:
                 messages = _publish(file, found, journal, skipped=skipped, rate=rate)
-            finally:
+            except PublishError as error:
+                if not journal.confirmed:
+                    raise
                 missing = found.records - left_out - journal.confirmed
-                if missing:
-                    err.print(f"{missing:,} of {found.records:,} samples are not published yet; run it again to go on")
+                raise PublishError(f"{error}\n{_rest(missing, found)}") from error
+            missing = found.records - left_out - journal.confirmed
+            if missing:
+                err.print(_rest(missing, found))
             published = journal.confirmed - before
     if as_json:
         say_json(
@@ -118,6 +127,10 @@ def publish(
                   f"{left_out:,} left out")  # fmt: skip
     if missing:
         raise typer.Exit(INTERRUPTED)
+
+
+def _rest(missing: int, found: Inspection) -> str:
+    return f"{missing:,} of {found.records:,} samples are not published yet; run it again to go on"
 
 
 def _journal_beside(file: Path, topic_arn: str) -> Path:

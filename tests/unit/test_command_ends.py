@@ -57,6 +57,7 @@ def test_ctrl_c_while_it_is_loading_ends_it_silently(tmp_path: Path) -> None:
     assert (process.returncode, told) == (130, "")
 
 
+@pytest.mark.usefixtures("robots")
 def test_a_reader_that_has_enough_ends_it_silently() -> None:
     with start("fleet", "write", "-", "--samples", "20000") as process:
         assert process.stdout is not None
@@ -68,6 +69,7 @@ def test_a_reader_that_has_enough_ends_it_silently() -> None:
     assert (process.returncode, told) == (1, "")
 
 
+@pytest.mark.usefixtures("robots")
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is full")
 @pytest.mark.parametrize(
     "arguments",

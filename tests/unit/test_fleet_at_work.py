@@ -449,8 +449,14 @@ def test_options_that_make_no_sense_get_a_sentence(
 def test_run_says_what_is_wrong_with_the_topic() -> None:
     result = dwell("run", "--topic", "samples")
 
-    assert result.exit_code == cli.FAILED
+    assert result.exit_code == cli.UNUSABLE
     assert "not the ARN" in result.stderr
+
+
+def test_run_says_at_once_that_there_can_be_no_ledger(topic: FakeTopic, tmp_path: Path) -> None:
+    done = dwell("run", "--topic", TOPIC, "--seconds", "60", "--ledger", str(tmp_path / "nowhere" / "ledger"))
+    assert (done.exit_code, topic.messages) == (2, [])
+    assert "the ledger cannot be written to" in done.stderr
 
 
 @pytest.mark.parametrize("form", ["ndjson", "csv"])

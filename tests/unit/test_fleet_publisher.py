@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dwell.fleet.ledger import Broken, Ledger
 from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import MAX_BYTES, MAX_LINES, Message, Packer
-from dwell.fleet.publisher import Publisher, PublishError, batches, sns_client
+from dwell.fleet.publisher import NoTopicError, Publisher, PublishError, batches, sns_client
 from feature_schema import csv_sample_id
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def test_a_topic_that_takes_nothing_for_long_ends_the_work() -> None:
     "arn", ["samples", "arn:aws:sns:us-east-1:0:samples", f"{TOPIC}.fifo", f"{TOPIC}:subscription"]
 )
 def test_what_is_no_standard_topic_is_refused(arn: str) -> None:
-    with pytest.raises(PublishError, match="not the ARN of a standard SNS topic"):
+    with pytest.raises(NoTopicError, match="not the ARN of a standard SNS topic"):
         sns_client(arn)
 
 

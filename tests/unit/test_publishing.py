@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (fixtures of pytest)
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
+from dwell.commands import app
 from dwell.fleet.publisher import PublishError
 from dwell.operations import publishing
 from dwell.operations.check import inspect
@@ -197,7 +200,7 @@ def test_another_file_or_topic_has_another_journal(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="another topic"):
         publish(path, FakeTopic(), arn="elsewhere")
     workshop_file(tmp_path, 6)
-    with pytest.raises(JournalError, match="another content"):
+    with pytest.raises(JournalError, match=r"another content .* lines were added, publish them alone.* count twice"):
         publish(path, FakeTopic())
     topic = FakeTopic()
     publish(path, topic, restart=True)
@@ -222,6 +225,78 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes)
     with pytest.raises(JournalError, match="is no journal"):
         publish(path, FakeTopic())
     assert journal.read_bytes() == content
+
+
+def test_where_nothing_was_taken_there_is_no_journal(tmp_path: Path) -> None:
+    path = workshop_file(tmp_path, 5)
+    with pytest.raises(PublishError, match="NotFound"):
+        publish(path, FakeTopic(lambda _: error("NotFound")))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_was_too_early_for_a_journal_that_was_removed_does_not_write_into_it(tmp_path: Path) -> None:
+    # given a journal that is removed between the moment it is opened and the moment it is locked
+    path = tmp_path / "journal"
+    late = Journal(path, Subject("digest", 1, "topic"), now=NOW)
+    lock = fcntl.flock
+
+    def removing(file: Any, how: int) -> None:
+        path.unlink()
+        lock(file, how)
+
+    # then nobody takes it for one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", removing)
+        with pytest.raises(JournalError, match="was in use"), late:
+            pass
+    assert not path.exists()
+
+
+def command(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["publish", *arguments])
+
+
+def test_a_topic_that_cannot_be_is_said_alone_and_leaves_nothing(tmp_path: Path) -> None:
+    path = workshop_file(tmp_path, 5)
+    done = command(str(path), "--topic", "foo")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("'foo' is not the ARN of a standard SNS topic")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_where_no_journal_can_be_is_said_first(tmp_path: Path) -> None:
+    path = workshop_file(tmp_path, 1)
+    path.write_text("not samples at all")
+    for place in (tmp_path / "nowhere" / "journal", tmp_path):
+        done = command(str(path), "--state", str(place), "--topic", "arn:aws:sns:us-east-1:000000000000:topic")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"no journal can be kept at {place}: ")
+
+
+def test_the_reason_comes_before_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a topic that takes the first message and no other
+    class Topic(FakeTopic):
+        def __init__(self, *_: object) -> None:
+            super().__init__(lambda attempt: None if attempt == 1 else error("ExpiredToken"))
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing is open."""
+
+    path = workshop_file(tmp_path, 20)
+    monkeypatch.setattr("dwell.operations.publish.Publisher", Topic)
+    monkeypatch.setattr("dwell.operations.publish.sns_client", str)
+    # when a file is published
+    done = command(str(path), "--topic", "arn:aws:sns:us-east-1:000000000000:topic")
+    # then what went wrong is told first, and there is something to go on with
+    assert done.exit_code == 1
+    reason, todo = done.stderr.splitlines()
+    assert "ExpiredToken" in reason
+    assert todo.endswith("of 20 samples are not published yet; run it again to go on")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
