@@ -48,4 +48,5 @@ def asked_in_query(parameters: Mapping[str, str] | None) -> Any:
 
 def problem(refused: Refusal) -> dict[str, Any]:
     """The body of the answer to a bad request."""
-    return {"reason": refused.reason, "field": refused.field, "message": refused.detail or refused.reason}
+    which = {} if refused.instance is None else {"instance": refused.instance}
+    return {"reason": refused.reason, "field": refused.field, "message": refused.detail or refused.reason, **which}

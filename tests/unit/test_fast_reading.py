@@ -88,7 +88,7 @@ def fast(schema: Any, reading: Any, messages: Sequence[bytes]) -> list[list[Any]
 def told(schema: Any, outcome: Any) -> Any:
     """An outcome, so that equal means equal in every value and its type, and in every word of a refusal."""
     if isinstance(outcome, schema.refusal.Refusal):
-        return ("refused", outcome.reason, outcome.field, outcome.detail)
+        return ("refused", outcome.reason, outcome.field, outcome.detail, outcome.instance)
     echo = outcome.prediction
     target = schema.description.TARGET.name
     return (
@@ -345,7 +345,7 @@ def test_both_agree_on_requests(schema: Any, seed: int) -> None:
         try:
             request = read(body)
         except schema.refusal.Refusal as refused:
-            outcomes.append((refused.reason, refused.field, refused.detail))
+            outcomes.append((refused.reason, refused.field, refused.detail, refused.instance))
         else:
             one = [] if request.features is None else [request.features]
             outcomes.append([schema.answer.feature_row(each) for each in (*one, *(request.instances or ()))])

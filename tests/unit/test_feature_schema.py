@@ -499,6 +499,51 @@ def test_a_bad_request_is_refused_with_its_reason(body: str, expected: str) -> N
     assert refused.value.reason == expected
 
 
+GOOD = a_features()
+LARGE = max(feature.maximum for feature in FEATURES) + 1
+
+
+@pytest.mark.parametrize(
+    ("instances", "field", "detail"),
+    [
+        ([{**GOOD, F0: LARGE}], F0, ""),
+        ([{**GOOD, F0: LARGE}, {}], F0, ""),
+        ([{**GOOD, F0: None}], F0, ""),
+        ([{}], F0, "required, and not given"),
+        ([{**GOOD, "more": 1}], "more", "no such field in the contract: 'more'"),
+        ([5], "instances", ""),
+    ],
+)
+def test_a_refusal_says_which_instance_and_which_field(instances: list[Any], field: str, detail: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse_request(json.dumps({"instances": [*[GOOD] * 317, *instances]}))
+    assert (refused.value.instance, refused.value.field) == (317, field)
+    assert detail in refused.value.detail
+
+
+def test_a_key_that_stands_twice_is_told_with_its_place() -> None:
+    twice = json.dumps(GOOD).replace(f'"{F1}"', f'"{F1}": 1, "{F1}"')
+    one = json.dumps(GOOD)
+    for body, told in (
+        (f'{{"instances": [{one}, {one}, {twice}, {twice}]}}', (F1, 2)),
+        (f'{{"features": {twice}}}', (F1, None)),
+        (f'{{"features": {one}, "features": {twice}}}', ("features", None)),
+    ):
+        with pytest.raises(Refusal, match="duplicate_key") as refused:
+            parse_request(body)
+        assert (refused.value.field, refused.value.instance) == told
+
+
+@pytest.mark.parametrize(
+    ("count", "detail"), [(0, "0 given, at least 1"), (MAX_INSTANCES + 1, f"{MAX_INSTANCES + 1} given, at most")]
+)
+def test_a_wrong_number_of_instances_is_told_in_words(count: int, detail: str) -> None:
+    with pytest.raises(Refusal, match="out_of_range:instances") as refused:
+        parse_request(json.dumps({"instances": [GOOD] * count}))
+    assert refused.value.detail.startswith(detail)
+    assert refused.value.instance is None
+
+
 @given(st.floats(TARGET.minimum, TARGET.maximum), st.none() | identifiers)
 def test_an_answer_can_be_echoed_as_it_is(value: float, model: str | None) -> None:
     answer = prediction(value, model=model, expected_error=None if model is None else EXPECTED_ERROR)

@@ -454,6 +454,19 @@ def test_a_bad_request_gets_a_reason_and_the_endpoint_is_not_asked(
     assert published() == {}
 
 
+def test_of_many_the_bad_one_is_told(call: Call, runtime: Runtime) -> None:
+    good = a_features()
+    answer = call("api-predictions-one", body=json.dumps({"instances": [good, good, {**good, "more": 1}, good]}))
+
+    assert (answer["statusCode"], runtime.asked) == (400, [])
+    assert body_of(answer) == {
+        "reason": "unexpected_field",
+        "field": "more",
+        "message": "no such field in the contract: 'more'",
+        "instance": 2,
+    }
+
+
 @pytest.mark.parametrize(
     ("body", "is_base64"), [("%%%", True), ("{", False), ("[]", False), ("{}", False), (None, False)]
 )

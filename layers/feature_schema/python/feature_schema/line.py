@@ -7,7 +7,7 @@ commas. Every input gets an answer: a sample, or a ``Refusal`` that says why not
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -81,14 +81,36 @@ def _quotes(sample: Sample) -> int:
     return 2 * (keys + strings)
 
 
-def _refuse_duplicate_keys(text: bytes) -> None:
-    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) != len(keys):
-            raise Refusal("duplicate_key", detail="a key stands twice in one object")
-        return dict(pairs)
+class _Twice(NamedTuple):
+    """Stands for an object in which this key stands twice."""
 
-    json.loads(text, object_pairs_hook=check)
+    key: str
+
+
+def _told_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            return _Twice(key)
+        seen.add(key)
+    return dict(pairs)
+
+
+def _refuse_duplicate_keys(text: bytes) -> None:
+    """Of a sample, or of a request, that is right in all else."""
+    read = json.loads(text, object_pairs_hook=_told_twice)
+    if isinstance(read, _Twice):
+        raise _duplicate(read)
+    for within in read.values():
+        if isinstance(within, _Twice):
+            raise _duplicate(within)
+    for number, within in enumerate(read.get("instances") or ()):
+        if isinstance(within, _Twice):
+            raise _duplicate(within, instance=number)
+
+
+def _duplicate(twice: _Twice, instance: int | None = None) -> Refusal:
+    return Refusal("duplicate_key", twice.key, "a key stands twice in one object", instance)
 
 
 def _numbers(text: bytes, names: tuple[str, ...]) -> dict[str, Any]:

@@ -17,12 +17,14 @@ class Refusal(Exception):  # noqa: N818 - the domain's word; nothing went wrong 
     ``reason`` is a code from a bounded set, safe as a metric dimension: ``malformed``, ``empty``, ``too_long``,
     ``too_many_lines``, ``duplicate_key``, ``unexpected_field``, ``unknown_schema_version``, ``in_the_future``, or
     ``missing:<field>``, ``out_of_range:<field>``, ``wrong_type:<field>`` with a field of the contract. ``detail`` is
-    for a person; it may hold a name that the sender chose, never a value.
+    for a person. Both it and ``field`` may hold a name that the sender chose, never a value. ``instance`` says which of
+    a request's instances it is about, counted from 0.
     """
 
     reason: str
     field: str | None = None
     detail: str = ""
+    instance: int | None = None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
@@ -37,9 +39,8 @@ _OUT_OF_RANGE = {
     "less_than_equal",
     "finite_number",
     "int_parsing_size",
-    "too_long",
-    "too_short",
 }
+_LENGTHS = {"too_long", "too_short"}
 
 
 def _field_name(error: ErrorDetails) -> str:
@@ -50,25 +51,45 @@ def _field_name(error: ErrorDetails) -> str:
     return names[-1] if names else "body"
 
 
+def _instance(error: ErrorDetails) -> int | None:
+    match error["loc"]:
+        case ("instances", int(number), *_):
+            return number
+        case _:
+            return None
+
+
+def _length(limits: dict[str, int]) -> str:
+    """What pydantic would say of a tuple and of a validation, in words about what was sent."""
+    limit = f"at most {limits['max_length']}" if "max_length" in limits else f"at least {limits['min_length']}"
+    return f"{limits['actual_length']} given, {limit}"
+
+
 def _refusal(error: ErrorDetails) -> Refusal:
+    told = _fault(error)
+    told.instance = _instance(error)
+    return told
+
+
+def _fault(error: ErrorDetails) -> Refusal:
     kind, field = error["type"], _field_name(error)
     if kind in _MALFORMED and not (error["loc"] and kind in _NOT_AN_OBJECT):
         return Refusal("malformed", detail="not a JSON object" if kind in _NOT_AN_OBJECT else "not valid JSON")
     if kind == "extra_forbidden":
-        return Refusal("unexpected_field", detail=f"no such field in the contract: {field[:64]!r}")
+        return Refusal("unexpected_field", field[:64], f"no such field in the contract: {field[:64]!r}")
     if kind == "missing":
         return Refusal(f"missing:{field}", field, "required, and not given")
     if field == "schema_version":
         return Refusal("unknown_schema_version", field, error["msg"])
+    if kind in _LENGTHS:
+        return Refusal(f"out_of_range:{field}", field, _length(error["ctx"]))
     fault = "out_of_range" if kind in _OUT_OF_RANGE else "wrong_type"
     return Refusal(f"{fault}:{field}", field, error["msg"])
 
 
 def refusal(error: ValidationError) -> Refusal:
     """The one reason for a pydantic error: another schema version explains every other fault; else the first fault."""
-    refusals = [
-        _refusal(details) for details in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    refusals = [_refusal(details) for details in error.errors(include_url=False, include_input=False)]
     for candidate in refusals:
         if candidate.reason == "unknown_schema_version":
             return candidate
