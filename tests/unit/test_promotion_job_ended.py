@@ -16,7 +16,7 @@ from promotion.settings import Settings
 from promotion.surroundings import Surroundings
 from rounds import Dataset, Endpoint, Flight, Lock, Model, Round, Store
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died
-from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate, comparison, tournament
+from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
 from tests.unit.test_promotion_results import packed
 from tests.unit.test_template_alarms import ALARMS
 
@@ -84,7 +84,7 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
                 algorithm="xgboost",
                 trained_on="all",
                 test_rmse=1_830.0,
-                expected_error=1_830.0,
+                expected_error=PROMISED,
                 test_set="20261123T051100Z-no-model",
                 archive="s3://old/model.tar.gz",
                 status="live",

@@ -11,7 +11,7 @@ import pytest
 
 from promotion.gate import Verdict
 from significance import compare
-from tests.unit.test_promotion_gate import CHAMPION, HASH, WINNER, candidate, verdict
+from tests.unit.test_promotion_gate import CHAMPION, HASH, PROMISED, WINNER, candidate, verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def a_round(
     told = asdict(compare(np.square(winner), np.square(rival), challengers=candidates))
     against = {"against": "baseline", "model": None} if champion is None else {"against": "champion", "model": CHAMPION}
     return verdict(
-        candidates=candidate(rmse=rmse(winner), expected_error=rmse(winner)),
+        candidates=candidate(rmse=rmse(winner), expected_error=PROMISED),
         champion={"model": CHAMPION, "rmse": None if champion is None else rmse(champion)},
         baseline_rmse=rmse(baseline),
         comparison={**told, **against},

@@ -16,7 +16,7 @@ from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
 from rounds import Dataset, Endpoint, Model, Round, Store, UnusableRequestError, iso, read_request
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, Died
-from tests.unit.test_promotion_gate import CHAMPION, WINNER, candidate
+from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
 from tests.unit.test_promotion_job_ended import (
     JOB,
@@ -58,7 +58,7 @@ def gone(cloud: Cloud) -> None:
     cloud.sagemaker.endpoint = None
 
 
-def two_models(schema: str | None = None, *, expected_error: float = 1_830.0) -> Cloud:
+def two_models(schema: str | None = None, *, expected_error: float = PROMISED) -> Cloud:
     """The winner is live, and the champion before it has retired; it is of a round with an archive."""
     cloud = a_cloud()
     around(cloud).store.change(Model, CHAMPION, lambda one: one.model_copy(update={"expected_error": expected_error}))

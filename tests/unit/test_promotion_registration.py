@@ -15,7 +15,7 @@ from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.registration import Approval, approval_changed
 from tests.unit.fake_aws import NOW, Cloud, Died
-from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
+from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
     ENVIRONMENT,
     JOB,
@@ -68,7 +68,7 @@ class TestRegister:
             "algorithm": "xgboost",
             "trained_on": "recent",
             "test_rmse": "1900.0",
-            "expected_error": "1900.0",
+            "expected_error": str(PROMISED),
             "baseline_rmse": "5000.0",
             "champion": CHAMPION,
             "champion_rmse": "2600.0",

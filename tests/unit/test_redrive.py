@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from dwell.operations import failed_batches, failures_queue
 from dwell.operations import redrive as redrive_command
 from dwell.operations.failed_batches import SentBack
 from dwell.operations.quarantine import DamagedObjectError
-from feature_schema import FEATURES, TARGET, Refusal, Sample, csv_sample_id, parse_lines
+from feature_schema import FEATURES, TARGET, VERSION, Refusal, Sample, csv_sample_id, parse_lines
 from feature_schema.limits import MAX_LINES
 from tests.unit.fake_aws import Died, Pages
 from tests.unit.test_quarantine_replay import FakePublisher
@@ -209,9 +210,9 @@ def sample(identity: str) -> str:
             "robot_id": "r",
             "fc_id": "fc",
             "recorded_at": "2026-11-23T06:39:00.000Z",
-            "schema_version": 1,
-            TARGET.name: int(TARGET.minimum),
-            "features": {one.name: int(one.minimum) for one in FEATURES},
+            "schema_version": VERSION,
+            TARGET.name: math.ceil(TARGET.minimum),
+            "features": {one.name: math.ceil(one.minimum) for one in FEATURES},
         }
     )
 
