@@ -1,4 +1,4 @@
-"""The table of models, for ``dwell leaderboard`` and ``dwell run``."""
+"""Models and rounds as ``dwell leaderboard``, ``dwell rounds`` and ``dwell run`` rank them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def show_ranking(console: Console, entries: Sequence[dict[str, Any]], unit: str)
     show(console, f"Leaderboard (errors in {unit})", _COLUMNS, rows)
     if len({one["test_set"] for one in entries}) > 1:
         console.print("Errors of different test sets do not compare, so models are ranked by test set, newest first.")
+
+
+def best(entry: dict[str, Any]) -> float | None:
+    """The lowest test error among a round's candidates; ``None`` if every one failed."""
+    return min((one["rmse"] for one in entry["candidates"] if one["rmse"] is not None), default=None)
 
 
 def standing(status: str) -> str:

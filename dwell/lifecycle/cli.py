@@ -20,7 +20,7 @@ from dwell.lifecycle.screen import Screen
 from dwell.lifecycle.story import Script, StoryError, play
 from dwell.local.deployment import DeploymentError
 from dwell.local.laptop import LaptopError
-from dwell.ranking import show_ranking
+from dwell.ranking import best, show_ranking
 from dwell.tables import Column, Row, number, show
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def tell(report: Report, console: Console, folder: Path) -> None:
         Row([
             datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), entry["cause"],
             number(entry["dataset"]["train"]), number(entry["dataset"]["test"]), number(entry["baseline_rmse"]),
-            number(entry["champion_rmse"]), number(page.best(entry)), page.promoted(entry),
+            number(entry["champion_rmse"]), number(best(entry)), page.promoted(entry),
         ])
         for entry in report.rounds
     ]  # fmt: skip

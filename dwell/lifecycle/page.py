@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dwell import ranking
+
 if TYPE_CHECKING:
     from dwell.lifecycle.report import Report
 
@@ -55,11 +57,6 @@ def promoted(entry: dict[str, Any]) -> str:
 def short(model: str) -> str:
     """A model's name without its stamp, where the round is named beside it."""
     return model.rsplit("-", 1)[0]
-
-
-def best(entry: dict[str, Any]) -> float | None:
-    """The lowest test error among a round's candidates; ``None`` if every one failed."""
-    return min((one["rmse"] for one in entry["candidates"] if one["rmse"] is not None), default=None)
 
 
 def _charts(report: Report) -> str:
@@ -147,7 +144,7 @@ def _rounds(rounds: list[dict[str, Any]], unit: str) -> str:
         cells = [
             datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), escape(str(entry["cause"])),
             number(entry["dataset"]["train"]), number(entry["dataset"]["test"]), number(entry["baseline_rmse"], unit),
-            number(entry["champion_rmse"], unit), number(best(entry), unit),
+            number(entry["champion_rmse"], unit), number(ranking.best(entry), unit),
             escape(promoted(entry)), number(entry["seconds"], "s"),
         ]  # fmt: skip
         rows.append((cells, False))

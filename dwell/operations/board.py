@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
-from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.exceptions import BotoCoreError
 
 from dwell.api import api_for
 from dwell.board import BoardError
@@ -70,7 +70,7 @@ class _Request(BaseHTTPRequestHandler):
             return
         try:
             response = self.server.api.get(f"/{question}{query}")
-        except (BotoCoreError, HTTPClientError) as error:
+        except BotoCoreError as error:
             self._answer(502, {"content-type": "text/plain; charset=utf-8"}, f"{error}\n".encode())
             return
         headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}

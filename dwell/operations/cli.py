@@ -20,7 +20,7 @@ from dwell.operations.promotion import pause, promote, resume
 from dwell.operations.publish import publish
 from dwell.operations.redrive import redrive
 from dwell.operations.since import since as since_when
-from dwell.ranking import show_ranking, standing
+from dwell.ranking import best, show_ranking, standing
 from dwell.stack import Stack, find
 from dwell.tables import Column, Row, counted, number, shortened, show
 from feature_schema import TARGET
@@ -61,7 +61,7 @@ def rounds(stack: StackName = "dwell", limit: Limit = 20, as_json: AsJson = Fals
     rows = [
         Row([
             one["round"], one["status"], number((one["dataset"] or {}).get("train")), number(one["baseline_rmse"]),
-            number(one["champion_rmse"]), number(_best(one)), one["entrant"] or "", _came_of(one, live),
+            number(one["champion_rmse"]), number(best(one)), one["entrant"] or "", _came_of(one, live),
         ])
         for one in seen["rounds"]
     ]  # fmt: skip
@@ -78,11 +78,6 @@ _ROUNDS = (
     Column("entrant", gives_way=True),
     Column("came of it", gives_way=True),
 )
-
-
-def _best(one: dict[str, Any]) -> float | None:
-    """The lowest error among a round's candidates."""
-    return min((each["rmse"] for each in one["candidates"] if each["rmse"] is not None), default=None)
 
 
 def _came_of(one: dict[str, Any], live: str | None) -> str:

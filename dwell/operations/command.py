@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from rich.console import Console
 
@@ -65,7 +65,6 @@ def explained() -> Iterator[None]:
         BoardError,
         DamagedObjectError,
         EndpointError,
-        HTTPClientError,
         JournalError,
         NotSignableError,
         PublishError,

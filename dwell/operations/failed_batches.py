@@ -75,18 +75,13 @@ def _record(name: str, line: bytes) -> FailedRecord:
     )
 
 
-def lines(record: FailedRecord) -> list[Line]:
-    """The lines of a record as they are published again.
+def lines(record: FailedRecord) -> list[tuple[bytes, Line]]:
+    """The lines of a record, each as it came and as it is published again.
 
     A sample keeps its id, and a workshop row the one that its message gave it: it goes back as a sample. (What was put
     into the stream by hand names no message; where it lies stands for that.) What is refused goes as it is, to be
     refused again with its reason.
     """
-    return [line for _, line in _read(record)]
-
-
-def _read(record: FailedRecord) -> list[tuple[bytes, Line]]:
-    """The lines of a record as they came, and as they are published again."""
     made = []
     data, message_id = open_message(record.data, record.name)
     for raw, read in parse_lines(data, message_id=message_id, received_at=record.arrived_at):
@@ -112,9 +107,9 @@ def _fits(line: Line) -> bool:
     return len(line.text.encode()) <= MAX_BYTES
 
 
-def _left(records: Sequence[FailedRecord]) -> bytes:
+def _left(read: Sequence[tuple[FailedRecord, list[tuple[bytes, Line]]]]) -> bytes:
     """What of an object's records SNS cannot carry, as Firehose would have written it: only lines that are refused."""
-    kept = [(record, [raw for raw, line in _read(record) if not _fits(line)]) for record in records]
+    kept = [(record, [raw for raw, line in found if not _fits(line)]) for record, found in read]
     entries = [
         {**record.entry, "rawData": base64.b64encode(b"\n".join(raws)).decode()} for record, raws in kept if raws
     ]
@@ -129,7 +124,8 @@ def send_back(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool 
     """
     done = SentBack()
     for key, body, records in objects(s3, bucket):
-        found = [line for record in records for line in lines(record)]
+        read = [(record, lines(record)) for record in records]
+        found = [line for _, of_record in read for _, line in of_record]
         fitting = [line for line in found if _fits(line)]
         if len(fitting) < len(found):
             done.stays.append(
@@ -149,7 +145,7 @@ def send_back(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool 
             raise PublishError(f"SNS did not confirm {len(fitting) - confirmed} lines; run it again to go on")
         s3.put_object(Bucket=bucket, Key=f"{REPLAYED}{key}", Body=body)
         if len(fitting) < len(found):
-            s3.put_object(Bucket=bucket, Key=key, Body=_left(records))
+            s3.put_object(Bucket=bucket, Key=key, Body=_left(read))
         else:
             s3.delete_object(Bucket=bucket, Key=key)
     return done

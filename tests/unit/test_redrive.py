@@ -291,7 +291,7 @@ class TestBatches:
 
     def test_what_is_refused_goes_as_it_is_and_an_empty_line_does_not_stop_it(self) -> None:
         (record_,) = [record for _, _, found in failed_batches.objects(_a_bucket("{\n\n"), "b") for record in found]
-        assert [line.text for line in failed_batches.lines(record_)] == ["{", " "]
+        assert [line.text for _, line in failed_batches.lines(record_)] == ["{", " "]
 
     @given(before=st.lists(st.sampled_from("abc")), after=st.lists(st.sampled_from("xyz")))
     def test_a_flood_of_lines_goes_alone_so_that_only_it_is_refused_again(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from dwell import ranking
 from dwell.lifecycle import live_error, page
 from dwell.lifecycle.cli import tell
 from dwell.lifecycle.report import LiveError, Moment, Report, Samples, round_entry
@@ -166,7 +167,7 @@ def test_a_failed_round_can_be_told() -> None:
     failed = round_entry({"round": "r", "cause": "manual", "status": "failed", "started_at": START.isoformat()})
     assert failed["candidates"] == []
     assert failed["dataset"] == {"train": None, "test": None}
-    assert page.best(failed) is None
+    assert ranking.best(failed) is None
 
 
 def test_the_page_escapes_names_and_asks_no_network() -> None:

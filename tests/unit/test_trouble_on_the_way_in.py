@@ -155,7 +155,7 @@ class Backend:
         for event in self.parked:
             self.invoke(event)
         for record in self.failed:
-            for number, line in enumerate(lines(record)):
+            for number, (_, line) in enumerate(lines(record)):
                 self.notify(f"again-{record.name}-{number}", line.text)
 
     def ids(self) -> Counter[str]:
