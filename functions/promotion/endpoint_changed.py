@@ -1,142 +1,34 @@
-"""The endpoint and the table are brought together: which model answers, which one waits, what became of it.
-
-What SageMaker says now decides, never the order in which events arrive.
-"""
+"""An event of the endpoint: what became of it is recorded, and what waited for that goes on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from promotion import deployment, guard
+from botocore.exceptions import ClientError
+
+from promotion import outcome
 from promotion.submission import submit
-from rounds import Endpoint, Model, Round, iso, resource_name
+from rounds import Endpoint, is_absent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from promotion.deployment import EndpointState
+    from promotion.outcome import Change
     from promotion.surroundings import Surroundings
 
-_ROUNDS_LOOKED_AT = 100
-_DOWN = {"Failed", "Deleting"}
-_UNDER_WAY = {"candidate", "deploying"}
-_NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying": None, "deploying_since": None}
-_LONGEST_REASON = 1_000
 
-Undone = Literal["rolled_back", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The endpoint after the event: its status, the model that answers, the one that waits, the one that failed.
-
-    ``undone`` is how it failed: the endpoint went back to what it had, or never came up.
-    """
-
-    status: str
-    live: str | None
-    wanted: str | None = None
-    failed: str | None = None
-    undone: Undone | None = None
-
-
-def endpoint_changed(around: Surroundings, *, tell: Callable[[Undone], None] = lambda _how: None) -> Change:
-    """Handle a change of the endpoint, whichever it was. Errors of AWS pass through: the event is then tried again.
-
-    ``tell`` hears of a model that failed once, and again only if an attempt died between that and writing it down: an
-    alarm hangs on it, so that twice is better than never.
-    """
-    name = around.settings.endpoint
-    state = deployment.describe(around.sagemaker, name)
-    around.store.create(Endpoint(name=name, updated_at=around.clock()))
-    seen = around.store.get(Endpoint, name)
-    if seen is None:
-        raise LookupError(f"the endpoint's record {name} was just written, and is gone")
-    if state is None or state.status in _DOWN:
-        return _down(seen, state, around, tell)
-    if state.status != "InService":
-        if state.status == "RollingBack" and seen.deploying is not None:
-            _note_why(seen.deploying, around)
-        _remember(seen, {"status": state.status}, state.changed_at, around)
-        return Change(state.status, seen.model, seen.wanted)
-    return _in_service(seen, state, around, tell)
-
-
-def _in_service(seen: Endpoint, state: EndpointState, around: Surroundings, tell: Callable[[Undone], None]) -> Change:
-    live = _model_of(state.configuration, seen, around)
-    wanted = seen.wanted
-    failed = seen.deploying if seen.deploying != live else None
-    if failed is not None and seen.deploying_since is not None and iso(state.changed_at) <= iso(seen.deploying_since):
-        # It speaks of the time before the deployment was asked for. (The table keeps milliseconds.)
-        return Change(state.status, seen.model, seen.wanted)
-    if failed is not None:
-        # It was submitted, and the endpoint is back on another model.
-        _rolled_back(failed, state, around)
-        tell("rolled_back")  # while the table knows of it: an attempt that dies later finds nothing that failed
-    waiting = None if wanted is None else around.store.get(Model, wanted)
-    if wanted in {live, failed} or waiting is None or waiting.status != "candidate":
-        wanted = None
-    if live is not None:
-        _goes_live(live, state.changed_at, around)
-    if seen.model is not None and seen.model != live:
-        _retire(seen.model, state.changed_at, around)
-    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
-    _remember(seen, update, state.changed_at, around)
-    if seen.pause == "paused":
-        take_down(wanted or live, around)
-    elif seen.pause == "resuming":
-        _resumed(around)
-    if wanted is not None:
-        submit(wanted, around)
-    return Change(state.status, live, wanted, failed, None if failed is None else "rolled_back")
-
-
-def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings, tell: Callable[[Undone], None]) -> Change:
-    """Nothing answers. Whoever was live is not any more, so that the next round needs to beat the baseline only."""
-    at = around.clock() if state is None else state.changed_at
-    status = "Absent" if state is None else state.status
-    reason = None if state is None else state.reason
-    failed = (seen.deploying or seen.wanted) if status == "Failed" else None
-    if failed is not None:
-        _not_deployed(failed, "failed", reason or status, at, around)
-        tell("failed")
-    if seen.model is not None:
-        _retire(seen.model, at, around)
-    update = {"model": None, "wanted": None, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
-    _remember(seen, update, at, around)
-    if status == "Failed" and seen.pause == "resuming":
-        _resumed(around)  # it did not, and then the loop has to train what does
-    return Change(status, None, None, failed, None if failed is None else "failed")
-
-
-def _model_of(configuration: str, seen: Endpoint, around: Surroundings) -> str | None:
-    """Which of the models that were ever trained a configuration serves; None for a configuration made by hand."""
-    known = [seen.wanted, seen.deploying, seen.model, seen.resumes]
-    for one in around.store.newest(Round, limit=_ROUNDS_LOOKED_AT):
-        known += [one.promoted, *(candidate.model for candidate in one.candidates)]
-    for model in known:
-        if model is not None and resource_name(around.settings.stack, model) == configuration:
-            return model
-    return None
-
-
-def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, around: Surroundings) -> None:
-    """Write what was seen, unless a later state has been written or another model is wanted since."""
-
-    def newer(one: Endpoint) -> Endpoint | None:
-        kept = dict(update)
-        if one.wanted != seen.wanted:
-            kept.pop("wanted", None)
-        if one.deploying != seen.deploying:
-            for name in _NOTHING_UNDER_WAY:
-                kept.pop(name, None)
-        changed = one.model_copy(update={**kept, "updated_at": at})
-        outdated = at < one.updated_at and one.status != "Absent"
-        return None if outdated or changed == one else changed
-
-    around.store.change(Endpoint, seen.name, newer)
+def endpoint_changed(around: Surroundings) -> Change:
+    """Handle a change of the endpoint, whichever it was. Errors of AWS pass through: the event is then tried again."""
+    found = outcome.record(around)
+    change, pause = found.change, found.seen.pause
+    if not found.over:
+        return change
+    settled = change.status in {"InService", "Failed"}
+    if settled and pause == "paused":
+        take_down(change.wanted or change.live, around)
+    if settled and pause == "resuming":
+        _resumed(around)  # if it failed it did not, and then the loop has to train what does
+    if change.status == "InService" and change.wanted is not None:
+        submit(change.wanted, around)
+    return change
 
 
 def take_down(resumes: str | None, around: Surroundings) -> None:
@@ -149,7 +41,11 @@ def take_down(resumes: str | None, around: Surroundings) -> None:
         around.settings.endpoint,
         lambda one: one.model_copy(update={"resumes": resumes}) if resumes and one.resumes is None else None,
     )
-    around.sagemaker.delete_endpoint(EndpointName=around.settings.endpoint)
+    try:
+        around.sagemaker.delete_endpoint(EndpointName=around.settings.endpoint)
+    except ClientError as error:
+        if not is_absent(error):  # another event of the same change was faster
+            raise
 
 
 def _resumed(around: Surroundings) -> None:
@@ -158,57 +54,3 @@ def _resumed(around: Surroundings) -> None:
         around.settings.endpoint,
         lambda one: one.model_copy(update={"pause": None, "resumes": None}) if one.pause == "resuming" else None,
     )
-
-
-def _goes_live(model: str, at: datetime, around: Surroundings) -> None:
-    record = around.store.get(Model, model)
-    if record is None or record.status == "live":
-        return
-    _deployed(record.round, {"deployment": "live", "deployment_reason": None, "deployed_at": at}, around)
-    live = {"status": "live", "live_since": at, "retired_at": None, "reason": None}
-    around.store.change(Model, model, lambda one: None if one.status == "live" else one.model_copy(update=live))
-
-
-def _note_why(model: str, around: Surroundings) -> None:
-    """While traffic goes back: the alarm that asked for it may rest again before that is over."""
-    record = around.store.get(Model, model)
-    reason = None if record is None else guard.tripped(around.cloudwatch, guard.watching(around.settings, record))
-    if reason is not None:
-        noted = {"reason": reason[:_LONGEST_REASON]}
-        around.store.change(
-            Model, model, lambda one: one.model_copy(update=noted) if one.status in _UNDER_WAY else None
-        )
-
-
-def _rolled_back(model: str, state: EndpointState, around: Surroundings) -> None:
-    record = around.store.get(Model, model)
-    if record is None or record.status not in _UNDER_WAY:
-        return
-    reason = record.reason or guard.tripped(around.cloudwatch, guard.watching(around.settings, record))
-    # SageMaker's own reason may be empty.
-    _not_deployed(model, "rolled_back", reason or state.reason or "rolled_back", state.changed_at, around)
-
-
-def _not_deployed(model: str, how: Undone, reason: str, at: datetime, around: Surroundings) -> None:
-    record = around.store.get(Model, model)
-    if record is None or record.status not in _UNDER_WAY:
-        return
-    reason = reason[:_LONGEST_REASON]
-    _deployed(record.round, {"deployment": how, "deployment_reason": reason, "deployed_at": at}, around)
-    undone = {"status": how, "reason": reason}
-    around.store.change(Model, model, lambda one: one.model_copy(update=undone) if one.status in _UNDER_WAY else None)
-
-
-def _retire(model: str, at: datetime, around: Surroundings) -> None:
-    retired = {"status": "retired", "retired_at": at}
-    around.store.change(Model, model, lambda one: one.model_copy(update=retired) if one.status == "live" else None)
-
-
-def _deployed(round_name: str, update: dict[str, object], around: Surroundings) -> None:
-    """Record what became of a round's model. Before the model itself: an attempt that dies between is repeated."""
-
-    def told(one: Round) -> Round | None:
-        changed = one.model_copy(update=update)
-        return None if changed == one else changed
-
-    around.store.change(Round, round_name, told)

@@ -24,7 +24,6 @@ from rounds import Store, read_request
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from promotion.endpoint_changed import Undone
     from promotion.job_ended import Ending
 
 TRAINING_JOB = "SageMaker Training Job State Change"
@@ -52,6 +51,7 @@ def surroundings() -> Surroundings:
         sagemaker=boto3.client("sagemaker", config=config),
         cloudwatch=boto3.client("cloudwatch", config=config),
         clock=lambda: datetime.now(UTC),
+        tell_rolled_back=tell_rolled_back,
     )
 
 
@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """
     around = surroundings()
     if event.get("source") == OPERATOR:
-        answer = asdict(operate(read_request(OperatorEvent, event), around, tell=_tell_undone))
+        answer = asdict(operate(read_request(OperatorEvent, event), around))
         logger.info("handled", extra={"event": event, "answer": answer})
         return answer
     kind, detail = event.get("detail-type"), event.get("detail", {})
@@ -71,7 +71,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     elif kind == ENDPOINT:
         if detail["EndpointName"] != around.settings.endpoint:
             raise UnknownEventError(f"the endpoint {detail['EndpointName']} is not {around.settings.endpoint}")
-        answer = asdict(endpoint_changed(around, tell=_tell_undone))
+        answer = asdict(endpoint_changed(around))
     elif kind == PACKAGE:
         answer = asdict(approval_changed(detail["ModelPackageArn"], around))
     else:
@@ -85,9 +85,9 @@ def _tell(ending: Ending) -> None:
         _count(METRICS[ending.outcome])
 
 
-def _tell_undone(how: Undone) -> None:
-    if how == "rolled_back":
-        _count("Rollbacks")
+def tell_rolled_back() -> None:
+    """Count a model that was taken back, so that the alarm Rollbacks goes off."""
+    _count("Rollbacks")
 
 
 def _count(metric: str) -> None:

@@ -18,10 +18,8 @@ from promotion.submission import submit
 from rounds import Endpoint, Model, Round, in_words, resource_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
-    from promotion.endpoint_changed import Undone
     from promotion.surroundings import Surroundings
 
 Reason = Literal[
@@ -71,24 +69,19 @@ class Answer:
     model: str | None = None
 
 
-def operate(
-    event: OperatorEvent, around: Surroundings, *, tell: Callable[[Undone], None] = lambda _how: None
-) -> Answer:
-    """Do what the operator asks. Repeating a request is harmless. Errors of AWS pass through.
-
-    ``tell`` hears of a model that failed, if the endpoint's own event has not told of it yet; see ``endpoint_changed``.
-    """
+def operate(event: OperatorEvent, around: Surroundings) -> Answer:
+    """Do what the operator asks. Repeating a request is harmless. Errors of AWS pass through."""
     around.store.create(Endpoint(name=around.settings.endpoint, updated_at=around.clock()))
     match event.action:
         case "promote":
-            return _promote(event.model or "", around, tell)
+            return _promote(event.model or "", around)
         case "pause":
-            return _pause(around, tell)
+            return _pause(around)
         case "resume":
-            return _resume(around, tell)
+            return _resume(around)
 
 
-def _promote(model: str, around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
+def _promote(model: str, around: Surroundings) -> Answer:
     record, seen = around.store.get(Model, model), _seen(around)
     refusal = _refusal(record, seen, around)
     if refusal is not None:
@@ -98,7 +91,7 @@ def _promote(model: str, around: Surroundings, tell: Callable[[Undone], None]) -
         submit(model, around)
     except deployment.EndpointBusyError:
         return Answer("refused", "being_deleted", model)
-    _settle(model, around, tell)
+    _settle(model, around)
     if seen.pause == "paused":
         return Answer("done", "paused", model)
     after = around.store.get(Model, model)
@@ -127,7 +120,7 @@ def _wanted_by_operator(one: Model) -> Model | None:
     return one.model_copy(update={"status": "candidate", "promoted_by": "operator", "reason": None})
 
 
-def _pause(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
+def _pause(around: Surroundings) -> Answer:
     seen = _seen(around)
     if seen.pause == "paused" and seen.status in {"Absent", "Deleting"}:
         return Answer("refused", "already_paused", seen.resumes)
@@ -137,12 +130,12 @@ def _pause(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
     if state is not None and state.status in {"Failed", "OutOfService"}:
         take_down(seen.model, around)
     elif state is not None and state.status == "InService":
-        endpoint_changed(around, tell=tell)
+        endpoint_changed(around)
     # While it changes it cannot be deleted: its own event will see that it is paused.
     return Answer("done", "paused", _seen(around).resumes)
 
 
-def _resume(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
+def _resume(around: Surroundings) -> Answer:
     seen = _seen(around)
     if seen.pause is None:
         return Answer("refused", "not_paused", seen.model)
@@ -158,16 +151,16 @@ def _resume(around: Surroundings, tell: Callable[[Undone], None]) -> Answer:
         submit(seen.resumes, around)
     except deployment.EndpointBusyError:
         return Answer("refused", "being_deleted", seen.resumes)
-    _settle(seen.resumes, around, tell)
+    _settle(seen.resumes, around)
     return Answer("done", "resuming", seen.resumes)
 
 
-def _settle(model: str, around: Surroundings, tell: Callable[[Undone], None]) -> None:
+def _settle(model: str, around: Surroundings) -> None:
     """An endpoint that serves the model already sends no event."""
     state = deployment.describe(around.sagemaker, around.settings.endpoint)
     own = resource_name(around.settings.stack, model)
     if state is not None and (state.status, state.configuration) == ("InService", own):
-        endpoint_changed(around, tell=tell)
+        endpoint_changed(around)
 
 
 def _seen(around: Surroundings) -> Endpoint:

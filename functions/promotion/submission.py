@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
-from promotion import deployment, guard
+from botocore.exceptions import ClientError
+
+from promotion import deployment, guard, outcome
 from rounds import Endpoint, Model
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from promotion.surroundings import Surroundings
+
+_LONGEST_ATTEMPT = timedelta(minutes=15)
+"""No attempt of a function lives longer."""
 
 
 class NoArchiveError(RuntimeError):
@@ -34,21 +42,95 @@ def submit(model: str, around: Surroundings) -> None:
     configuration = deployment.provide(around.sagemaker, around.settings, model=model, archive=record.archive)
     # Wanted first: if the endpoint gets free before it is asked, its event finds the model already.
     around.store.change(Endpoint, name, lambda one: one.model_copy(update={"wanted": model}))
-    since = deployment.bring(
-        around.sagemaker,
-        around.settings,
-        configuration,
-        rollout=guard.rollout(around.settings, guard.watching(around.settings, record)),
-        prepare=lambda: _point(record, configuration, around),
-    )
-    if since is None:
-        return
-    under_way = {"deploying": model, "deploying_since": since}
-    around.store.change(Endpoint, name, lambda one: one.model_copy(update=under_way))
+    if not _brought(record, configuration, around):
+        _held(model, around)  # it may have been paused meanwhile
+    else:
+        around.store.change(
+            Model,
+            model,
+            lambda one: one.model_copy(update={"status": "deploying"}) if one.status == "candidate" else None,
+        )
+
+
+def _brought(record: Model, configuration: str, around: Surroundings) -> bool:
+    """Whether the endpoint is on its way to ``configuration``, or there; False if another change has to end first."""
+    name = around.settings.endpoint
+    _record_what_became_of_another(record.name, around)
+    state = deployment.describe(around.sagemaker, name)
+    since = deployment.NEVER if state is None else state.changed_at
+    match deployment.action(state, configuration):
+        case "none":
+            return True
+        case "wait":
+            mine = state is not None and state.pending == configuration  # an attempt that died had asked
+            return mine and _under_way(record.name, since, around) is not None
+        case "create" | "update" as todo:
+            # Noted before it is asked: what becomes of it may be told before the answer is here.
+            before = _under_way(record.name, since, around)
+            if before is None:
+                return False
+            _ask(todo, record, configuration, before, around)
+            return True
+        case "delete":
+            around.sagemaker.delete_endpoint(EndpointName=name)
+    raise deployment.EndpointBusyError(f"the endpoint {name} is being deleted; its successor has to wait")
+
+
+def _record_what_became_of_another(model: str, around: Surroundings) -> None:
+    """Its own event may still be on its way, and could not tell any more once this model is noted."""
+    seen = around.store.get(Endpoint, around.settings.endpoint)
+    if seen is not None and seen.deploying not in {None, model}:
+        outcome.record(around)
+
+
+def _under_way(model: str, since: datetime, around: Surroundings) -> Endpoint | None:
+    """Note that ``model`` is being deployed; the answer is the record before.
+
+    It is None if that must not be: another model is being deployed, or the endpoint is paused.
+
+    ``since`` is when the endpoint had last changed: whatever it says of an earlier time is not about this.
+    """
+    now = around.clock()
+    update = {"wanted": model, "deploying": model, "deploying_since": since, "asked_at": now}
+    before: Endpoint | None = None
+
+    def noted(one: Endpoint) -> Endpoint | None:
+        nonlocal before
+        before = one
+        other = one.deploying not in {None, model}
+        at_work = one.asked_at is not None and now - one.asked_at < _LONGEST_ATTEMPT
+        if one.pause == "paused" or (other and at_work):
+            return None
+        return one.model_copy(update=update)
+
+    written = around.store.change(Endpoint, around.settings.endpoint, noted)
+    return None if written is None else before
+
+
+def _ask(
+    todo: Literal["create", "update"], record: Model, configuration: str, before: Endpoint, around: Surroundings
+) -> None:
+    """Let the alarms watch the model, and ask for it. If that is refused, nothing is under way again."""
+    try:
+        _point(record, configuration, around)
+        rollout = guard.rollout(around.settings, guard.watching(around.settings, record))
+        deployment.ask(around.sagemaker, around.settings, todo, configuration, rollout=rollout)
+    except (ClientError, guard.UnguardedError):
+        after = deployment.describe(around.sagemaker, around.settings.endpoint)
+        if after is None or after.pending != configuration:  # else another attempt was faster
+            _take_back(record.name, before, around)
+        raise
+
+
+def _take_back(model: str, before: Endpoint, around: Surroundings) -> None:
+    """SageMaker has refused it (a quota, for instance): a model that never comes must not keep others out."""
+    restored = {
+        name: None if before.deploying == model else getattr(before, name) for name in outcome.NOTHING_UNDER_WAY
+    }
     around.store.change(
-        Model,
-        model,
-        lambda one: one.model_copy(update={"status": "deploying"}) if one.status == "candidate" else None,
+        Endpoint,
+        around.settings.endpoint,
+        lambda one: one.model_copy(update=restored) if one.deploying == model else None,
     )
 
 

@@ -27,3 +27,5 @@ class Surroundings:
     sagemaker: SageMakerClient
     cloudwatch: CloudWatchClient
     clock: Callable[[], datetime]
+    tell_rolled_back: Callable[[], None] = lambda: None
+    """Hears of every model that was taken back; at least once, since an alarm hangs on it."""

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 from promotion import endpoint_changed as endpoint_changed_module
 from promotion import handler
 from promotion.deployment import EndpointState, action
-from promotion.endpoint_changed import Change, endpoint_changed
+from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
+from promotion.outcome import Change
 from promotion.submission import submit
 from tests.unit.fake_aws import NOW, Cloud, Died, refused
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
@@ -239,7 +240,9 @@ class TestHandler:
         self, monkeypatch: pytest.MonkeyPatch, context: Context
     ) -> Callable[[Cloud, dict[str, Any]], dict[str, Any]]:
         def handle(cloud: Cloud, event: dict[str, Any]) -> dict[str, Any]:
-            monkeypatch.setattr(handler, "surroundings", lambda: around(cloud))
+            monkeypatch.setattr(
+                handler, "surroundings", lambda: around(cloud, tell_rolled_back=handler.tell_rolled_back)
+            )
             monkeypatch.setattr(handler, "logger", Logger(service="dwell", stream=io.StringIO()))
             return handler.handler(event, context)  # type: ignore[arg-type]  # a context as far as it is used
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,9 @@ from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died
 from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
 from tests.unit.test_promotion_results import packed
 from tests.unit.test_template_alarms import ALARMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROUND = "20261123T063900Z-model-error"
 JOB = f"{STACK}-{ROUND}"
@@ -45,10 +48,10 @@ ENVIRONMENT = {
 }
 
 
-def around(cloud: Cloud, **environment: str) -> Surroundings:
+def around(cloud: Cloud, *, tell_rolled_back: Callable[[], None] = lambda: None, **environment: str) -> Surroundings:
     table, s3, sagemaker, cloudwatch = cloud.clients()
     settings = Settings.read({**ENVIRONMENT, **environment})
-    return Surroundings(settings, Store(table), s3, sagemaker, cloudwatch, cloud.clock)
+    return Surroundings(settings, Store(table), s3, sagemaker, cloudwatch, cloud.clock, tell_rolled_back)
 
 
 def guards() -> list[dict[str, Any]]:

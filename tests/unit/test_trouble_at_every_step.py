@@ -113,11 +113,15 @@ class Story:
         event = json.loads((EVENTS / f"{name}.json").read_text())
         with pytest.MonkeyPatch.context() as patch:
             function: Any = retraining if name == ALARM else promotion
-            around: Any = asking.around if name == ALARM else promoting.around
-            patch.setattr(function, "surroundings", lambda: around(self.cloud))
+            patch.setattr(function, "surroundings", lambda: self._around(name))
             patch.setattr(function, "logger", Logger(service=STACK, stream=io.StringIO()))
             with redirect_stdout(self.log):
                 return function.handler(event, Context())
+
+    def _around(self, name: str) -> Any:
+        if name == ALARM:
+            return asking.around(self.cloud)
+        return promoting.around(self.cloud, tell_rolled_back=promotion.tell_rolled_back)
 
     def _train(self) -> None:
         cloud = self.cloud

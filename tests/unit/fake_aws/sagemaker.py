@@ -161,7 +161,8 @@ class FakeSageMaker:
         check("sagemaker", "DeleteEndpoint", parameters)
 
         def delete() -> dict[str, Any]:
-            assert self.endpoint is not None
+            if self.endpoint is None:
+                raise refused("DeleteEndpoint", "ValidationException", f'Could not find endpoint "{ENDPOINT}".')
             self.endpoint |= {"EndpointStatus": "Deleting", "LastModifiedTime": self.now}
             return {}
 

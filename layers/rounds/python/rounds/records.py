@@ -221,7 +221,9 @@ class Endpoint(Record):
     model: str | None = None
     wanted: str | None = None
     deploying: str | None = None
-    """The model that SageMaker was asked to deploy, until it says what became of it."""
+    """The model that SageMaker is being asked to deploy, until it says what became of it."""
+    asked_at: Moment | None = None
+    """When an attempt set out to ask for it; one that died before it had asked does not keep others waiting forever."""
     deploying_since: Moment | None = None
     """When the endpoint had last changed before that; what it says of an earlier time is not about that model."""
     pause: Literal["paused", "resuming"] | None = None

@@ -1,0 +1,108 @@
+"""Functions at work at the same time, on one cloud: who makes the next request to AWS is said beforehand."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Semaphore, Thread, current_thread
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.unit.fake_aws import Steps
+from tests.unit.faulty_steps import deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.fake_aws import Cloud
+
+
+class _GivenUpError(BaseException):
+    """The test is over, and the function is not."""
+
+
+@dataclass(slots=True)
+class Turns(Steps):
+    """Requests wait for their turn. Use it as a context; only one function runs at any moment."""
+
+    working: dict[str, _Worker] = field(default_factory=dict)
+
+    def take[Answer](self, do: Callable[[], Answer]) -> Answer:
+        worker = self.working.get(current_thread().name)
+        if worker is None:  # the test itself
+            return do()
+        worker.wait_for_turn()
+        worker.requests += 1
+        return do()
+
+    def start(self, name: str, handle: Callable[[], Any]) -> None:
+        """Let a function get as far as its first request. Lambda tries it again when it fails."""
+        worker = self.working[name] = _Worker(name, handle)
+        worker.start()
+
+    def give(self, name: str) -> bool:
+        """One request for ``name``; False, and nothing done, if it has ended. Raises what ended it."""
+        return self.working[name].turn()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self.working.values():
+            worker.give_up()
+
+
+@dataclass(slots=True)
+class _Worker:
+    name: str
+    handle: Callable[[], Any]
+    mine: Semaphore = field(default_factory=lambda: Semaphore(0))
+    back: Semaphore = field(default_factory=lambda: Semaphore(0))
+    thread: Thread | None = None
+    requests: int = 0
+    ended: bool = False
+    given_up: bool = False
+    error: BaseException | None = None
+
+    def start(self) -> None:
+        self.thread = Thread(target=self._work, name=self.name)
+        self.thread.start()
+        self.back.acquire()
+        if self.error is not None:
+            raise self.error
+
+    def _work(self) -> None:
+        with suppress(_GivenUpError):
+            try:
+                deliver(self.handle)
+            except Exception as error:  # noqa: BLE001 (raised where the test gives turns)
+                self.error = error
+        self.ended = True
+        self.back.release()
+
+    def wait_for_turn(self) -> None:
+        self.back.release()
+        self.mine.acquire()
+        if self.given_up:
+            raise _GivenUpError
+
+    def turn(self) -> bool:
+        if not self.ended:
+            self.mine.release()
+            self.back.acquire()
+            if self.error is not None:
+                raise self.error
+            return True
+        return False
+
+    def give_up(self) -> None:
+        self.given_up = True
+        self.mine.release()
+        if self.thread is not None:
+            self.thread.join()
+
+
+def together(cloud: Cloud) -> Turns:
+    """Let every service of ``cloud`` answer in turns from now on."""
+    turns = Turns()
+    cloud.steps = cloud.table.steps = cloud.s3.steps = cloud.sagemaker.steps = cloud.cloudwatch.steps = turns
+    return turns
