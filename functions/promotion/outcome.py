@@ -136,7 +136,8 @@ def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> 
     reason = None if state is None else state.reason
     failed = seen.deploying
     if failed is not None:
-        _not_deployed(failed, "failed", reason or status, at, around)
+        told = reason or ("it did not come up" if status == "Failed" else "the endpoint was deleted")
+        _not_deployed(failed, "failed", told, at, around)
     if seen.model is not None:
         _retire(seen.model, at, around)
     update = {"model": None, "wanted": None, "status": status, "reason": reason, **NOTHING_UNDER_WAY}

@@ -200,6 +200,32 @@ class TestFailure:
         assert endpoint(cloud).model is None
         assert cloud.sagemaker.endpoint is None
 
+    def test_a_model_whose_endpoint_is_deleted_before_anybody_saw_it_serve_has_failed(self) -> None:
+        cloud = deploying(champion=False)
+        cloud.sagemaker.endpoint = None
+        assert with_event(cloud) == Change("Absent", None, None, WINNER, "failed")
+        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "the endpoint was deleted")
+        assert (endpoint(cloud).deploying, endpoint(cloud).will_answer) == (None, None)
+
+    @pytest.mark.parametrize("champion", [True, False])
+    def test_a_model_that_sagemaker_refuses_keeps_nobody_else_out(
+        self, monkeypatch: pytest.MonkeyPatch, *, champion: bool
+    ) -> None:
+        # given a quota that is used up
+        cloud = a_cloud(champion=champion)
+
+        def no_quota(*_: Any, **__: Any) -> None:
+            raise refused("CreateEndpoint", "ResourceLimitExceeded", "the account-level service limit is 0 Instances")
+
+        monkeypatch.setattr(type(cloud.sagemaker), "update_endpoint" if champion else "create_endpoint", no_quota)
+        # when Lambda gives up after its attempts
+        for _ in range(3):
+            with pytest.raises(ClientError, match="service limit"):
+                job_ended(JOB, around(cloud))
+        # then the one that is live is the one to beat
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("candidate", None)
+        assert endpoint(cloud).will_answer == (CHAMPION if champion else None)
+
     def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
         cloud = a_cloud()
         assert cloud.sagemaker.endpoint is not None
