@@ -102,7 +102,8 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
         register(round_, tournament, verdict.promoted, str(archive), around)
         waits = _waits(verdict.promoted, around)
         if not waits:
-            submit(verdict.promoted, around)
+            judged = {rival, verdict.promoted}
+            submit(verdict.promoted, around, holds=lambda one: one.will_answer in judged)
     finished = around.store.change(
         Round,
         round_.name,

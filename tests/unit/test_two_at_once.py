@@ -158,6 +158,16 @@ def test_of_two_models_at_once_each_is_told_what_became_of_it(*, fail: bool, pla
     assert {status[name] for name in asked - {seen.model}} <= {"rolled_back" if fail else "retired"}
 
 
+@given(plan=PLANS)
+@settings(max_examples=150)
+def test_a_round_overrides_no_model_that_an_operator_had_asked_for(plan: Plan) -> None:
+    # given a winner that is judged against the champion, while a third model is on its way
+    scene = Scene(champion=True, fail=False, operator="promote").play(plan)
+    # then the winner goes before it, or not at all: nothing says which of the two is better
+    asked = list(dict.fromkeys(name.removeprefix("dwell-") for name in scene.cloud.sagemaker.deployments))
+    assert asked in ([WINNER, scene.third], [scene.third])
+
+
 @given(fail=st.booleans(), plan=PLANS)
 @settings(max_examples=150)
 def test_a_pause_at_any_moment_ends_with_no_endpoint(*, fail: bool, plan: Plan) -> None:
