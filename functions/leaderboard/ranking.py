@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from rounds import Candidate, Dataset, Round
@@ -49,14 +49,17 @@ class Entry:
         return self.status == "live"
 
 
-def rank(rounds: Sequence[Round], *, live: str | None) -> list[Entry]:
-    """Rank the models of the rounds (in any order), best first; ``live`` is the model that answers now."""
+def rank(rounds: Sequence[Round], *, live: str | None, coming: Collection[str | None] = ()) -> list[Entry]:
+    """Rank the models of the rounds (in any order), best first.
+
+    ``live`` is the model that answers now, ``coming`` are those that are on their way to the endpoint.
+    """
     played = sorted((one for one in rounds if one.status in {"promoted", "kept"}), key=_by_name)
     entries: dict[str, Entry] = {}
     for one in played:
         for candidate in one.candidates:
             if candidate.model is not None:
-                entries[candidate.model] = _entry(candidate, candidate.model, one, live)
+                entries[candidate.model] = _entry(candidate, candidate.model, one, live, coming)
         if one.champion in entries and one.champion_rmse is not None:
             entries[one.champion] = replace(
                 entries[one.champion],
@@ -87,7 +90,7 @@ def _test_set(one: Entry) -> str:
     return one.test_set
 
 
-def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> Entry:
+def _entry(candidate: Candidate, model: str, one: Round, live: str | None, coming: Collection[str | None]) -> Entry:
     submitted = one.submitted == model
     return Entry(
         model=model,
@@ -101,13 +104,13 @@ def _entry(candidate: Candidate, model: str, one: Round, live: str | None) -> En
         test_rmse=candidate.rmse,
         baseline_rmse=one.baseline_rmse,
         expected_error=candidate.expected_error,
-        status=_status(one, candidate, submitted=submitted, live=model == live),
+        status=_status(one, candidate, submitted=submitted, live=model == live, coming=model in coming),
         error=one.deployment_reason if submitted and model != live else candidate.error,
         live_since=one.deployed_at if submitted and one.deployment == "live" else None,
     )
 
 
-def _status(one: Round, candidate: Candidate, *, submitted: bool, live: bool) -> Status:
+def _status(one: Round, candidate: Candidate, *, submitted: bool, live: bool, coming: bool) -> Status:
     if live:
         return "live"
     if candidate.rmse is None:
@@ -115,5 +118,6 @@ def _status(one: Round, candidate: Candidate, *, submitted: bool, live: bool) ->
     if not submitted:
         return "candidate"
     if one.deployment is None:
-        return "deploying"
+        # A winner that waited for the endpoint is a candidate again once an operator wants another model there.
+        return "deploying" if coming else "candidate"
     return "retired" if one.deployment == "live" else one.deployment

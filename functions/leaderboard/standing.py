@@ -57,7 +57,8 @@ def standing(around: Surroundings, *, limit: int) -> Standing:
         model = around.store.get(Model, live)
         origin = None if model is None else around.store.get(Round, model.round)
         known += [] if origin is None else [origin]
-    ranking = rank(known, live=live)[:limit]
+    coming = () if endpoint is None else (endpoint.wanted, endpoint.deploying, endpoint.resumes)
+    ranking = rank(known, live=live, coming=coming)[:limit]
     live_since = {one.model: one.live_since for one in ranking if one.live_since is not None}
     return Standing(
         endpoint=endpoint,

@@ -134,9 +134,14 @@ class TestRanking:
     def test_a_promoted_model_that_does_not_answer_says_why(self, deployment: str | None, status: str) -> None:
         why = "an alarm went off" if status in {"failed", "rolled_back", "rejected"} else None
         changed = STORY[1].model_copy(update={"deployment": deployment, "deployment_reason": why})
-        ranked = rank([STORY[0], changed], live=OLD)
+        ranked = rank([STORY[0], changed], live=OLD, coming=[NEW, None])
         assert {one.model: (one.status, one.error) for one in ranked}[NEW] == (status, why)
         assert {one.model: one.live for one in ranked}[OLD]
+
+    def test_a_winner_that_waited_while_an_operator_wanted_another_is_a_candidate_again(self) -> None:
+        waited = STORY[1].model_copy(update={"deployment": None})
+        (found,) = [one for one in rank([STORY[0], waited], live=OLD, coming=[OLD, None]) if one.model == NEW]
+        assert (found.status, found.error) == ("candidate", None)
 
     @pytest.mark.parametrize(
         ("deployment", "live", "status"),
