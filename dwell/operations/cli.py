@@ -231,6 +231,9 @@ def replay(
         told = {"replayed": done.replayed, "objects": done.objects, "still_refused": dict(done.still_refused)}
         say_json({**told, "dry_run": dry_run})
         return
+    if not done.found:
+        out.print(_nothing(since, reason, done.others), markup=False)
+        return
     out.print(
         f"{'Would put' if dry_run else 'Put'} back {counted(done.replayed, 'line')} "
         f"of {counted(done.objects, 'object')}; {done.still_refused.total():,} still refused."

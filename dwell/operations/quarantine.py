@@ -74,6 +74,13 @@ class Replay:
     replayed: int = 0
     objects: int = 0
     still_refused: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
+    """As in a survey."""
+
+    @property
+    def found(self) -> int:
+        """Lines that were meant."""
+        return self.replayed + self.still_refused.total()
 
 
 def held(entry: dict[str, Any]) -> Held:
@@ -187,6 +194,7 @@ def replay(
         samples = [answer for _, answer in answers if isinstance(answer, Sample)]
         still = [(line, answer) for line, answer in answers if isinstance(answer, Refusal)]
         done.still_refused.update(answer.reason for _, answer in still)
+        done.others.update(line.reason for line in others if chosen.is_recent(line))
         if not samples:
             continue
         done.replayed += len(samples)

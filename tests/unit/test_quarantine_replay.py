@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -221,19 +222,21 @@ def test_a_dry_run_changes_nothing() -> None:
 
 
 class TestCommand:
-    """What ``dwell quarantine`` prints."""
+    """What ``dwell quarantine`` and ``dwell replay`` print."""
 
     @pytest.fixture(autouse=True)
     def bucket(self, monkeypatch: pytest.MonkeyPatch) -> FakeS3:
         s3 = a_bucket()
         session = SimpleNamespace(client=lambda _: s3)
         monkeypatch.setattr(cli, "boto3", SimpleNamespace(Session=lambda: session))
-        monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(bucket="bucket"))
+        monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(bucket="bucket", topic_arn="topic"))
+        monkeypatch.setattr(cli, "sns_client", lambda _: None)
+        monkeypatch.setattr(cli, "Publisher", lambda *_: nullcontext(FakePublisher()))
         monkeypatch.setattr(cli, "datetime", SimpleNamespace(now=lambda _: NOW))
         return s3
 
-    def told(self, *arguments: str, status: int = 0) -> str:
-        result = CliRunner().invoke(app, ["quarantine", *arguments], env={"COLUMNS": "200"})
+    def told(self, *arguments: str, status: int = 0, command: str = "quarantine") -> str:
+        result = CliRunner().invoke(app, [command, *arguments], env={"COLUMNS": "200"})
         assert result.exit_code == status, result.output
         return result.output + result.stderr
 
@@ -249,14 +252,19 @@ class TestCommand:
         assert lines[-1] == f"    '{'x' * 198}\N{HORIZONTAL ELLIPSIS}"
         assert json.loads(self.told("--examples", "1", "--json"))["examples"]["rare"][0]["line"] == "x" * 300
 
-    def test_a_reason_that_nothing_has_says_which_there_are(self) -> None:
-        told = self.told("--reason", "nonsense")
+    @pytest.mark.parametrize("command", ["quarantine", "replay"])
+    def test_a_reason_that_nothing_has_says_which_there_are(self, command: str) -> None:
+        told = self.told("--reason", "nonsense", command=command)
         assert told == (
             "Quarantine: nothing waits for the reason 'nonsense'. There is: malformed (3), too_strict (2).\n"
         )
-        told = self.told("--reason", "nonsense", "--since", "2026-11-23T00:00:00Z")
+        told = self.told("--reason", "nonsense", "--since", "2026-11-23T00:00:00Z", command=command)
         assert "nothing that came since 2026-11-23T00:00:00Z waits" in told
         assert "There is: too_strict (2), malformed (2)." in told
+
+    def test_a_replay_says_how_much_went_back_and_how_much_stays(self) -> None:
+        told = self.told("--dry-run", command="replay")
+        assert told == "Would put back 2 lines of 2 objects; 3 still refused.\n"
 
     def test_an_empty_quarantine_says_so(self, bucket: FakeS3) -> None:
         bucket.objects.clear()
