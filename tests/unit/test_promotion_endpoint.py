@@ -17,7 +17,8 @@ from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.outcome import Change
 from promotion.submission import submit
-from tests.unit.fake_aws import NOW, Cloud, Died, refused
+from rounds import Endpoint
+from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, Died, refused
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
     ENVIRONMENT,
@@ -225,6 +226,26 @@ class TestFailure:
         # then the one that is live is the one to beat
         assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("candidate", None)
         assert endpoint(cloud).will_answer == (CHAMPION if champion else None)
+
+    @pytest.mark.parametrize(("ago", "asked"), [(timedelta(minutes=1), False), (timedelta(minutes=16), True)])
+    def test_an_attempt_that_died_before_it_had_asked_keeps_others_waiting_as_long_as_it_might_live(
+        self, ago: timedelta, *, asked: bool
+    ) -> None:
+        # given a model that an operator wanted, noted by an attempt that never asked for it
+        cloud = a_cloud()
+        noted = {"wanted": None, "deploying": "linear-20261123T051100Z", "deploying_since": NOW - timedelta(hours=1)}
+        around(cloud).store.change(
+            Endpoint, ENDPOINT, lambda one: one.model_copy(update={**noted, "asked_at": cloud.time - ago})
+        )
+        # when another operator wants the champion's successor
+        around(cloud).store.create(model(cloud, CHAMPION).model_copy(update={"name": WINNER, "status": "candidate"}))
+        submit(WINNER, around(cloud))
+        # then
+        assert cloud.sagemaker.deployments == ([NEW] if asked else [])
+        assert (endpoint(cloud).wanted, model(cloud, WINNER).status) == (
+            WINNER,
+            "deploying" if asked else "candidate",
+        )
 
     def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
         cloud = a_cloud()
