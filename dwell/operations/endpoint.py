@@ -26,8 +26,9 @@ REFUSALS = {
     "already_paused": "the endpoint is paused already",
     "not_paused": "the endpoint is not paused",
     "being_deleted": "the endpoint is still being deleted; ask again in a minute",
+    "busy": "an event of the endpoint is being answered; ask again in a moment",
 }
-_PASSING = "being_deleted"
+_PASSING = {"being_deleted", "busy"}
 
 
 class EndpointError(RuntimeError):
@@ -54,7 +55,7 @@ def ask(
         said = read_answer(answer, function, failed=EndpointError)
         if said["outcome"] == "done":
             return said
-        if said["reason"] != _PASSING or clock() >= end:
+        if said["reason"] not in _PASSING or clock() >= end:
             raise EndpointError(f"refused: {REFUSALS.get(said['reason'], said['reason'])}")
         sleep(2)
 

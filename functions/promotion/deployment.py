@@ -140,28 +140,42 @@ def provide(sagemaker: SageMakerClient, settings: Settings, *, model: str, archi
     return name
 
 
-def ask(
+def bring(
     sagemaker: SageMakerClient,
     settings: Settings,
-    todo: Literal["create", "update"],
     configuration: str,
     *,
     rollout: DeploymentConfigTypeDef,
-) -> None:
-    """Ask for an endpoint that serves a configuration; its own event says what became of that.
+    prepare: Callable[[], None],
+) -> datetime | None:
+    """Bring the endpoint to a configuration; None if something else has to end before that.
 
-    ``rollout`` is how traffic moves from what serves now; an endpoint that is made anew has nothing to go back to.
+    The answer is when the endpoint had last changed by then: whatever it says of an earlier time is not about this.
+    ``prepare`` is called before the endpoint changes, and only then. ``rollout`` is how traffic moves from what serves
+    now; an endpoint that is made anew has nothing to go back to. Raises ``EndpointBusyError`` if only another attempt,
+    and no event, can go on.
     """
+    endpoint = settings.endpoint
+    state = describe(sagemaker, endpoint)
+    todo = action(state, configuration)
+    if todo in {"create", "update"}:
+        prepare()
     if todo == "create":
         sagemaker.create_endpoint(
-            EndpointName=settings.endpoint,
+            EndpointName=endpoint,
             EndpointConfigName=configuration,
             Tags=[{"Key": "stack", "Value": settings.stack}],
         )
-    else:
-        sagemaker.update_endpoint(
-            EndpointName=settings.endpoint, EndpointConfigName=configuration, DeploymentConfig=rollout
-        )
+    elif todo == "update":
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=configuration, DeploymentConfig=rollout)
+    elif todo == "delete":
+        sagemaker.delete_endpoint(EndpointName=endpoint)
+    if todo in {"delete", "retry"}:
+        raise EndpointBusyError(f"the endpoint {endpoint} is being deleted; its successor has to wait")
+    if state is None:
+        return NEVER
+    # An attempt that died after it had asked finds its own deployment under way.
+    return state.changed_at if todo != "wait" or state.pending == configuration else None
 
 
 def _found[Answer](ask: Callable[[], Answer]) -> Answer | None:

@@ -21,12 +21,11 @@ def endpoint_changed(around: Surroundings) -> Change:
     change, pause = found.change, found.seen.pause
     if not found.over:
         return change
-    settled = change.status in {"InService", "Failed"}
-    if settled and pause == "paused":
+    if pause == "paused" and change.status in outcome.SERVES:
         take_down(change.wanted or change.live, around)
-    if settled and pause == "resuming":
+    if pause == "resuming" and change.status in {*outcome.SERVES, "Failed"}:
         _resumed(around)  # if it failed it did not, and then the loop has to train what does
-    if change.status == "InService" and change.wanted is not None:
+    if change.wanted is not None:
         submit(change.wanted, around)
     return change
 
@@ -44,7 +43,7 @@ def take_down(resumes: str | None, around: Surroundings) -> None:
     try:
         around.sagemaker.delete_endpoint(EndpointName=around.settings.endpoint)
     except ClientError as error:
-        if not is_absent(error):  # another event of the same change was faster
+        if not is_absent(error):  # somebody was faster
             raise
 
 

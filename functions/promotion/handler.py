@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
 from botocore.config import Config
 
+from promotion import turn
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
-from promotion.operator import OperatorEvent, operate
+from promotion.operator import Answer, OperatorEvent, operate
 from promotion.registration import approval_changed
 from promotion.settings import Settings
 from promotion.surroundings import Surroundings
@@ -55,29 +56,36 @@ def surroundings() -> Surroundings:
     )
 
 
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a training job's end, a change of the endpoint, an approval, or what an operator asks for.
 
     Raises when AWS fails: the event is tried again.
     """
     around = surroundings()
-    if event.get("source") == OPERATOR:
-        answer = asdict(operate(read_request(OperatorEvent, event), around))
-        logger.info("handled", extra={"event": event, "answer": answer})
-        return answer
+    asked = read_request(OperatorEvent, event) if event.get("source") == OPERATOR else None
+    lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    try:
+        with turn.taken(context.aws_request_id, around, lease=lease):
+            answer = _answer(event, around) if asked is None else asdict(operate(asked, around))
+    except turn.BusyError:
+        if asked is None:
+            raise
+        answer = asdict(Answer("refused", "busy", asked.model))
+    logger.info("handled", extra={"event": event["detail-type"] if asked is None else event, "answer": answer})
+    return answer
+
+
+def _answer(event: dict[str, Any], around: Surroundings) -> dict[str, Any]:
     kind, detail = event.get("detail-type"), event.get("detail", {})
     if kind == TRAINING_JOB:
-        answer = asdict(job_ended(detail["TrainingJobName"], around, tell=_tell))
-    elif kind == ENDPOINT:
+        return asdict(job_ended(detail["TrainingJobName"], around, tell=_tell))
+    if kind == ENDPOINT:
         if detail["EndpointName"] != around.settings.endpoint:
             raise UnknownEventError(f"the endpoint {detail['EndpointName']} is not {around.settings.endpoint}")
-        answer = asdict(endpoint_changed(around))
-    elif kind == PACKAGE:
-        answer = asdict(approval_changed(detail["ModelPackageArn"], around))
-    else:
-        raise UnknownEventError(f"an event of type {kind!r} is none of {TRAINING_JOB!r}, {ENDPOINT!r}, {PACKAGE!r}")
-    logger.info("handled", extra={"event": kind, "answer": answer})
-    return answer
+        return asdict(endpoint_changed(around))
+    if kind == PACKAGE:
+        return asdict(approval_changed(detail["ModelPackageArn"], around))
+    raise UnknownEventError(f"an event of type {kind!r} is none of {TRAINING_JOB!r}, {ENDPOINT!r}, {PACKAGE!r}")
 
 
 def _tell(ending: Ending) -> None:

@@ -102,8 +102,7 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
         register(round_, tournament, verdict.promoted, str(archive), around)
         waits = _waits(verdict.promoted, around)
         if not waits:
-            judged = {rival, verdict.promoted}
-            submit(verdict.promoted, around, holds=lambda one: one.will_answer in judged)
+            submit(verdict.promoted, around)
     finished = around.store.change(
         Round,
         round_.name,

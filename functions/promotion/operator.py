@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from feature_schema import Identifier, schema_hash
-from promotion import deployment
+from promotion import deployment, outcome
 from promotion.endpoint_changed import endpoint_changed, take_down
 from promotion.gate import promisable
 from promotion.submission import submit
@@ -36,6 +36,7 @@ Reason = Literal[
     "already_paused",
     "not_paused",
     "being_deleted",  # ask again in a moment
+    "busy",  # another event is being answered; ask again in a moment
 ]
 
 
@@ -129,7 +130,7 @@ def _pause(around: Surroundings) -> Answer:
     state = deployment.describe(around.sagemaker, seen.name)
     if state is not None and state.status in {"Failed", "OutOfService"}:
         take_down(seen.model, around)
-    elif state is not None and state.status == "InService":
+    elif state is not None and state.status in outcome.SERVES:
         endpoint_changed(around)
     # While it changes it cannot be deleted: its own event will see that it is paused.
     return Answer("done", "paused", _seen(around).resumes)

@@ -1,4 +1,4 @@
-"""What became of a deployment, as SageMaker says now: the models' records and the endpoint's are brought up to it.
+"""What became of a deployment: the records of models and endpoint are brought to what SageMaker says now.
 
 The order in which events arrive decides nothing, and whoever is about to change the endpoint looks here first.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from promotion import deployment, guard
-from rounds import ContentionError, Endpoint, Model, Round, iso, resource_name
+from rounds import Endpoint, Model, Round, iso, resource_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from promotion.deployment import EndpointState
     from promotion.surroundings import Surroundings
 
+SERVES = {"InService", "UpdateRollbackFailed"}
+"""A model answers, and nothing is under way."""
+_DOWN = {"Failed", "Deleting", "OutOfService"}
 _ROUNDS_LOOKED_AT = 100
-_LOOKS = 5
-_DOWN = {"Failed", "Deleting"}
 _UNDER_WAY = {"candidate", "deploying"}
-NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying": None, "deploying_since": None, "asked_at": None}
+_NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying": None, "deploying_since": None}
 _LONGEST_REASON = 1_000
 
 Undone = Literal["rolled_back", "failed"]
@@ -43,23 +44,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``seen`` is the endpoint's record before. ``over``: nothing is under way any more that was asked for."""
+    """``seen`` is the endpoint's record before; ``over`` is false while a change is under way."""
 
     change: Change
     seen: Endpoint
     over: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The endpoint's record, and what SageMaker says while that stands (null: there is no endpoint).
-
-    ``asked``: SageMaker had been asked before that for the model that the record says is being deployed.
-    """
-
-    seen: Endpoint
-    state: EndpointState | None
-    asked: bool
 
 
 def record(around: Surroundings) -> Outcome:
@@ -68,63 +57,39 @@ def record(around: Surroundings) -> Outcome:
     ``around.tell_rolled_back`` hears of a model that was taken back once, and again only if an attempt died between
     that and writing it down: an alarm hangs on it, so that twice is better than never.
     """
-    look = _look(around)
-    seen, state = look.seen, look.state
-    if state is None or state.status in _DOWN:
-        if seen.deploying is not None and not _is_about_it(look):
-            return Outcome(Change("Absent" if state is None else state.status, None, seen.wanted), seen, over=False)
-        return Outcome(_down(seen, state, around), seen, over=True)
-    if state.status != "InService":
-        if state.status == "RollingBack" and seen.deploying is not None:
-            _note_why(seen.deploying, around)
-        _remember(seen, {"status": state.status}, state.changed_at, around)
-        return Outcome(Change(state.status, seen.model, seen.wanted), seen, over=False)
-    live = _model_of(state.configuration, seen, around)
-    if seen.deploying not in {None, live} and not _is_about_it(look):
-        return Outcome(Change(state.status, seen.model, seen.wanted), seen, over=False)
-    return Outcome(_in_service(seen, state, live, around), seen, over=True)
-
-
-def _look(around: Surroundings) -> _Look:
-    """Both at one moment: what SageMaker said before something was asked would else be taken for its outcome."""
     name = around.settings.endpoint
+    state = deployment.describe(around.sagemaker, name)
     around.store.create(Endpoint(name=name, updated_at=around.clock()))
     seen = around.store.get(Endpoint, name)
-    for _ in range(_LOOKS):
-        if seen is None:
-            raise LookupError(f"the endpoint's record {name} was just written, and is gone")
-        under_way = None if seen.deploying is None else around.store.get(Model, seen.deploying)
-        state = deployment.describe(around.sagemaker, name)
-        before, seen = seen, around.store.get(Endpoint, name)
-        if seen == before:
-            return _Look(before, state, under_way is not None and under_way.status == "deploying")
-    raise ContentionError(f"the record of the endpoint {name} was changed {_LOOKS} times meanwhile")
+    if seen is None:
+        raise LookupError(f"the endpoint's record {name} was just written, and is gone")
+    if state is None or state.status in _DOWN:
+        return Outcome(_down(seen, state, around), seen, over=True)
+    if state.status in SERVES:
+        change = _serves(seen, state, around)
+        return Outcome(change or Change(state.status, seen.model, seen.wanted), seen, over=change is not None)
+    if state.status == "RollingBack" and seen.deploying is not None:
+        _note_why(seen.deploying, around)
+    _remember(seen, {"status": state.status}, state.changed_at, around)
+    return Outcome(Change(state.status, seen.model, seen.wanted), seen, over=False)
 
 
-def _is_about_it(look: _Look) -> bool:
-    """Whether what SageMaker says is about the model that is being deployed, or about the time before it was asked."""
-    if look.state is None or look.state.status == "Deleting":
-        # If it has not been asked: the endpoint of before is gone, and the next one is yet to come.
-        return look.asked
-    since = look.seen.deploying_since
-    return since is None or iso(look.state.changed_at) > iso(since)  # the table keeps milliseconds
-
-
-def _in_service(seen: Endpoint, state: EndpointState, live: str | None, around: Surroundings) -> Change:
+def _serves(seen: Endpoint, state: EndpointState, around: Surroundings) -> Change | None:
+    """None if it speaks of the time before the deployment was asked for."""
+    live = _model_of(state.configuration, seen, around)
     failed = seen.deploying if seen.deploying != live else None
+    if failed is not None and seen.deploying_since is not None and iso(state.changed_at) <= iso(seen.deploying_since):
+        return None  # (The table keeps milliseconds.)
     if failed is not None:
         # It was submitted, and the endpoint is back on another model.
         _rolled_back(failed, state, around)
         around.tell_rolled_back()  # while the table knows of it: an attempt that dies later finds nothing that failed
-    wanted = seen.wanted
-    waiting = None if wanted is None else around.store.get(Model, wanted)
-    if wanted in {live, failed} or waiting is None or waiting.status != "candidate":
-        wanted = None
+    wanted = _still_wanted(seen, {live, failed}, around)
     if live is not None:
         _goes_live(live, state.changed_at, around)
     if seen.model is not None and seen.model != live:
         _retire(seen.model, state.changed_at, around)
-    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **NOTHING_UNDER_WAY}
+    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, state.changed_at, around)
     return Change(state.status, live, wanted, failed, None if failed is None else "rolled_back")
 
@@ -135,14 +100,24 @@ def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> 
     status = "Absent" if state is None else state.status
     reason = None if state is None else state.reason
     failed = seen.deploying
+    if failed is None and seen.wanted is not None and state is not None and state.status == "Failed":
+        # An attempt that died had asked for it; or else what failed is in its way.
+        own = resource_name(around.settings.stack, seen.wanted)
+        failed = seen.wanted if state.configuration == own else None
     if failed is not None:
-        told = reason or ("it did not come up" if status == "Failed" else "the endpoint was deleted")
-        _not_deployed(failed, "failed", told, at, around)
+        why = reason or ("it did not come up" if status == "Failed" else "the endpoint went away")
+        _not_deployed(failed, "failed", why, at, around)
     if seen.model is not None:
         _retire(seen.model, at, around)
-    update = {"model": None, "wanted": None, "status": status, "reason": reason, **NOTHING_UNDER_WAY}
+    wanted = _still_wanted(seen, {failed}, around)
+    update = {"model": None, "wanted": wanted, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, at, around)
-    return Change(status, None, None, failed, None if failed is None else "failed")
+    return Change(status, None, wanted, failed, None if failed is None else "failed")
+
+
+def _still_wanted(seen: Endpoint, ended: set[str | None], around: Surroundings) -> str | None:
+    waiting = None if seen.wanted is None else around.store.get(Model, seen.wanted)
+    return seen.wanted if waiting is not None and waiting.status == "candidate" and waiting.name not in ended else None
 
 
 def _model_of(configuration: str, seen: Endpoint, around: Surroundings) -> str | None:
@@ -157,16 +132,10 @@ def _model_of(configuration: str, seen: Endpoint, around: Surroundings) -> str |
 
 
 def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, around: Surroundings) -> None:
-    """Write what was seen, unless a later state has been written; what was asked for since stays."""
+    """Write what was seen, unless a later state has been written."""
 
     def newer(one: Endpoint) -> Endpoint | None:
-        kept = dict(update)
-        if one.wanted != seen.wanted:
-            kept.pop("wanted", None)
-        if (one.deploying, one.deploying_since) != (seen.deploying, seen.deploying_since):
-            for name in NOTHING_UNDER_WAY:
-                kept.pop(name, None)
-        changed = one.model_copy(update={**kept, "updated_at": at})
+        changed = one.model_copy(update={**update, "updated_at": at})
         outdated = at < one.updated_at and one.status != "Absent"
         return None if outdated or changed == one else changed
 
@@ -179,12 +148,7 @@ def _goes_live(model: str, at: datetime, around: Surroundings) -> None:
         return
     _deployed(record.round, {"deployment": "live", "deployment_reason": None, "deployed_at": at}, around)
     live = {"status": "live", "live_since": at, "retired_at": None, "reason": None}
-
-    def now_live(one: Model) -> Model | None:
-        outdated = one.retired_at is not None and at < one.retired_at
-        return None if one.status == "live" or outdated else one.model_copy(update=live)
-
-    around.store.change(Model, model, now_live)
+    around.store.change(Model, model, lambda one: None if one.status == "live" else one.model_copy(update=live))
 
 
 def _note_why(model: str, around: Surroundings) -> None:
@@ -218,12 +182,8 @@ def _not_deployed(model: str, how: Undone, reason: str, at: datetime, around: Su
 
 
 def _retire(model: str, at: datetime, around: Surroundings) -> None:
-    def retired(one: Model) -> Model | None:
-        outdated = one.live_since is not None and at < one.live_since
-        retired = {"status": "retired", "retired_at": at}
-        return one.model_copy(update=retired) if one.status == "live" and not outdated else None
-
-    around.store.change(Model, model, retired)
+    retired = {"status": "retired", "retired_at": at}
+    around.store.change(Model, model, lambda one: one.model_copy(update=retired) if one.status == "live" else None)
 
 
 def _deployed(round_name: str, update: dict[str, object], around: Surroundings) -> None:

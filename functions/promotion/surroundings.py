@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,3 +30,4 @@ class Surroundings:
     clock: Callable[[], datetime]
     tell_rolled_back: Callable[[], None] = lambda: None
     """Hears of every model that was taken back; at least once, since an alarm hangs on it."""
+    sleep: Callable[[float], None] = time.sleep

@@ -12,12 +12,11 @@ from botocore.exceptions import ClientError
 
 from promotion import endpoint_changed as endpoint_changed_module
 from promotion import handler
-from promotion.deployment import EndpointState, action
+from promotion.deployment import EndpointBusyError, EndpointState, action
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.outcome import Change
 from promotion.submission import submit
-from rounds import Endpoint
 from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, Died, refused
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
@@ -205,7 +204,7 @@ class TestFailure:
         cloud = deploying(champion=False)
         cloud.sagemaker.endpoint = None
         assert with_event(cloud) == Change("Absent", None, None, WINNER, "failed")
-        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "the endpoint was deleted")
+        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "the endpoint went away")
         assert (endpoint(cloud).deploying, endpoint(cloud).will_answer) == (None, None)
 
     @pytest.mark.parametrize("champion", [True, False])
@@ -227,25 +226,68 @@ class TestFailure:
         assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("candidate", None)
         assert endpoint(cloud).will_answer == (CHAMPION if champion else None)
 
-    @pytest.mark.parametrize(("ago", "asked"), [(timedelta(minutes=1), False), (timedelta(minutes=16), True)])
-    def test_an_attempt_that_died_before_it_had_asked_keeps_others_waiting_as_long_as_it_might_live(
-        self, ago: timedelta, *, asked: bool
-    ) -> None:
-        # given a model that an operator wanted, noted by an attempt that never asked for it
-        cloud = a_cloud()
-        noted = {"wanted": None, "deploying": "linear-20261123T051100Z", "deploying_since": NOW - timedelta(hours=1)}
-        around(cloud).store.change(
-            Endpoint, ENDPOINT, lambda one: one.model_copy(update={**noted, "asked_at": cloud.time - ago})
-        )
-        # when another operator wants the champion's successor
-        around(cloud).store.create(model(cloud, CHAMPION).model_copy(update={"name": WINNER, "status": "candidate"}))
-        submit(WINNER, around(cloud))
+    def test_a_model_that_waits_replaces_one_that_does_not_come_up(self) -> None:
+        # given a creation, and a model that an operator wants after it
+        cloud = deploying(champion=False)
+        second = "linear-20261123T064000Z"
+        told = {"name": second, "status": "candidate", "revision": 0}
+        around(cloud).store.create(model(cloud, WINNER).model_copy(update=told))
+        submit(second, around(cloud))
+        # when the creation fails
+        cloud.sagemaker.settle(SETTLED, fail="it did not pass the ping health check")
+        with pytest.raises(EndpointBusyError):  # it makes way
+            with_event(cloud)
+        cloud.sagemaker.endpoint = None
+        with_event(cloud)
         # then
-        assert cloud.sagemaker.deployments == ([NEW] if asked else [])
-        assert (endpoint(cloud).wanted, model(cloud, WINNER).status) == (
-            WINNER,
-            "deploying" if asked else "candidate",
-        )
+        assert model(cloud, WINNER).status == "failed"
+        assert (model(cloud, second).status, endpoint(cloud).deploying) == ("deploying", second)
+
+    def test_a_failed_endpoint_of_before_fails_nobody_who_is_to_replace_it(self) -> None:
+        cloud = a_cloud(champion=False)
+        cloud.sagemaker.endpoint = {
+            "EndpointName": ENDPOINT,
+            "EndpointConfigName": OLD,
+            "EndpointStatus": "Failed",
+            "LastModifiedTime": NOW,
+        }
+        for late in (lambda: job_ended(JOB, around(cloud)), lambda: with_event(cloud)):
+            with pytest.raises(EndpointBusyError):
+                late()
+        assert model(cloud, WINNER).status == "candidate"
+        cloud.sagemaker.endpoint = None
+        assert with_event(cloud).wanted == WINNER
+        assert model(cloud, WINNER).status == "deploying"
+
+    def test_nobody_is_live_behind_an_endpoint_that_is_out_of_service(self) -> None:
+        cloud = a_cloud()
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint |= {"EndpointStatus": "OutOfService", "LastModifiedTime": SETTLED}
+        assert with_event(cloud) == Change("OutOfService", None)
+        assert (model(cloud, CHAMPION).status, endpoint(cloud).will_answer) == ("retired", None)
+
+    def test_a_rollback_that_fails_is_the_models_end_too(self) -> None:
+        cloud = deploying()
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        assert cloud.sagemaker.endpoint is not None
+        cloud.sagemaker.endpoint["EndpointStatus"] = "UpdateRollbackFailed"
+        assert with_event(cloud) == Change("UpdateRollbackFailed", CHAMPION, None, WINNER, "rolled_back")
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("rolled_back", None)
+
+    def test_who_asks_next_records_the_end_of_the_one_before(self) -> None:
+        # given a model that was taken back, whose event is still on its way
+        cloud = deploying()
+        second = "linear-20261123T064000Z"
+        told = {"name": second, "status": "candidate", "revision": 0}
+        around(cloud).store.create(model(cloud, WINNER).model_copy(update=told))
+        cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
+        # when another is submitted, and the event comes then
+        heard: list[str] = []
+        submit(second, around(cloud, tell_rolled_back=lambda: heard.append("rolled back")))
+        with_event(cloud)
+        # then
+        assert (model(cloud, WINNER).status, heard) == ("rolled_back", ["rolled back"])
+        assert endpoint(cloud).deploying == second
 
     def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
         cloud = a_cloud()

@@ -1,4 +1,4 @@
-"""The function answers two events at the same time, each in an environment of its own.
+"""Two events come at the same time, each to an environment of its own.
 
 The endpoint ends its changes at once, which is the worst that it can do. However the requests mix, a deployment ends as
 if one event had come after the other, and table and endpoint tell the same story.
@@ -6,6 +6,7 @@ if one event had come after the other, and table and endpoint tell the same stor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promotion import turn
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.operator import OperatorEvent, operate
@@ -24,14 +26,16 @@ from tests.unit.test_promotion_operator import a_third
 from tests.unit.turns import Turns, together
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from promotion.surroundings import Surroundings
     from tests.unit.fake_aws import Cloud
 
 type Plan = Sequence[tuple[str, int | None]]
 """Who makes how many requests, in order (null: all that are left)."""
 
 JOB_ENDED, ENDPOINT_CHANGED, LATE, OPERATOR = "job ended", "endpoint changed", "late event", "operator"
+MANY, LEASE = 80, timedelta(minutes=2)
 FAILED = "it did not pass the ping health check"
 PLANS = st.lists(
     st.tuples(st.sampled_from([JOB_ENDED, ENDPOINT_CHANGED, LATE, OPERATOR]), st.integers(1, 20)), max_size=14
@@ -68,24 +72,32 @@ class Scene:
 
     def play(self, plan: Plan) -> Scene:
         """The plan, and then whoever has not ended."""
-        cloud = around(self.cloud)
         with self.turns as turns:
-            turns.start(JOB_ENDED, lambda: job_ended(JOB, cloud))
+            self._start(JOB_ENDED, lambda cloud: job_ended(JOB, cloud))
             if self.stale:
-                turns.start(LATE, lambda: endpoint_changed(cloud))
+                self._start(LATE, endpoint_changed)
             if self.operator:
-                turns.start(OPERATOR, lambda: operate(self._request(), cloud))
+                self._start(OPERATOR, lambda cloud: operate(self._request(), cloud))
             for name, requests in plan:
-                self._give(f"{name} {self.changes}" if name == ENDPOINT_CHANGED else name, requests)
-            while any(self._give(name, None) for name in list(turns.working)):
-                pass  # whoever has ended may have made another event
+                self._give(f"{name} {self.changes}" if name == ENDPOINT_CHANGED else name, requests or MANY)
+            while sum(self._give(name, MANY) for name in list(turns.working)):
+                pass  # whoever has ended may have made another event, or let another go on
         return self
+
+    def _start(self, name: str, answer: Callable[[Surroundings], Any]) -> None:
+        cloud = replace(around(self.cloud), sleep=lambda _seconds: None)
+
+        def handle() -> None:
+            with turn.taken(name, cloud, lease=LEASE):
+                answer(cloud)
+
+        self.turns.start(name, handle)
 
     def _request(self) -> OperatorEvent:
         asked = {"model": self.third} if self.operator == "promote" else {}
         return OperatorEvent.model_validate({"source": "dwell.operator", "action": self.operator, **asked})
 
-    def _give(self, name: str, requests: int | None) -> int:
+    def _give(self, name: str, requests: int) -> int:
         given = 0
         while name in self.turns.working and given != requests and self.turns.give(name):
             given += 1
@@ -104,7 +116,7 @@ class Scene:
             self.cloud.move(timedelta(seconds=1))
             sagemaker.settle(self.cloud.time, fail=FAILED if self.fail else None)
             self.changes += 1
-            self.turns.start(f"{ENDPOINT_CHANGED} {self.changes}", lambda: endpoint_changed(around(self.cloud)))
+            self._start(f"{ENDPOINT_CHANGED} {self.changes}", endpoint_changed)
 
     def remembered(self) -> dict[Any, Any]:
         return remembered(self.cloud)

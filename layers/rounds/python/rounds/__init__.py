@@ -21,6 +21,7 @@ from rounds.records import (
     Model,
     Record,
     Round,
+    Turn,
     iso,
     stamp,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Record",
     "Round",
     "Store",
+    "Turn",
     "UnusableRequestError",
     "counts",
     "in_words",

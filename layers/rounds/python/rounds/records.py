@@ -221,9 +221,7 @@ class Endpoint(Record):
     model: str | None = None
     wanted: str | None = None
     deploying: str | None = None
-    """The model that SageMaker is being asked to deploy, until it says what became of it."""
-    asked_at: Moment | None = None
-    """When an attempt set out to ask for it; one that died before it had asked does not keep others waiting forever."""
+    """The model that SageMaker was asked to deploy, until it says what became of it."""
     deploying_since: Moment | None = None
     """When the endpoint had last changed before that; what it says of an earlier time is not about that model."""
     pause: Literal["paused", "resuming"] | None = None
@@ -268,6 +266,16 @@ class Lock(Record):
     kind: ClassVar[str] = "lock"
     name: str = "round"
     flight: Flight | None = None
+
+
+class Turn(Record):
+    """Who may bring the endpoint and its record together now; nobody if ``holder`` is null. Named by the endpoint."""
+
+    kind: ClassVar[str] = "turn"
+    holder: str | None = None
+    """The request that is being answered; each of its attempts has the same id."""
+    until: Moment | None = None
+    """When its attempt is over, however it ends."""
 
 
 class FirstSeen(Record):
