@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(seconds=20)
 """Others take a second or two; whoever still waits after that is tried again by Lambda."""
-_LOOK_SECONDS = 0.25
+_FIRST_LOOK, _LONGEST_PAUSE = 0.25, 2.0
+"""Seconds after which it looks again at first, and at most; each pause is twice as long as the one before."""
 _CLOCKS = timedelta(seconds=5)
 """How far the clocks of two environments may be apart."""
 
@@ -38,10 +39,12 @@ def taken(holder: str, around: Surroundings, *, lease: timedelta) -> Iterator[No
     name = around.settings.endpoint
     end = around.clock() + PATIENCE
     around.store.create(Turn(name=name))
+    pause = _FIRST_LOOK
     while around.store.change(Turn, name, lambda one: _take(one, holder, around, lease)) is None:
         if around.clock() >= end:
             raise BusyError(f"another event is being answered for longer than {PATIENCE.total_seconds():.0f} s")
-        around.sleep(_LOOK_SECONDS)
+        around.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
     try:
         yield
     except Exception:
