@@ -44,7 +44,7 @@ class UnknownEventError(ValueError):
 def surroundings() -> Surroundings:
     """The clients of this environment, made at the first event."""
     settings = Settings.read(os.environ)
-    config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"})
+    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"})
     return Surroundings(
         settings=settings,
         store=Store(boto3.resource("dynamodb", config=config).Table(settings.table)),

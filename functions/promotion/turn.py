@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
     from promotion.surroundings import Surroundings
 
-PATIENCE = timedelta(seconds=20)
-"""Others take a second or two; whoever still waits after that is tried again by Lambda."""
+PATIENCE = timedelta(seconds=12)
+"""Others take a second or two; whoever still waits after that is tried again by Lambda.
+
+Three attempts together wait longer than one that died keeps the turn: nobody is given up for the death of another.
+"""
 _FIRST_LOOK, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds after which it looks again at first, and at most; each pause is twice as long as the one before."""
-_CLOCKS = timedelta(seconds=5)
+CLOCKS = timedelta(seconds=5)
 """How far the clocks of two environments may be apart."""
 
 
@@ -55,7 +58,7 @@ def taken(holder: str, around: Surroundings, *, lease: timedelta) -> Iterator[No
 
 def _take(one: Turn, holder: str, around: Surroundings, lease: timedelta) -> Turn | None:
     now = around.clock()
-    if one.holder not in {None, holder} and one.until is not None and now < one.until + _CLOCKS:
+    if one.holder not in {None, holder} and one.until is not None and now < one.until + CLOCKS:
         return None
     return one.model_copy(update={"holder": holder, "until": now + lease})
 

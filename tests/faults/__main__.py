@@ -58,7 +58,8 @@ def main() -> int:
 def _play(stage: Stage, screen: Screen, found: report.Report, *, samples: int, requests: int, long: bool) -> None:
     try:
         with Publisher(sns_client(stage.stack.topic_arn), stage.stack.topic_arn) as publisher:
-            stage.patience = 300.0 if long else 120.0
+            if long:
+                stage.patience = 300.0
             with screen.phase("ingest", f"{samples:,} samples, and everything on their way fails now and then"):
                 ingest.publish(stage, publisher, samples)
             with screen.phase("poison", "batches and events that fail in every attempt"):

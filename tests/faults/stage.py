@@ -46,8 +46,8 @@ class Stage:
     stack: Stack
     seed: int
     storage: Storage
-    patience: float = 240.0
-    """An event whose every attempt dies keeps others waiting for a minute, and so may the next."""
+    patience: float = 180.0
+    """An event whose every attempt dies keeps others waiting for half a minute, and so may the next."""
     injected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     parked: int = 0
