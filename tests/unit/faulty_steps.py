@@ -64,7 +64,7 @@ class FaultySteps(Steps):
 def beset(cloud: Cloud, troubles: dict[int, Kind]) -> FaultySteps:
     """Let every service of ``cloud`` run into the same troubles from now on."""
     steps = FaultySteps(troubles=troubles)
-    cloud.steps = cloud.table.steps = cloud.s3.steps = cloud.sagemaker.steps = cloud.cloudwatch.steps = steps
+    cloud.go_through(steps)
     return steps
 
 

@@ -104,5 +104,5 @@ class _Worker:
 def together(cloud: Cloud) -> Turns:
     """Let every service of ``cloud`` answer in turns from now on."""
     turns = Turns()
-    cloud.steps = cloud.table.steps = cloud.s3.steps = cloud.sagemaker.steps = cloud.cloudwatch.steps = turns
+    cloud.go_through(turns)
     return turns

@@ -34,6 +34,10 @@ class Cloud:
         self.time = NOW
         self.move(timedelta())
 
+    def go_through(self, steps: Steps) -> None:
+        """Let every service count its requests in ``steps`` from now on, and do with them what those do."""
+        self.steps = self.table.steps = self.s3.steps = self.sagemaker.steps = self.cloudwatch.steps = steps
+
     def move(self, by: timedelta) -> None:
         self.time += by
         self.s3.now = self.sagemaker.now = self.cloudwatch.now = self.time
