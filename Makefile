@@ -19,10 +19,10 @@ test: setup ## Run every test.
 	$(PY) -m pytest
 
 unit: setup ## Run the tests that touch no network.
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest tests/unit local_aws/tests/unit
 
 integration: setup ## Run the tests that use the embedded AWS.
-	$(PY) -m pytest tests/integration
+	$(PY) -m pytest tests/integration local_aws/tests/integration
 
 e2e: setup ## Play a short loop and check its report.
 	$(PY) -m pytest tests/e2e
@@ -97,7 +97,7 @@ format: setup ## Format the code.
 
 # --- environments: one each where botocore pins differ -------------------------------------------------------
 
-setup: .venv/.dwell $(VENVS)/sam/.ready $(VENVS)/emulator/.ready $(VENVS)/image/.ready ## Make the environments.
+setup: .venv/.dwell $(VENVS)/sam/.ready $(VENVS)/local_aws/.ready $(VENVS)/image/.ready ## Make the environments.
 
 $(UV): requirements/uv.txt
 	python3 -m venv --clear $(VENVS)/uv
@@ -107,24 +107,28 @@ $(UV): requirements/uv.txt
 # `--compile-bytecode`: a cold start without it costs three times as much (imports are compiled each time).
 define environment
 	$(UV) venv --quiet --clear --python 3.12 $(1)
-	$(UV) pip install --quiet --python $(1)/bin/python --require-hashes --compile-bytecode -r requirements/$(2).txt
+	$(UV) pip install --quiet --python $(1)/bin/python --require-hashes --compile-bytecode -r $(2)
 	touch $(1)/.ready
 endef
 
 .venv/.ready: requirements/dev.txt $(UV)
-	$(call environment,.venv,dev)
+	$(call environment,.venv,$<)
 
 .venv/.dwell: pyproject.toml .venv/.ready
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+$(VENVS)/local_aws/.ready: local_aws/requirements.txt $(UV)
+	$(call environment,$(@D),$<)
+
 $(VENVS)/%/.ready: requirements/%.txt $(UV)
-	$(call environment,$(VENVS)/$*,$*)
+	$(call environment,$(@D),$<)
 
 LOCK = $(UV) pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --allow-unsafe --python-version 3.12
 
 lock: $(UV) ## Pin the requirements again (versions and hashes only).
 	cd requirements && for name in $(basename $(notdir $(wildcard requirements/*.in))); do $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) $$name.in -o $$name.txt; done
+	cd local_aws && $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) requirements.in -o requirements.txt
 	cd layers/dependencies && $(abspath $(UV)) $(wordlist 2,99,$(LOCK)) requirements.in -o requirements.txt
 
 clean: ## Remove environments and outputs.

@@ -113,7 +113,7 @@ def start(port: int = 0, *, detached: bool = False, log: Path | None = None) -> 
 
     ``detached``: it goes on when this process ends. Raises ``LaptopError``.
     """
-    python = _interpreter("emulator")
+    python = _interpreter("local_aws")
     image_python = _interpreter("image")
     port = _free_port(port)
     log = log or ROOT / "build" / "local" / "emulator.log"
@@ -123,7 +123,7 @@ def start(port: int = 0, *, detached: bool = False, log: Path | None = None) -> 
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [str(python), "-m", "dwell.local.emulator"],
+                [str(python), "-m", "local_aws"],
                 cwd=ROOT,
                 env=_emulator_environment(port, folder, image_python, reading),
                 stdin=subprocess.DEVNULL,
@@ -183,14 +183,14 @@ def _emulator_environment(port: int, folder: str, image_python: Path, lifeline: 
         "TMPDIR": folder,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
-        "DWELL_IMAGE_PYTHON": str(image_python),
+        "LOCAL_AWS_IMAGE_PYTHON": str(image_python),
         # Listeners that are on by default and not needed; and no look at this machine's Docker.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{folder}/no-docker.sock",
     }
     if lifeline is not None:
-        environment["DWELL_LIFELINE"] = str(lifeline)
+        environment["LOCAL_AWS_LIFELINE"] = str(lifeline)
     return environment
 
 
@@ -244,7 +244,7 @@ def _is_emulator(pid: int) -> bool:
     except ProcessLookupError:
         return False
     command = Path(f"/proc/{pid}/cmdline")
-    return not command.parent.parent.is_dir() or b"dwell.local.emulator" in command.read_bytes()
+    return not command.parent.parent.is_dir() or b"local_aws" in command.read_bytes()
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

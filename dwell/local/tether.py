@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from dwell.local.emulator import guardian
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+GUARDIAN = Path(__file__).resolve().parents[2] / "local_aws" / "guardian.py"
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], output: Path) -> int:
@@ -32,7 +32,7 @@ def run(command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, s
     os.close(held_by_command)
     try:
         watcher = subprocess.Popen(
-            [sys.executable, guardian.__file__, str(process.pid), str(own), str(lifeline)],
+            [sys.executable, GUARDIAN, str(process.pid), str(own), str(lifeline)],
             env={},
             pass_fds=(own, lifeline),
             start_new_session=True,

@@ -13,7 +13,7 @@ from tests.faults.stage import BrokenPromiseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from dwell.local.emulator.fault_rules import Rule
+    from local_aws.faults.rules import Rule
     from tests.faults.stage import Stage
 
 ENDED = {"promoted", "kept", "failed"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from dwell.local.emulator.fault_rules import DELIVER, Rule
+from local_aws.faults.rules import DELIVER, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

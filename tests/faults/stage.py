@@ -19,17 +19,17 @@ from dwell import stack
 from dwell.fleet.publisher import Publisher, sns_client
 from dwell.lifecycle.storage import Storage
 from dwell.local import deployment, laptop
-from dwell.local.emulator import faults
 from dwell.operations import failed_batches, failures_queue
+from local_aws.faults import injection as faults
 from tests.faults.rules import document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from dwell.lifecycle.screen import Screen
-    from dwell.local.emulator.fault_rules import Rule
     from dwell.local.laptop import Laptop
     from dwell.stack import Stack
+    from local_aws.faults.rules import Rule
 
 PARAMETERS = {"MinimumSamples": "1000", "CooldownSeconds": "0", "RoundsPerDay": "100", "EndpointTimeoutSeconds": "1"}
 

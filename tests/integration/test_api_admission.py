@@ -16,9 +16,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from dwell.local.emulator.http_admission import TOO_MANY
 from feature_schema import FEATURES
 from feature_schema.sample import MAX_INSTANCES
+from local_aws.apigateway.admission import TOO_MANY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ import pytest
 
 from dwell.local import deployment, tether
 from dwell.local import laptop as local
-from dwell.local.emulator import guardian
+from local_aws import guardian
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,7 +164,7 @@ def test_a_missing_environment_says_what_to_run(monkeypatch: pytest.MonkeyPatch,
 
 def test_an_emulator_that_does_not_start_shows_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # given an environment without ministack
-    for name in ("emulator", "image"):
+    for name in ("local_aws", "image"):
         (tmp_path / ".venvs" / name / "bin").mkdir(parents=True)
         (tmp_path / ".venvs" / name / "bin" / "python").symlink_to("/bin/false")
     monkeypatch.setattr(local, "ROOT", tmp_path)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.local.emulator.alarm_evaluation import AlarmRule
-from dwell.local.emulator.metric_store import Datum, Metric, MetricStore
+from local_aws.cloudwatch.evaluation import AlarmRule
+from local_aws.cloudwatch.store import Datum, Metric, MetricStore
 from promotion.deployment import VARIANT
 from promotion.guard import pointed
 from tests.template import DEFAULT, PARAMETERS, STACK, TEMPLATE

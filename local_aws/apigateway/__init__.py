@@ -1,0 +1,1 @@
+"""API Gateway: HTTP APIs of SAM templates."""

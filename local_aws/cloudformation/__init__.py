@@ -1,0 +1,1 @@
+"""CloudFormation: names and encryption of a stack's resources."""

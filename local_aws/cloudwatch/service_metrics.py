@@ -1,0 +1,115 @@
+"""Metrics that AWS services publish about themselves: of functions at each event, of queues every few seconds.
+
+ministack counts an invocation only when it came through Invoke: functions behind topics, streams and rules have none.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from local_aws import hooks
+from local_aws.cloudwatch import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+FUNCTIONS = "ministack.services.lambda_svc"
+QUEUES = "ministack.services.sqs"
+QUEUE_SECONDS = 5
+"""AWS publishes a queue's metrics each minute; the alarms of a local stack have shorter periods."""
+
+
+def install() -> None:
+    """Count where every event passes, and look at the queues by the clock."""
+    hooks.replace(
+        FUNCTIONS,
+        "_execute_function_dispatch",
+        _counting_invocations(
+            hooks.find(
+                FUNCTIONS,
+                "_execute_function_dispatch",
+                arguments=("func", "config", "event", "request_id", "started"),
+            )
+        ),
+    )
+    hooks.replace(
+        FUNCTIONS,
+        "_acquire_execution_slot",
+        _counting_throttles(hooks.find(FUNCTIONS, "_acquire_execution_slot", arguments=("func", "config"))),
+    )
+    hooks.replace(
+        FUNCTIONS,
+        "_emit_lambda_metrics",
+        lambda function_name, duration_ms, error, throttle: None,  # noqa: ARG005 (they are counted above)
+        arguments=("function_name", "duration_ms", "error", "throttle"),
+    )
+    hooks.replace(
+        FUNCTIONS,
+        "_route_async_failure",
+        _counting_drops(
+            hooks.find(FUNCTIONS, "_route_async_failure", arguments=("target_arn", "func_name", "event", "result"))
+        ),
+    )
+    hooks.find(QUEUES, "_queues")
+    threading.Thread(target=_watch_queues, daemon=True, name="queue-metrics").start()
+
+
+def _counting_invocations(dispatch: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def count(
+        func: dict[str, Any], config: dict[str, Any], event: object, request_id: str, started: float
+    ) -> dict[str, Any]:
+        began = time.monotonic()
+        result = dispatch(func, config, event, request_id, started)
+        name = {"FunctionName": config["FunctionName"]}
+        metrics.publish("AWS/Lambda", "Invocations", 1, "Count", name)
+        metrics.publish("AWS/Lambda", "Errors", 1 if result.get("error") else 0, "Count", name)
+        metrics.publish("AWS/Lambda", "Throttles", 0, "Count", name)
+        metrics.publish("AWS/Lambda", "Duration", (time.monotonic() - began) * 1000, "Milliseconds", name)
+        return result
+
+    return count
+
+
+def _counting_throttles(acquire: Callable[..., tuple[str | None, str | None]]) -> Callable[..., Any]:
+    def count(func: dict[str, Any], config: dict[str, Any]) -> tuple[str | None, str | None]:
+        slot, limit = acquire(func, config)
+        if slot is None:
+            metrics.publish("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": config["FunctionName"]})
+        return slot, limit
+
+    return count
+
+
+def _counting_drops(route: Callable[..., None]) -> Callable[..., None]:
+    def count(target_arn: str, func_name: str, event: object, result: dict[str, Any]) -> None:
+        metrics.publish("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": func_name})
+        route(target_arn, func_name, event, result)
+
+    return count
+
+
+def _watch_queues() -> None:
+    while True:
+        time.sleep(QUEUE_SECONDS)
+        for (account, region, _), queue in hooks.find(QUEUES, "_queues").all_items():
+            with hooks.find("ministack.core.responses", "request_scope")(account, region):
+                _publish_queue(queue)
+
+
+def _publish_queue(queue: dict[str, Any]) -> None:
+    name = {"QueueName": queue["attributes"]["QueueArn"].rpartition(":")[2]}
+    for metric, number in count_messages(list(queue["messages"]), time.time()).items():
+        metrics.publish("AWS/SQS", metric, number, "Count", name)
+
+
+def count_messages(messages: Sequence[Mapping[str, Any]], now: float) -> dict[str, int]:
+    """A queue's messages by what they are: to be received, received and not deleted, or not yet due."""
+    hidden = [message for message in messages if message["visible_at"] > now]
+    delayed = sum(message["receive_count"] == 0 for message in hidden)
+    return {
+        "ApproximateNumberOfMessagesVisible": len(messages) - len(hidden),
+        "ApproximateNumberOfMessagesNotVisible": len(hidden) - delayed,
+        "ApproximateNumberOfMessagesDelayed": delayed,
+    }

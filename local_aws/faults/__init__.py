@@ -1,0 +1,1 @@
+"""Faults between a caller and AWS, for tests."""

@@ -1,0 +1,250 @@
+"""Faults between the callers of AWS and AWS: off, unless the emulator is started with ``LOCAL_AWS_FAULTS`` set.
+
+Then ``PUT /_dwell/faults`` takes rules (see ``fault_rules``) and ``GET /_dwell/faults`` says what they did. Only calls
+under a role are hit: those of functions, of Firehose and of SageMaker. Whoever has the account's keys is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import os
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_aws import guardian, hooks
+from local_aws.faults import rules as fault_rules
+from local_aws.faults.responses import refusal
+from local_aws.faults.rules import DELIVER, Rule, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    type Scope = dict[str, Any]
+    type Answer = tuple[int, dict[str, str], Any]
+    type Dispatch = Callable[[str, str, dict[str, str], bytes, dict[str, Any], str], Awaitable[Answer]]
+
+logger = logging.getLogger("local_aws.faults")
+
+VARIABLE = "LOCAL_AWS_FAULTS"
+PATH = "/_dwell/faults"
+DELIVERIES = "local_aws.lambda_.event_delivery"
+_ANSWERS = frozenset({"throttled", "failed", "unavailable", "denied", "model_failed"})
+
+_rules = Rules()
+_client: contextvars.ContextVar[int] = contextvars.ContextVar("client")
+"""The port that the request came from."""
+_refusing: contextvars.ContextVar[bool] = contextvars.ContextVar("refusing", default=False)
+
+
+class DroppedError(Exception):
+    """The connection is to be closed without an answer."""
+
+
+def install() -> None:
+    """Stand between the server and the services, if this emulator was started for that."""
+    if not os.environ.get(VARIABLE):
+        return
+    for module, name in (
+        ("ministack.app", "detect_service"),
+        ("ministack.app", "extract_access_key_id"),
+        ("ministack.app", "_routing_params"),
+        ("ministack.core.iam_actions", "extract_iam_action"),
+        ("ministack.services.sts", "_sessions"),
+        ("hypercorn.protocol.http_stream", "ASGIHTTPState.CLOSED"),
+    ):
+        hooks.find(module, name)
+    arguments = ("method", "path", "headers", "body", "query_params", "request_id")
+    dispatch = hooks.find("ministack.app", "_dispatch_service_request", arguments=arguments)
+    hooks.replace("ministack.app", "_dispatch_service_request", _faulty(dispatch))
+    put = hooks.find("ministack.services.kinesis", "_put_records", arguments=("data",))
+    hooks.replace("ministack.services.kinesis", "_put_records", _refusing_some(put))
+    invoke = hooks.find(DELIVERIES, "invoke", arguments=("function_arn", "event", "sender"))
+    for module in (DELIVERIES, "local_aws.cloudwatch.actions"):
+        hooks.replace(module, "invoke", _unsteady(invoke))
+    serve = hooks.find("hypercorn.asyncio", "serve")
+
+    async def serve_faulty(app: Any, config: Any, **options: Any) -> None:
+        await serve(_dropping(app), config, **options)
+
+    hooks.replace("hypercorn.asyncio", "serve", serve_faulty)
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+def _dropping(app: Callable[[Scope, Any, Any], Awaitable[None]]) -> Callable[[Scope, Any, Any], Awaitable[None]]:
+    async def answer(scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        if scope["path"] == PATH:
+            await _control(scope, receive, send)
+            return
+        _client.set((scope.get("client") or ("", 0))[1])
+        try:
+            await app(scope, receive, send)
+        except DroppedError:
+            # A stream that counts as closed, and has no answer, makes the server close the connection.
+            send.__self__.state = hooks.find("hypercorn.protocol.http_stream", "ASGIHTTPState.CLOSED")
+
+    return answer
+
+
+async def _control(scope: Scope, receive: Any, send: Any) -> None:
+    global _rules  # noqa: PLW0603 (one set of rules for the emulator)
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    status, answer = 200, _rules.report()
+    if scope["method"] == "PUT":
+        try:
+            _rules = fault_rules.read(json.loads(body or b"{}"))
+        except ValueError as error:
+            status, answer = 400, {"error": [{"message": str(error)}]}
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+def _faulty(dispatch: Dispatch) -> Dispatch:
+    async def answer(  # noqa: PLR0917 (ministack's call)
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any], request_id: str
+    ) -> Answer:
+        async def proceed() -> Answer:
+            return await dispatch(method, path, headers, body, query_params, request_id)
+
+        caller = _role(headers, query_params) if _rules.rules else None
+        if caller is None:
+            return await proceed()
+        parameters = hooks.find("ministack.app", "_routing_params")(method, path, headers, body, query_params)
+        service = hooks.find("ministack.app", "detect_service")(method, path, headers, parameters)
+        action = hooks.find("ministack.core.iam_actions", "extract_iam_action")(
+            service, method, path, headers, body, parameters
+        )
+        rule = _rules.choose(caller, action or service)
+        if rule is None:
+            return await proceed()
+        logger.info("%s: %s: %s", caller, action, rule.fault)
+        if rule.fault in _ANSWERS:
+            return refusal(rule.fault, service, headers)
+        return await _disturbed(rule, proceed)
+
+    return answer
+
+
+def _role(headers: dict[str, str], query_params: dict[str, Any]) -> str | None:
+    """The name of the role that the request is signed under, if it is one."""
+    key = hooks.find("ministack.app", "extract_access_key_id")(headers, query_params)
+    arn = str(hooks.find("ministack.services.sts", "_sessions").get(key, {}).get("Arn", ""))
+    return arn.split("/")[1] if ":assumed-role/" in arn else None
+
+
+async def _disturbed(rule: Rule, proceed: Callable[[], Awaitable[Answer]]) -> Answer:
+    match rule.fault:
+        case "slow":
+            await asyncio.sleep(rule.seconds)
+        case "reset":
+            raise DroppedError
+        case "killed_before":
+            _kill(_client.get())
+            raise DroppedError
+        case "partly_refused":
+            _refusing.set(True)
+        case "nonsense":
+            return 200, {"Content-Type": "application/json"}, b'{"model": 3, "predictions": "many"}'
+    status, headers, body = await proceed()
+    match rule.fault:
+        case "answer_lost":
+            raise DroppedError
+        case "killed_after":
+            _kill(_client.get())
+            raise DroppedError
+        case "cut_in_half" if isinstance(body, bytes):
+            kept = {
+                name: value
+                for name, value in headers.items()
+                if name.lower() != "content-length" and "checksum" not in name.lower()
+            }
+            return status, kept, body[: len(body) // 2]
+    return status, headers, body
+
+
+def _kill(port: int) -> None:
+    """End the function's process that sends from ``port``, and what it has started."""
+    inode = _inode(port)
+    for pid in guardian.processes_of(os.getpid()):
+        folder = Path(f"/proc/{pid}")
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if b"function_worker.py" not in (folder / "cmdline").read_bytes():
+                continue
+            if any(_target(link) == f"socket:[{inode}]" for link in (folder / "fd").iterdir()):
+                os.killpg(pid, signal.SIGKILL)
+                return
+    logger.warning("no function sends from port %d any more", port)
+
+
+def _inode(port: int) -> str:
+    """The socket with this local port, as Linux counts sockets."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        columns = line.split()
+        # a connection that was closed keeps its port for a minute, and has no inode
+        if int(columns[1].rpartition(":")[2], 16) == port and columns[9] != "0":
+            return columns[9]
+    return ""
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:  # it was closed while we looked
+        return ""
+
+
+# --- entries of a stream, and events ----------------------------------------------------------------------------------
+
+
+def _refusing_some(put: Callable[[dict[str, Any]], Answer]) -> Callable[[dict[str, Any]], Answer]:
+    def put_some(data: dict[str, Any]) -> Answer:
+        if not _refusing.get():
+            return put(data)
+        records = data.get("Records", [])
+        refused = {position for position in range(len(records)) if _rules.share() < 0.5} or {0}
+        kept = [record for position, record in enumerate(records) if position not in refused]
+        status, headers, body = put({**data, "Records": kept})
+        if status != 200:
+            return status, headers, body
+        answer = json.loads(body)
+        results = iter(answer["Records"])
+        refusal_ = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard"}
+        answer["Records"] = [refusal_ if position in refused else next(results) for position in range(len(records))]
+        answer["FailedRecordCount"] = len(refused)
+        return status, headers, json.dumps(answer).encode()
+
+    return put_some
+
+
+def _unsteady(invoke: Callable[..., None]) -> Callable[..., None]:
+    def deliver(function_arn: str, event: dict[str, Any], sender: Any) -> None:
+        rule = _rules.choose(function_arn.split(":")[6], DELIVER)
+        if rule is None or rule.fault != "late":
+            invoke(function_arn, event, sender)
+        if rule is not None:
+            context = contextvars.copy_context()
+            pause = rule.seconds * _rules.share()
+            again = threading.Timer(pause, context.run, args=(invoke, function_arn, event, sender))
+            again.daemon = True
+            again.start()
+
+    return deliver

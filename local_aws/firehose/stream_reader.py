@@ -1,0 +1,86 @@
+"""Read a Kinesis stream from where a delivery stream began, shard by shard, with its role's permissions."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from local_aws.firehose.transformation import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LIST_SECONDS = 5.0
+"""How long a list of shards is believed."""
+PAGE_RECORDS = 200
+
+
+class StreamReader:
+    """A position in every shard of one stream."""
+
+    def __init__(self, stream_arn: str, positions: Mapping[str, str | None]) -> None:
+        """``positions``: the last sequence number of each shard that is not wanted any more; none for no record."""
+        self.stream_arn = stream_arn
+        self._positions = dict(positions)
+        self._iterators: dict[str, str] = {}
+        self._listed_at = float("-inf")
+
+    def pages(self, kinesis: Any) -> Iterator[list[Record]]:
+        """What is new, in the order of arrival in each shard. Raises botocore's ``ClientError``.
+
+        Each list that is handed out counts as read.
+        """
+        self._list_shards(kinesis)
+        for shard in self._positions:
+            more = True
+            while more:
+                records, more = self._page(kinesis, shard)
+                if records:
+                    yield records
+
+    def _list_shards(self, kinesis: Any) -> None:
+        """Find new shards, to be read from their beginning, and forget closed ones."""
+        if time.monotonic() - self._listed_at < LIST_SECONDS:
+            return
+        kinesis.describe_stream(StreamARN=self.stream_arn)  # AWS wants this permission of the role too
+        pages = kinesis.get_paginator("list_shards").paginate(StreamARN=self.stream_arn)
+        present = sorted(shard["ShardId"] for page in pages for shard in page["Shards"])
+        self._positions = {shard: self._positions.get(shard) for shard in present}
+        self._iterators = {shard: iterator for shard, iterator in self._iterators.items() if shard in present}
+        self._listed_at = time.monotonic()
+
+    def _page(self, kinesis: Any, shard: str) -> tuple[list[Record], bool]:
+        """One answer's worth of records, and whether there are more."""
+        if shard not in self._iterators:
+            self._iterators[shard] = self._iterator(kinesis, shard)
+        try:
+            page = kinesis.get_records(
+                ShardIterator=self._iterators[shard], Limit=PAGE_RECORDS, StreamARN=self.stream_arn
+            )
+        except kinesis.exceptions.ExpiredIteratorException:
+            del self._iterators[shard]
+            return [], True
+        records = [
+            Record(
+                shard_id=shard,
+                sequence_number=record["SequenceNumber"],
+                partition_key=record["PartitionKey"],
+                arrived=round(record["ApproximateArrivalTimestamp"].timestamp() * 1000),
+                data=record["Data"],
+            )
+            for record in page["Records"]
+        ]
+        if records:
+            self._positions[shard] = records[-1].sequence_number
+        self._iterators[shard] = page["NextShardIterator"]
+        return records, len(records) == PAGE_RECORDS
+
+    def _iterator(self, kinesis: Any, shard: str) -> str:
+        after = self._positions[shard]
+        start: dict[str, str] = (
+            {"ShardIteratorType": "TRIM_HORIZON"}
+            if after is None
+            else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
+        )
+        answer = kinesis.get_shard_iterator(StreamARN=self.stream_arn, ShardId=shard, **start)
+        return str(answer["ShardIterator"])

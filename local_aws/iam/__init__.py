@@ -1,0 +1,1 @@
+"""IAM: requests and roles of AWS services."""

@@ -1,0 +1,1 @@
+"""KMS: requests that need the key of an encrypted resource."""

@@ -1,0 +1,1 @@
+"""Lambda: execution environments, events of other services, logs."""

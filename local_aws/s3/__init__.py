@@ -1,0 +1,1 @@
+"""S3: answers that ministack does not give."""

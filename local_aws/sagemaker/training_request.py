@@ -1,0 +1,108 @@
+"""What CreateTrainingJob accepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from local_aws.sagemaker import arguments, channels
+from local_aws.sagemaker.errors import broken_constraint, invalid
+
+if TYPE_CHECKING:
+    from local_aws.sagemaker.channels import Channel, Location
+
+IMAGE = "sagemaker-xgboost"
+"""The repository of the one image whose packages this machine has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked request: what the job's thread works with.
+
+    Either the image's toolkit runs ``program`` out of ``submit_directory``, or the container has an ``entrypoint``.
+    """
+
+    channels: tuple[Channel, ...]
+    hyperparameters: dict[str, Any]
+    entrypoint: tuple[str, ...]
+    program: str
+    submit_directory: str
+    environment: dict[str, str]
+    output: Location
+    output_key: str | None
+    isolated: bool
+    seconds: float
+
+
+def checked(request: dict[str, Any]) -> Plan:
+    """The plan of a request whose name and role are known to be right. Raises ``ApiError``."""
+    algorithm = _member(request, "AlgorithmSpecification")
+    require_image(algorithm.get("TrainingImage"))
+    if algorithm.get("MetricDefinitions"):
+        # its repository is one of SageMaker's algorithms, in script mode too
+        raise invalid("The metric definitions of SageMaker's own algorithms cannot be overridden: send none.")
+    if algorithm.get("TrainingInputMode") != "File":
+        raise invalid(f"TrainingInputMode {algorithm.get('TrainingInputMode')} is not emulated on a laptop; use File.")
+    instances = _member(request, "ResourceConfig").get("InstanceCount", 1)
+    if instances != 1:
+        raise invalid(f"A laptop trains on one instance, not on {instances}.")
+    seconds = _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", 86_400)
+    if not isinstance(seconds, int) or seconds < 1:
+        raise broken_constraint(
+            seconds, "stoppingCondition.maxRuntimeInSeconds", "Member must have value greater than or equal to 1"
+        )
+    output = _member(request, "OutputDataConfig")
+    found = tuple(channels.channel(each) for each in request.get("InputDataConfig") or [])
+    if len({each.name for each in found}) < len(found):
+        raise invalid("Duplicate channel name found: every channel needs a name of its own.")
+    hyperparameters = arguments.decode(_strings(request, "HyperParameters"))
+    entrypoint = _entrypoint(algorithm)
+    program, submit_directory = (hyperparameters.get(f"sagemaker_{each}") for each in ("program", "submit_directory"))
+    if not entrypoint and not (isinstance(program, str) and isinstance(submit_directory, str)):
+        raise invalid(
+            "A laptop trains in script mode only: the hyperparameters sagemaker_program and sagemaker_submit_directory "
+            "must name the script and its archive, or ContainerEntrypoint the command."
+        )
+    return Plan(
+        channels=found,
+        hyperparameters=hyperparameters,
+        entrypoint=entrypoint,
+        program=str(program or ""),
+        submit_directory=str(submit_directory or ""),
+        environment=_strings(request, "Environment"),
+        output=channels.location(output.get("S3OutputPath"), "outputDataConfig.s3OutputPath"),
+        output_key=output.get("KmsKeyId") or None,
+        isolated=bool(request.get("EnableNetworkIsolation")),
+        seconds=seconds,
+    )
+
+
+def _entrypoint(algorithm: dict[str, Any]) -> tuple[str, ...]:
+    """The container's own command; nothing if the image's is to be used."""
+    command, arguments_ = algorithm.get("ContainerEntrypoint") or [], algorithm.get("ContainerArguments") or []
+    if not all(isinstance(part, str) for part in [*command, *arguments_]):
+        raise invalid("ContainerEntrypoint and ContainerArguments must be lists of strings.")
+    if arguments_ and not command:
+        raise invalid("ContainerArguments without ContainerEntrypoint is not emulated on a laptop.")
+    return (*command, *arguments_)
+
+
+def require_image(image: object) -> None:
+    """Raise ``ApiError`` unless ``image`` is the one that is emulated."""
+    repository = image.rpartition("/")[2].partition(":")[0] if isinstance(image, str) else ""
+    if repository != IMAGE:
+        raise invalid(f"The image {image} is not emulated on a laptop; use SageMaker's {IMAGE}.")
+
+
+def _member(request: dict[str, Any], field: str) -> dict[str, Any]:
+    value = request.get(field)
+    if not isinstance(value, dict):
+        raise broken_constraint(value, field[0].lower() + field[1:], "Member must not be null")
+    return value
+
+
+def _strings(request: dict[str, Any], field: str) -> dict[str, str]:
+    values = request.get(field) or {}
+    if not all(isinstance(name, str) and isinstance(value, str) for name, value in values.items()):
+        raise invalid(f"{field} must map strings to strings.")
+    return dict(values)

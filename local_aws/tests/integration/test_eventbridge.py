@@ -1,0 +1,212 @@
+"""Events of AWS services reach functions: by rule, by schedule and by topic, with permission only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dwell.local.laptop import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dwell.local.laptop import Laptop
+
+    MakeQueue = Callable[[], tuple[str, str]]
+
+FORWARD = """
+import boto3, json, os
+def handler(event, context):
+    if os.environ.get("FAIL_FIRST"):
+        del os.environ["FAIL_FIRST"]
+        raise RuntimeError("the first try fails")
+    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
+"""
+
+
+@pytest.fixture
+def listener(
+    laptop: Laptop, make_function: Callable[..., str], make_queue: MakeQueue
+) -> Callable[..., tuple[str, Callable[..., list[dict[str, Any]]]]]:
+    """Makes a function that writes its events down; its ARN, and what reads them."""
+
+    def make(**variables: str) -> tuple[str, Callable[..., list[dict[str, Any]]]]:
+        url, arn = make_queue()
+        allow = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}]
+        function = make_function(FORWARD, allow=allow, variables={"QUEUE": url, **variables})
+
+        def events(wait: int = 20) -> list[dict[str, Any]]:
+            answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=wait, MaxNumberOfMessages=10)
+            return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+        return function, events
+
+    return make
+
+
+def allow_events(laptop: Laptop, function: str, service: str, source_arn: str) -> None:
+    """Let a service in, as an AWS::Lambda::Permission does."""
+    laptop.client("lambda").add_permission(
+        FunctionName=function,
+        StatementId=uuid.uuid4().hex,
+        Action="lambda:InvokeFunction",
+        Principal=service,
+        SourceArn=source_arn,
+    )
+
+
+def put_rule(laptop: Laptop, function: str, source: str) -> str:
+    name = f"rule-{uuid.uuid4().hex[:12]}"
+    events = laptop.client("events")
+    rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": [source]}))["RuleArn"]
+    events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": function}])
+    return str(rule)
+
+
+def send(laptop: Laptop, source: str, detail: dict[str, Any]) -> None:
+    laptop.client("events").put_events(
+        Entries=[{"Source": source, "DetailType": "Pod moved", "Detail": json.dumps(detail)}]
+    )
+
+
+def test_a_rule_invokes_a_function_that_lets_it_in(laptop: Laptop, listener: Any) -> None:
+    function, events = listener()
+    source = f"dwell.{uuid.uuid4().hex}"
+    # given a rule whose function does not know it
+    rule = put_rule(laptop, function, source)
+    send(laptop, source, {"number": 1})
+    # when it is let in, and another event comes
+    allow_events(laptop, function, "events.amazonaws.com", rule)
+    send(laptop, source, {"number": 2})
+    # then that one arrives, and the first one never does
+    assert [event["detail"] for event in events()] == [{"number": 2}]
+
+
+def test_a_failing_event_of_a_rule_is_tried_again(laptop: Laptop, listener: Any) -> None:
+    function, events = listener(FAIL_FIRST="yes")
+    source = f"dwell.{uuid.uuid4().hex}"
+    allow_events(laptop, function, "events.amazonaws.com", put_rule(laptop, function, source))
+    send(laptop, source, {"number": 1})
+    assert [event["detail"] for event in events()] == [{"number": 1}]
+
+
+def test_a_failing_notification_of_a_topic_is_tried_again(laptop: Laptop, listener: Any) -> None:
+    # given a function that fails once, subscribed to a topic that it lets in
+    function, events = listener(FAIL_FIRST="yes")
+    topic = laptop.client("sns").create_topic(Name=f"samples-{uuid.uuid4().hex}")["TopicArn"]
+    allow_events(laptop, function, "sns.amazonaws.com", topic)
+    laptop.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
+    # when a message is published
+    message = laptop.client("sns").publish(TopicArn=topic, Message="one\ntwo")["MessageId"]
+    # then it arrives all the same
+    ((record,),) = [event["Records"] for event in events()]
+    assert record["EventSource"] == "aws:sns"
+    assert (record["Sns"]["MessageId"], record["Sns"]["Message"]) == (message, "one\ntwo")
+
+
+def test_a_schedule_invokes_a_function_under_its_role(laptop: Laptop, listener: Any) -> None:
+    # given two schedules of one moment: the role of one may invoke the function, the other's may not
+    function, events = listener()
+    iam = laptop.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    invoking = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
+    for name, statements in (("allowed", [invoking]), ("refused", [])):
+        role = f"{name}-{uuid.uuid4().hex[:12]}"
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+        if statements:
+            iam.put_role_policy(RoleName=role, PolicyName="invoke", PolicyDocument=document(*statements))
+        # when both come due
+        laptop.client("scheduler").create_schedule(
+            Name=role,
+            ScheduleExpression="at(2026-01-01T00:00:00)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": function,
+                "RoleArn": arn,
+                "Input": json.dumps({"schedule": name, "time": "<aws.scheduler.scheduled-time>"}),
+            },
+        )
+    # then only the allowed one arrives, with the time filled in
+    (event,) = events()
+    assert event["schedule"] == "allowed"
+    assert datetime.fromisoformat(event["time"]).tzinfo is not None
+    assert events(wait=1) == []
+
+
+def test_a_failed_event_is_not_sent_where_the_role_may_not_send(
+    laptop: Laptop, make_function: Callable[..., str], make_queue: MakeQueue
+) -> None:
+    # given two failing functions with the same destination, and only one role that may use it
+    url, arn = make_queue()
+    allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+    for number, statements in enumerate(([], [allow])):
+        function = make_function("def handler(event, context): raise RuntimeError(event)", allow=statements)
+        laptop.client("lambda").put_function_event_invoke_config(
+            FunctionName=function, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}}
+        )
+        # when both fail
+        laptop.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(number))
+    # then the queue has the event of the one that may send
+    answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
+    assert [json.loads(message["Body"])["requestPayload"] for message in answer["Messages"]] == [1]
+
+
+SENDING_IN_PROCESS = """
+import asyncio, json
+from local_aws.eventbridge import service_events as events
+events.install()
+from ministack.services import eventbridge, sqs
+
+def call(service, target, arguments):
+    headers = {"x-amz-target": target, "content-type": "application/x-amz-json-1.0"}
+    status, _, body = asyncio.run(service.handle_request("POST", "/", headers, json.dumps(arguments).encode(), {}))
+    assert status == 200, body
+    return json.loads(body or "{}")
+
+queue = call(sqs, "AmazonSQS.CreateQueue", {"QueueName": "heard"})["QueueUrl"]
+call(eventbridge, "AWSEvents.PutRule", {"Name": "jobs", "EventPattern": json.dumps({
+    "source": ["aws.sagemaker"], "detail": {"TrainingJobStatus": ["Completed"]}})})
+call(eventbridge, "AWSEvents.PutTargets", {"Rule": "jobs", "Targets": [
+    {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:heard"}]})
+for status in ("InProgress", "Completed"):
+    events.send("aws.sagemaker", "SageMaker Training Job State Change",
+                {"TrainingJobStatus": status}, ["arn:aws:sagemaker:us-east-1:000000000000:training-job/one"])
+messages = call(sqs, "AmazonSQS.ReceiveMessage", {"QueueUrl": queue, "MaxNumberOfMessages": 10})["Messages"]
+print(json.dumps([json.loads(message["Body"]) for message in messages]))
+"""
+
+
+def test_a_service_of_the_emulator_sends_events_that_callers_may_not(laptop: Laptop) -> None:
+    # given the emulator's interpreter, where extensions run (nobody can send such events over HTTP)
+    refused = laptop.client("events").put_events(
+        Entries=[{"Source": "aws.sagemaker", "DetailType": "forged", "Detail": "{}"}]
+    )
+    assert refused["FailedEntryCount"] == 1
+    # when an extension sends the events of a training job
+    done = subprocess.run(
+        [ROOT / ".venvs" / "local_aws" / "bin" / "python", "-c", SENDING_IN_PROCESS],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    # then the rule's target gets the one that matches, in EventBridge's envelope
+    assert done.returncode == 0, done.stderr
+    (event,) = json.loads(done.stdout.splitlines()[-1])
+    assert (event["source"], event["detail-type"]) == ("aws.sagemaker", "SageMaker Training Job State Change")
+    assert event["detail"] == {"TrainingJobStatus": "Completed"}
+    assert event["resources"] == ["arn:aws:sagemaker:us-east-1:000000000000:training-job/one"]
+    assert (event["account"], event["region"]) == ("000000000000", "us-east-1")
+
+
+def document(*statements: dict[str, Any]) -> str:
+    """An IAM policy document."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -1,0 +1,264 @@
+"""The decisions of the emulated Firehose: names of objects, configuration, buffers, a transform's answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_aws.firehose import object_keys as delivery_names
+from local_aws.firehose import settings as delivery_settings
+from local_aws.firehose import transformation as transform_contract
+from local_aws.firehose.buffer import Attempts, Buffer
+from local_aws.firehose.settings import Hints, InvalidSettingError
+
+WHEN = datetime(2018, 8, 7, 15, 4, 9, tzinfo=UTC)
+
+# --- names of objects --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("yyyy/MM/dd/HH", "2018/08/07/15"),
+        ("yy-M-d h:m:s a", "18-8-7 3:4:9 PM"),
+        ("DDD", "219"),
+        ("EEE, EEEE, MMM, MMMM", "Tue, Tuesday, Aug, August"),
+        ("'year='yyyy'/month='MM", "year=2018/month=08"),
+        ("''HH'o''clock'", "'15o'clock"),
+    ],
+)
+def test_a_time_is_written_as_java_writes_it(pattern: str, expected: str) -> None:
+    assert delivery_names.format_time(pattern, WHEN) == expected
+
+
+def test_a_prefix_without_a_time_gets_the_default_one_and_one_with_a_time_does_not() -> None:
+    assert delivery_names.data_prefix("", WHEN) == "2018/08/07/15/"
+    assert delivery_names.data_prefix("samples/", WHEN) == "samples/2018/08/07/15/"
+    assert delivery_names.data_prefix("samples/!{timestamp:yyyy}/", WHEN) == "samples/2018/"
+    assert delivery_names.data_prefix("date=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/", WHEN) == (
+        "date=2018-08-07/hour=15/"
+    )
+
+
+def test_failures_go_where_the_error_prefix_says_and_else_below_the_prefix() -> None:
+    failure_prefix = delivery_names.failure_prefix
+    assert failure_prefix(None, "samples/", WHEN, "processing-failed") == "samples/processing-failed/2018/08/07/15/"
+    assert failure_prefix("failed/!{firehose:error-output-type}/", "", WHEN, "processing-failed") == (
+        "failed/processing-failed/"
+    )
+
+
+def test_a_random_string_differs_each_time() -> None:
+    evaluated = {delivery_names.data_prefix("!{firehose:random-string}/!{timestamp:HH}", WHEN) for _ in range(20)}
+    assert len(evaluated) == 20
+    assert all(len(prefix) == len("/15") + 11 for prefix in evaluated)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "error_prefix"),
+    [
+        ("!{timestamp:yyyy}/", None),
+        ("!{firehose:error-output-type}/", "!{firehose:error-output-type}/"),
+        ("", "failed/!{timestamp:yyyy}/"),
+        ("!{timestamp:yyyy/", "!{firehose:error-output-type}/"),
+        ("!{timestamp:'year='yyyy'/}", "!{firehose:error-output-type}/"),
+        ("!{timestamp:QQ}/", "!{firehose:error-output-type}/"),
+        ("!{partitionKeyFromQuery:robot}/", "!{firehose:error-output-type}/"),
+        ("!{firehose:other}/", "!{firehose:error-output-type}/"),
+    ],
+)
+def test_a_prefix_that_firehose_refuses_is_refused(prefix: str, error_prefix: str | None) -> None:
+    with pytest.raises(delivery_names.PrefixError):
+        delivery_names.check_prefixes(prefix, error_prefix)
+
+
+# --- configuration -----------------------------------------------------------------------------------------------
+
+
+def configuration(*processors: tuple[str, dict[str, str]], **changes: Any) -> dict[str, Any]:
+    listed = [
+        {
+            "Type": kind,
+            "Parameters": [{"ParameterName": name, "ParameterValue": value} for name, value in parameters.items()],
+        }
+        for kind, parameters in processors
+    ]
+    return {
+        "BucketARN": "arn:aws:s3:::bucket",
+        "RoleARN": "arn:aws:iam::000000000000:role/delivery",
+        "ProcessingConfiguration": {"Enabled": True, "Processors": listed},
+        **changes,
+    }
+
+
+def test_what_is_not_said_has_the_defaults_of_firehose() -> None:
+    settings = delivery_settings.read(configuration(("Lambda", {"LambdaArn": "function"})))
+    mib = 1024 * 1024
+    assert settings.hints == Hints(5 * mib, 300)
+    assert settings.transform == delivery_settings.Transform("function", settings.role_arn, 3, Hints(mib, 60))
+    assert (settings.gzip, settings.extension, settings.error_prefix) == (False, "", None)
+
+
+def test_numbers_and_switches_may_be_text_as_cloudformation_writes_them() -> None:
+    settings = delivery_settings.read(
+        configuration(
+            ("Lambda", {"LambdaArn": "function", "BufferSizeInMBs": "0.2", "BufferIntervalInSeconds": "0"}),
+            BufferingHints={"SizeInMBs": "64", "IntervalInSeconds": "5"},
+            CompressionFormat="GZIP",
+        )
+    )
+    assert settings.hints == Hints(64 * 1024 * 1024, 5)
+    assert settings.transform is not None
+    assert settings.transform.hints == Hints(209_715, 0)
+    assert settings.extension == ".gz"
+    off = configuration(("Lambda", {}), ProcessingConfiguration={"Enabled": "false"})
+    assert delivery_settings.read(off).transform is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (configuration(BucketARN="bucket"), "BucketARN"),
+        (configuration(RoleARN=""), "RoleARN is required"),
+        (configuration(CompressionFormat="ZIP"), "CompressionFormat ZIP"),
+        (configuration(BufferingHints={"SizeInMBs": 129}), "SizeInMBs must be between 1 and 128"),
+        (configuration(BufferingHints={"IntervalInSeconds": "soon"}), "must be a number, not 'soon'"),
+        (configuration(CustomTimeZone="Mars/Olympus"), "Mars/Olympus"),
+        (configuration(("Lambda", {})), "LambdaArn is required"),
+        (configuration(("Lambda", {"LambdaArn": "f", "BufferSizeInMBs": "3.1"})), "BufferSizeInMBs"),
+        (configuration(("Lambda", {"LambdaArn": "f"}), ("Lambda", {"LambdaArn": "g"})), "only one processor"),
+        (configuration(("MetadataExtraction", {})), "MetadataExtraction is not supported"),
+        (configuration(DataFormatConversionConfiguration={"Enabled": True}), "DataFormatConversionConfiguration"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSettingError, match=message):
+        delivery_settings.read(changed)
+
+
+# --- buffers -----------------------------------------------------------------------------------------------------
+
+
+def test_a_buffer_is_due_by_age_of_its_oldest_item_or_by_size() -> None:
+    hints = Hints(size=10, seconds=5)
+    buffer: Buffer[str] = Buffer()
+    assert not buffer.is_due(hints, now=1e9)
+    buffer.add("old", 4, now=100)
+    buffer.add("young", 5, now=104)
+    assert not buffer.is_due(hints, now=104.9)
+    assert buffer.is_due(hints, now=105)
+    assert not buffer.is_due(Hints(size=10, seconds=900), now=105)
+    buffer.add("last straw", 1, now=104)
+    assert buffer.is_due(Hints(size=10, seconds=900), now=105)
+
+
+@given(sizes=st.lists(st.integers(0, 20)), limit=st.integers(1, 30), count=st.integers(1, 5))
+def test_taking_loses_nothing_keeps_the_order_and_stays_within_bounds(sizes: list[int], limit: int, count: int) -> None:
+    buffer: Buffer[tuple[int, int]] = Buffer()
+    for number, size in enumerate(sizes):
+        buffer.add((number, size), size, now=0)
+    taken = []
+    while len(buffer):
+        batch = buffer.take(limit, count=count)
+        assert 1 <= len(batch) <= count
+        assert len(batch) == 1 or sum(size for _, size in batch) <= limit
+        taken += batch
+    assert taken == list(enumerate(sizes))
+    assert buffer.size == 0
+
+
+def test_what_is_refused_waits_until_it_succeeds() -> None:
+    attempts = Attempts()
+    assert attempts.is_due()
+    attempts.failed()
+    assert not attempts.is_due()
+    attempts.succeeded()
+    assert attempts.is_due()
+
+
+# --- the transform's answer --------------------------------------------------------------------------------------
+
+RECORDS = [transform_contract.Record("shard", str(number), "key", 1_000, b"in") for number in range(3)]
+
+
+def returned(number: int, result: str = "Ok", data: str = "b3V0") -> dict[str, str]:
+    return {"recordId": RECORDS[number].record_id, "result": result, "data": data}
+
+
+def read(*entries: object) -> transform_contract.Answer:
+    return transform_contract.read_answer(json.dumps({"records": entries}).encode(), RECORDS)
+
+
+def test_each_record_has_the_fate_that_the_answer_gives_it() -> None:
+    answer = read(returned(2, "ProcessingFailed"), returned(0), {"recordId": RECORDS[1].record_id, "result": "Dropped"})
+    assert answer.transformed == [(RECORDS[0], b"out")]
+    assert [(failure.record, failure.code) for failure in answer.failed] == [
+        (RECORDS[2], "Lambda.ProcessingFailedStatus")
+    ]
+
+
+def test_a_missing_or_doubled_id_fails_that_record_only() -> None:
+    answer = read(returned(0), returned(2), returned(2), {"recordId": "unknown", "result": "Ok", "data": ""})
+    assert answer.transformed == [(RECORDS[0], b"out")]
+    assert [(failure.record, failure.code) for failure in answer.failed] == [
+        (RECORDS[1], "Lambda.MissingRecordId"),
+        (RECORDS[2], "Lambda.DuplicatedRecordId"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "Lambda.JsonProcessingException"),
+        (b"\xff", "Lambda.JsonProcessingException"),
+        (b"null", "Lambda.JsonProcessingException"),
+        (b"[]", "Lambda.JsonProcessingException"),
+        (b'{"records": null}', "Lambda.JsonProcessingException"),
+        (b'{"records": ["x"]}', "Lambda.JsonProcessingException"),
+        (b'{"records": [{"recordId": "0000000"}]}', "Lambda.JsonProcessingException"),
+        (b'{"records": [{"recordId": "0000000", "result": "Ok"}]}', "Lambda.JsonProcessingException"),
+        (b'{"records": [{"recordId": "0000000", "result": "Ok", "data": 1}]}', "Lambda.JsonProcessingException"),
+        (b'{"records": [{"recordId": [], "result": "Ok", "data": ""}]}', "Lambda.JsonProcessingException"),
+        (b'{"records": [{"recordId": "0000000", "result": "ok", "data": ""}]}', "Lambda.FunctionError"),
+        (b'{"records": [{"recordId": "0000000", "result": "Ok", "data": "*"}]}', "Lambda.FunctionError"),
+        (b'{"records": [{"recordId": "0000000", "result": "Ok", "data": "b3V"}]}', "Lambda.FunctionError"),
+    ],
+)
+def test_an_answer_of_the_wrong_shape_fails_the_batch(payload: bytes, code: str) -> None:
+    with pytest.raises(transform_contract.BatchFailedError) as failure:
+        transform_contract.read_answer(payload, RECORDS)
+    assert failure.value.code == code
+
+
+def test_a_failure_keeps_the_data_as_it_came() -> None:
+    failure = transform_contract.Failure(RECORDS[0], "Lambda.Some", "why")
+    line = transform_contract.failure_line(failure, attempts=2, ended=2_000, function_arn="function")
+    assert line.endswith(b"}\n")
+    assert json.loads(line) == {
+        "attemptsMade": 2,
+        "arrivalTimestamp": 1_000,
+        "errorCode": "Lambda.Some",
+        "errorMessage": "why",
+        "attemptEndingTimestamp": 2_000,
+        "rawData": base64.b64encode(b"in").decode(),
+        "lambdaArn": "function",
+    }
+
+
+def test_a_batch_of_the_greatest_size_fits_into_what_lambda_takes() -> None:
+    data = b"x" * (3 * 1024 * 1024 // transform_contract.MAXIMUM_RECORDS)
+    record = transform_contract.Record("shardId-000000000000", "1" * 56, "k" * 36, 1_700_000_000_000, data)
+    event = transform_contract.event(
+        [record] * transform_contract.MAXIMUM_RECORDS,
+        invocation_id="i" * 36,
+        delivery_stream_arn="arn:aws:firehose:us-east-1:000000000000:deliverystream/name",
+        source_arn="arn:aws:kinesis:us-east-1:000000000000:stream/name",
+    )
+    assert event["region"] == "us-east-1"
+    assert len(json.dumps(event, separators=(",", ":"))) <= 6 * 1024 * 1024
