@@ -13,7 +13,7 @@ from dwell.local import laptop as local
 from dwell.stack import find
 from tests.browser import chromium
 from tests.browser.showing import Shown, board, put
-from tests.scene import Scene
+from tests.sample_history import SampleHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def shown(browser: chromium.Browser) -> Iterator[Shown]:
         deployment.deploy(laptop, parameters={"MinimumSamples": "1000000"})
         stack = find(deployment.STACK)
         # the emulator keeps metrics for three hours
-        scene = Scene(datetime.now(UTC), timedelta(hours=2.5), entrant="night-shift", endpoint=stack.endpoint)
+        scene = SampleHistory(datetime.now(UTC), timedelta(hours=2.5), entrant="night-shift", endpoint=stack.endpoint)
         put(scene, stack)
         with board(stack) as url:
             yield Shown(laptop, stack, scene, url)

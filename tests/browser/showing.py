@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
     from dwell.stack import Stack
-    from tests.scene import Scene
+    from tests.sample_history import SampleHistory
 
 ROOT = local.ROOT
 PICTURES = ROOT / "build" / "browser"
@@ -36,7 +36,7 @@ class Shown:
 
     laptop: local.Laptop
     stack: Stack
-    scene: Scene
+    scene: SampleHistory
     url: str
 
     def widget(self, **context: Any) -> str:
@@ -52,7 +52,7 @@ class Shown:
         return str(json.loads(answer["Payload"].read()))
 
 
-def put(scene: Scene, stack: Stack) -> None:
+def put(scene: SampleHistory, stack: Stack) -> None:
     """The scene's records and counts, and a decision and a refusal that somebody named with bad intent."""
     store = Store(boto3.resource("dynamodb").Table(stack.table))
     records = scene.records()

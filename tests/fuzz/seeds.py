@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from tests.factories.samples import make_csv_row, make_features, make_sample
 from tests.fuzz.targets import FIELDS
-from tests.made_up_sample import a_features, a_row, a_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +31,15 @@ def _messages() -> list[bytes]:
 
 def seeds(target: str) -> list[bytes]:
     """Good inputs of a target, and the bad ones of ``events/`` and ``found/``."""
-    messages = [*_messages(), f"{json.dumps(a_sample())}\n{a_row()}".encode()]
+    messages = [*_messages(), f"{json.dumps(make_sample())}\n{make_csv_row()}".encode()]
     requests = [event["body"].encode() for event in _events("api-predictions") if event.get("body")]
-    requests.append(json.dumps({"features": a_features()}).encode())
+    requests.append(json.dumps({"features": make_features()}).encode())
     queries = [
         unquote(event["queryStringParameters"]["features"]).encode()
         for event in _events("api-liveinference")
         if event.get("queryStringParameters")
     ]
-    queries.append(",".join(map(str, a_features().values())).encode())
+    queries.append(",".join(map(str, make_features().values())).encode())
     own = {
         "line": [line for message in messages for line in message.split(b"\n")],
         "message": messages,

@@ -13,7 +13,7 @@ import pytest
 
 from dwell.operations import athena
 from feature_schema import TARGET
-from tests.made_up_dataset import made_up
+from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
     from dwell.local.laptop import Laptop
@@ -26,7 +26,7 @@ def test_the_table_answers_over_the_stored_rows(laptop: Laptop) -> None:
     s3.create_bucket(Bucket=bucket)
     database = f"warehouse_{uuid.uuid4().hex[:8]}"
     laptop.client("glue").create_database(DatabaseInput={"Name": database})
-    rows = made_up(300)
+    rows = make_dataset(300)
     for hour, lines in (("06", rows.lines[:100]), ("07", rows.lines[100:])):
         content = gzip.compress("".join(f"{line}\n" for line in lines).encode())
         s3.put_object(Bucket=bucket, Key=f"samples/date=2026-11-23/hour={hour}/delivery-1.gz", Body=content)

@@ -25,7 +25,7 @@ from dwell.local import deployment
 from dwell.local import laptop as local
 from dwell.stack import find
 from feature_schema import FEATURES, TARGET, prediction, schema_hash
-from tests.made_up_dataset import made_up
+from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +97,7 @@ def a_round(stack: Stack, folder: Path, *, world: int) -> dict[str, Any]:
     storage.read()
     before = len(storage.samples())
     file = folder / "rows.csv"
-    rows = made_up(ROWS, seed=world, world=world).lines
+    rows = make_dataset(ROWS, seed=world, world=world).lines
     file.write_text("".join(",".join(line.split(",")[: 1 + len(FEATURES)]) + "\n" for line in rows))
     assert dwell("publish", str(file))["published"] == ROWS
 
@@ -123,7 +123,7 @@ def robots_report(stack: Stack, model: str, *, off: float) -> Iterator[None]:
     promised = float(entry(model)["expected_error"])
     over = threading.Event()
     sns = boto3.Session().client("sns")
-    template = made_up(1).lines[0].split(",")[1 : 1 + len(FEATURES)]
+    template = make_dataset(1).lines[0].split(",")[1 : 1 + len(FEATURES)]
     features = {field.name: int(cell) for field, cell in zip(FEATURES, template, strict=True)}
 
     def sample() -> str:
@@ -309,7 +309,7 @@ def test_in_manual_mode_a_winner_waits_for_a_person(
 
 
 def ask(stack: Stack) -> dict[str, Any]:
-    cells = made_up(1).lines[0].split(",")[1 : 1 + len(FEATURES)]
+    cells = make_dataset(1).lines[0].split(",")[1 : 1 + len(FEATURES)]
     features = {field.name: int(cell) for field, cell in zip(FEATURES, cells, strict=True)}
     response = api_for(stack.api_url, timeout=20).post("/predictions", json.dumps({"features": features}).encode())
     assert response.status_code == 200

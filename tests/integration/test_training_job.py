@@ -21,7 +21,7 @@ import pytest
 from candidates import NAMES
 from feature_schema import FEATURES, schema_hash
 from retraining.source import archive
-from tests.made_up_dataset import ROUND, STAMP, MadeUp, made_up, moment_of, write_channels
+from tests.factories.datasets import ROUND, STAMP, SyntheticDataset, make_dataset, recorded_at, write_channels
 
 ROOT = Path(__file__).parents[2]
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
@@ -88,7 +88,9 @@ class Job:
     model: Path
 
 
-def trained(container: Container, rows: MadeUp, *, champion_archive: Path | None = None, **changes: Any) -> Job:
+def trained(
+    container: Container, rows: SyntheticDataset, *, champion_archive: Path | None = None, **changes: Any
+) -> Job:
     """Do a training container's steps, one by one."""
     inputs = container.folder / "input"
     variables = write_channels(inputs, rows.lines, **changes)
@@ -125,21 +127,21 @@ def trained(container: Container, rows: MadeUp, *, champion_archive: Path | None
 
 
 @pytest.fixture(scope="module")
-def old_world() -> MadeUp:
-    return made_up(BEFORE, seed=1)
+def old_world() -> SyntheticDataset:
+    return make_dataset(BEFORE, seed=1)
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, old_world: MadeUp) -> Job:
+def first(tmp_path_factory: pytest.TempPathFactory, old_world: SyntheticDataset) -> Job:
     """The first round: no champion, one world. A tenth of the samples is delivered twice."""
     container = Container(tmp_path_factory.mktemp("first"))
-    delivered = MadeUp(
+    delivered = SyntheticDataset(
         old_world.features, old_world.target, old_world.expected, old_world.lines + old_world.lines[::10]
     )
     return trained(container, delivered)
 
 
-def test_the_first_round_tells_everything_about_itself(first: Job, old_world: MadeUp) -> None:
+def test_the_first_round_tells_everything_about_itself(first: Job, old_world: SyntheticDataset) -> None:
     told = first.tournament
     test = BEFORE // 4
     assert (told["round"], told["schema_hash"]) == (ROUND, schema_hash())
@@ -171,10 +173,10 @@ def test_its_log_tells_the_errors(first: Job) -> None:
 def test_after_a_drift_the_champion_loses_to_a_model_of_the_recent_part(first: Job, tmp_path: Path) -> None:
     # given rows of the old world, then rows of another one, and an alarm that says when it began
     champion = f"{first.tournament['winner']}-{STAMP}"
-    rows = made_up(BEFORE + AFTER, seed=2, drift_from=BEFORE)
+    rows = make_dataset(BEFORE + AFTER, seed=2, drift_from=BEFORE)
     # when a second round is played, with the first one's archive as the champion
     second = trained(
-        Container(tmp_path), rows, champion_archive=first.model, champion=champion, recent_since=moment_of(BEFORE)
+        Container(tmp_path), rows, champion_archive=first.model, champion=champion, recent_since=recorded_at(BEFORE)
     ).tournament
     # then the champion was scored on the same rows, and is far off in the new world
     test = AFTER // 4
@@ -193,7 +195,7 @@ def test_after_a_drift_the_champion_loses_to_a_model_of_the_recent_part(first: J
 
 def test_in_the_same_world_a_round_does_not_unseat_the_champion(first: Job, tmp_path: Path) -> None:
     champion = f"{first.tournament['winner']}-{STAMP}"
-    second = trained(Container(tmp_path), made_up(4_000, seed=3), champion_archive=first.model, champion=champion)
+    second = trained(Container(tmp_path), make_dataset(4_000, seed=3), champion_archive=first.model, champion=champion)
     assert second.tournament["champion"]["rmse"] < second.tournament["candidates"][0]["rmse"]
     assert not second.tournament["comparison"]["significant"]
 
@@ -214,7 +216,9 @@ SERVE = textwrap.dedent(
 )
 
 
-def test_the_archive_serves_itself_from_its_installed_code(first: Job, tmp_path: Path, old_world: MadeUp) -> None:
+def test_the_archive_serves_itself_from_its_installed_code(
+    first: Job, tmp_path: Path, old_world: SyntheticDataset
+) -> None:
     # given the archive as SageMaker unpacks it, and its code copied and installed as the image does
     container = Container(tmp_path)
     model = tmp_path / "model"
@@ -259,7 +263,7 @@ def test_the_archive_serves_itself_from_its_installed_code(first: Job, tmp_path:
 def test_a_job_that_cannot_begin_says_why_in_its_log(tmp_path: Path) -> None:
     # given a dataset of which one object was not delivered, and then a hyperparameter that means nothing
     container = Container(tmp_path)
-    variables = write_channels(tmp_path, made_up(1_000).lines, rows_an_object=500)
+    variables = write_channels(tmp_path, make_dataset(1_000).lines, rows_per_object=500)
     code = tmp_path / "code"
     with tarfile.open(fileobj=io.BytesIO(archive().content)) as tar:
         tar.extractall(code, filter="data")

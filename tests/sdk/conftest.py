@@ -22,7 +22,7 @@ from sagemaker.train import ModelTrainer
 
 from dwell.local import laptop as local
 from retraining.source import TRAINING_JOB
-from tests.made_up_dataset import made_up, write_channels
+from tests.factories.datasets import make_dataset, write_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def account(laptop: local.Laptop) -> Account:
 def trained(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Our training job, started by hand with the SDK: its trainer, and the job that ended."""
     folder = tmp_path_factory.mktemp("dataset")
-    channels = write_channels(folder, made_up(2_000).lines)
+    channels = write_channels(folder, make_dataset(2_000).lines)
     job = trainer(account, TRAINING_JOB, hyperparameters={"xgboost-max_depth": 4, "xgboost-num_round": 40})
     job.train(
         input_data_config=[

@@ -13,7 +13,7 @@ from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
 from sagemaker.core.utils.exceptions import FailedStatusError
 
 from feature_schema import TARGET
-from tests.made_up_dataset import made_up
+from tests.factories.datasets import make_dataset
 from tests.sdk.conftest import IMAGE
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def endpoint(account: Account, trained: Any) -> Iterator[Any]:
 
 def rows(count: int) -> bytes:
     """Features as CSV lines, and no header."""
-    return "\n".join(",".join(f"{cell:g}" for cell in row) for row in made_up(count, seed=2).features).encode()
+    return "\n".join(",".join(f"{cell:g}" for cell in row) for row in make_dataset(count, seed=2).features).encode()
 
 
 def test_an_endpoint_answers_the_sdk(endpoint: Any) -> None:

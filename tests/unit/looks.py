@@ -8,14 +8,14 @@ from leaderboard.look import Look, look
 from leaderboard.standing import Surroundings
 from leaderboard.window import Window
 from rounds import Store
-from tests.scene import Scene
+from tests.sample_history import SampleHistory
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 
-SCENE = Scene(NOW, entrant="night-shift", endpoint=ENDPOINT)
+SCENE = SampleHistory(NOW, entrant="night-shift", endpoint=ENDPOINT)
 ALARMS = [f"{STACK}-ModelError", f"{STACK}-NoModel"]
 
 
-def filled(scene: Scene = SCENE) -> Cloud:
+def filled(scene: SampleHistory = SCENE) -> Cloud:
     cloud = Cloud()
     store = Store(cloud.clients()[0])
     for record in scene.records():

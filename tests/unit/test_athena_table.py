@@ -14,7 +14,7 @@ from sqlglot import expressions
 
 from dwell.operations import athena
 from feature_schema import FEATURES, PROVENANCE, ROW, TARGET, happened, parse_line, prediction, row
-from tests.made_up_sample import EXPECTED_ERROR, a_sample, value
+from tests.factories.samples import EXPECTED_ERROR, field_value, make_sample
 
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
@@ -51,9 +51,9 @@ def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> No
 
 def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
     # given rows with a prediction and without
-    told = [prediction(value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR), None]
+    told = [prediction(field_value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR), None]
     for answer in told:
-        line = json.dumps(a_sample(prediction=answer)).encode()
+        line = json.dumps(make_sample(prediction=answer)).encode()
         parsed = parse_line(line, message_id="m", position=0, received_at=NOW)
         cells = row(parsed).split(",")
         # then every cell is of its column's type, or empty where nothing was predicted

@@ -40,7 +40,7 @@ from feature_schema import (
     within_bounds,
 )
 from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINE_BYTES, MAX_LINES
-from tests.made_up_sample import EXPECTED_ERROR, a_features, a_row, a_sample, value
+from tests.factories.samples import EXPECTED_ERROR, field_value, make_csv_row, make_features, make_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +115,7 @@ def reason(line: bytes | str | dict[str, Any]) -> str:
 
 
 def a_text(**changed: Any) -> str:
-    return json.dumps(a_sample(**changed))
+    return json.dumps(make_sample(**changed))
 
 
 def assert_within_bounds(sample: Sample) -> None:
@@ -219,14 +219,14 @@ def test_a_sample_with_overwritten_bytes_raises_nothing_but_a_refusal(
 def test_bounds_are_inclusive_and_one_beyond_is_out_of_range(field: description.Field) -> None:
     def with_value(number: float) -> dict[str, Any]:
         if field is TARGET:
-            return a_sample(**{field.name: number})
-        return a_sample(features=a_features(**{field.name: number}))
+            return make_sample(**{field.name: number})
+        return make_sample(features=make_features(**{field.name: number}))
 
-    assert read(with_value(value(field, 0)))
-    assert read(with_value(value(field, 1)))
+    assert read(with_value(field_value(field, 0)))
+    assert read(with_value(field_value(field, 1)))
     assert read(with_value(math.ceil(field.minimum))), "a whole number is a number too"
-    assert reason(with_value(_beyond(value(field, 0), -1))) == f"out_of_range:{field.name}"
-    assert reason(with_value(_beyond(value(field, 1), +1))) == f"out_of_range:{field.name}"
+    assert reason(with_value(_beyond(field_value(field, 0), -1))) == f"out_of_range:{field.name}"
+    assert reason(with_value(_beyond(field_value(field, 1), +1))) == f"out_of_range:{field.name}"
 
 
 def _beyond(bound: float, direction: int) -> float:
@@ -241,10 +241,10 @@ def _replaced(old: str, new: str) -> str:
 
 
 F0, F1 = NAMES[0], NAMES[1]
-TARGET_VALUE = f'"{TARGET.name}": {json.dumps(value(TARGET))}'
+TARGET_VALUE = f'"{TARGET.name}": {json.dumps(field_value(TARGET))}'
 NOT_FINITE = f"{'wrong_type' if TARGET.type == 'integer' else 'out_of_range'}:{TARGET.name}"
 TOO_LITTLE = TARGET.minimum - 1
-ECHO = value(TARGET)
+ECHO = field_value(TARGET)
 WHOLE = [field.name for field in FEATURES if field.type == "integer"][:1]
 
 
@@ -269,47 +269,50 @@ WHOLE = [field.name for field in FEATURES if field.type == "integer"][:1]
         ("x" * 1_000_000, "too_long"),
         (a_text() + " " * MAX_LINE_BYTES, "too_long"),
         ("{}", f"missing:{TARGET.name}"),
-        (a_sample(firmware="7"), "unexpected_field"),
-        (a_sample(features=a_features(humidity=1)), "unexpected_field"),
-        (a_sample(prediction={TARGET.name: ECHO, "secret": 1}), "unexpected_field"),
-        (a_sample(schema_version=VERSION + 1), "unknown_schema_version"),
-        (a_sample(schema_version=VERSION + 1, features={"other": 1}), "unknown_schema_version"),
-        (a_sample(schema_version=VERSION + 1, robot_id=17), "unknown_schema_version"),
-        (a_sample(schema_version=None), "unknown_schema_version"),
-        (a_sample(schema_version=True), "unknown_schema_version"),
-        (a_sample(schema_version=float(VERSION)), "unknown_schema_version"),
-        (a_sample(features=dict.fromkeys(NAMES[1:], 1)), f"missing:{F0}"),
-        (a_sample(features=[1, 2]), "wrong_type:features"),
-        (a_sample(features=a_features(**{F0: {"nested": [1]}})), f"wrong_type:{F0}"),
-        (a_sample(features=a_features(**{F0: "1500"})), f"wrong_type:{F0}"),
-        *((a_sample(features=a_features(**{name: 1500.5})), f"wrong_type:{name}") for name in WHOLE),
-        (a_sample(features=a_features(**{F0: True})), f"wrong_type:{F0}"),
-        (a_sample(features=a_features(**{F0: None})), f"wrong_type:{F0}"),
+        (make_sample(firmware="7"), "unexpected_field"),
+        (make_sample(features=make_features(humidity=1)), "unexpected_field"),
+        (make_sample(prediction={TARGET.name: ECHO, "secret": 1}), "unexpected_field"),
+        (make_sample(schema_version=VERSION + 1), "unknown_schema_version"),
+        (make_sample(schema_version=VERSION + 1, features={"other": 1}), "unknown_schema_version"),
+        (make_sample(schema_version=VERSION + 1, robot_id=17), "unknown_schema_version"),
+        (make_sample(schema_version=None), "unknown_schema_version"),
+        (make_sample(schema_version=True), "unknown_schema_version"),
+        (make_sample(schema_version=float(VERSION)), "unknown_schema_version"),
+        (make_sample(features=dict.fromkeys(NAMES[1:], 1)), f"missing:{F0}"),
+        (make_sample(features=[1, 2]), "wrong_type:features"),
+        (make_sample(features=make_features(**{F0: {"nested": [1]}})), f"wrong_type:{F0}"),
+        (make_sample(features=make_features(**{F0: "1500"})), f"wrong_type:{F0}"),
+        *((make_sample(features=make_features(**{name: 1500.5})), f"wrong_type:{name}") for name in WHOLE),
+        (make_sample(features=make_features(**{F0: True})), f"wrong_type:{F0}"),
+        (make_sample(features=make_features(**{F0: None})), f"wrong_type:{F0}"),
         (_replaced(TARGET_VALUE, f'"{TARGET.name}": NaN'), NOT_FINITE),
         (_replaced(TARGET_VALUE, f'"{TARGET.name}": -Infinity'), NOT_FINITE),
         (_replaced(TARGET_VALUE, f'"{TARGET.name}": 1e400'), NOT_FINITE),
         (_replaced(TARGET_VALUE, f'"{TARGET.name}": {"9" * 4_000}'), f"out_of_range:{TARGET.name}"),
         (_replaced(TARGET_VALUE, f'"{TARGET.name}": {"9" * 4_400}'), "malformed"),
-        (a_sample(prediction={TARGET.name: 1e308}), f"out_of_range:prediction.{TARGET.name}"),
-        (a_sample(prediction={TARGET.name: TOO_LITTLE}), f"out_of_range:prediction.{TARGET.name}"),
-        (a_sample(prediction={TARGET.name: math.nan}), f"out_of_range:prediction.{TARGET.name}"),
-        (a_sample(prediction={TARGET.name: "5"}), f"wrong_type:prediction.{TARGET.name}"),
-        (a_sample(prediction={TARGET.name: ECHO, "expected_error": 0}), "out_of_range:prediction.expected_error"),
-        (a_sample(prediction={TARGET.name: ECHO, "expected_error": 1e308}), "out_of_range:prediction.expected_error"),
-        (a_sample(prediction={TARGET.name: ECHO, "model": "a,b"}), "wrong_type:prediction.model"),
-        (a_sample(prediction={TARGET.name: ECHO, "source": "guess"}), "wrong_type:prediction.source"),
-        (a_sample(prediction={}), f"missing:prediction.{TARGET.name}"),
-        (a_sample(prediction=5), "wrong_type:prediction"),
-        (a_sample(sample_id="a,b"), "wrong_type:sample_id"),
-        (a_sample(sample_id="a\n"), "wrong_type:sample_id"),
-        (a_sample(sample_id="x" * 129), "wrong_type:sample_id"),
-        (a_sample(robot_id=""), "wrong_type:robot_id"),
-        (a_sample(recorded_at="2026-11-23T06:38:50"), "wrong_type:recorded_at"),
-        (a_sample(recorded_at="yesterday"), "wrong_type:recorded_at"),
-        (a_sample(recorded_at=1_795_415_930), "wrong_type:recorded_at"),
-        (a_sample(recorded_at="0001-01-01T00:00:00+23:59"), "out_of_range:recorded_at"),
-        (a_sample(recorded_at="9999-12-31T23:59:59-23:59"), "in_the_future"),
-        (a_sample(recorded_at="2026-11-23T06:44:01Z"), "in_the_future"),
+        (make_sample(prediction={TARGET.name: 1e308}), f"out_of_range:prediction.{TARGET.name}"),
+        (make_sample(prediction={TARGET.name: TOO_LITTLE}), f"out_of_range:prediction.{TARGET.name}"),
+        (make_sample(prediction={TARGET.name: math.nan}), f"out_of_range:prediction.{TARGET.name}"),
+        (make_sample(prediction={TARGET.name: "5"}), f"wrong_type:prediction.{TARGET.name}"),
+        (make_sample(prediction={TARGET.name: ECHO, "expected_error": 0}), "out_of_range:prediction.expected_error"),
+        (
+            make_sample(prediction={TARGET.name: ECHO, "expected_error": 1e308}),
+            "out_of_range:prediction.expected_error",
+        ),
+        (make_sample(prediction={TARGET.name: ECHO, "model": "a,b"}), "wrong_type:prediction.model"),
+        (make_sample(prediction={TARGET.name: ECHO, "source": "guess"}), "wrong_type:prediction.source"),
+        (make_sample(prediction={}), f"missing:prediction.{TARGET.name}"),
+        (make_sample(prediction=5), "wrong_type:prediction"),
+        (make_sample(sample_id="a,b"), "wrong_type:sample_id"),
+        (make_sample(sample_id="a\n"), "wrong_type:sample_id"),
+        (make_sample(sample_id="x" * 129), "wrong_type:sample_id"),
+        (make_sample(robot_id=""), "wrong_type:robot_id"),
+        (make_sample(recorded_at="2026-11-23T06:38:50"), "wrong_type:recorded_at"),
+        (make_sample(recorded_at="yesterday"), "wrong_type:recorded_at"),
+        (make_sample(recorded_at=1_795_415_930), "wrong_type:recorded_at"),
+        (make_sample(recorded_at="0001-01-01T00:00:00+23:59"), "out_of_range:recorded_at"),
+        (make_sample(recorded_at="9999-12-31T23:59:59-23:59"), "in_the_future"),
+        (make_sample(recorded_at="2026-11-23T06:44:01Z"), "in_the_future"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_reason(line: Any, expected: str) -> None:
@@ -344,12 +347,12 @@ def test_an_escaped_key_that_stands_once_is_no_duplicate() -> None:
 
 
 def test_a_clock_may_be_ahead_a_little() -> None:
-    assert read(a_sample(recorded_at=(NOW + CLOCK_TOLERANCE).isoformat()))
+    assert read(make_sample(recorded_at=(NOW + CLOCK_TOLERANCE).isoformat()))
 
 
 def test_a_refusal_names_the_field_and_never_the_value() -> None:
     with pytest.raises(Refusal) as refused:
-        read(a_sample(robot_id="not a name: 4711"))
+        read(make_sample(robot_id="not a name: 4711"))
 
     assert refused.value.field == "robot_id"
     assert "4711" not in str(refused.value)
@@ -422,19 +425,19 @@ def test_the_id_of_a_workshop_row_depends_on_message_and_position_only() -> None
     ("line", "expected"),
     [
         ("1", "malformed"),
-        (a_row() + ",1", "malformed"),
-        (a_row() + ",", "malformed"),
-        (a_row().replace(",", ";"), "malformed"),
-        (a_row() + "],[1", "malformed"),
-        (a_row(**{F0: "NaN"}), "malformed"),
-        (a_row(**{F0: "0x10"}), "malformed"),
-        (a_row(**{F0: ""}), "malformed"),
-        *((a_row(**{name: 1500.5}), f"wrong_type:{name}") for name in WHOLE),
-        (a_row(**{F0: "true"}), f"wrong_type:{F0}"),
-        (a_row(**{F0: '"1500"'}), f"wrong_type:{F0}"),
-        (a_row(**{F0: "[1500]"}), f"wrong_type:{F0}"),
-        *((a_row(**{name: "9" * 3_000}), f"out_of_range:{name}") for name in WHOLE),
-        (a_row(**{TARGET.name: int(TARGET.minimum) - 1}), f"out_of_range:{TARGET.name}"),
+        (make_csv_row() + ",1", "malformed"),
+        (make_csv_row() + ",", "malformed"),
+        (make_csv_row().replace(",", ";"), "malformed"),
+        (make_csv_row() + "],[1", "malformed"),
+        (make_csv_row(**{F0: "NaN"}), "malformed"),
+        (make_csv_row(**{F0: "0x10"}), "malformed"),
+        (make_csv_row(**{F0: ""}), "malformed"),
+        *((make_csv_row(**{name: 1500.5}), f"wrong_type:{name}") for name in WHOLE),
+        (make_csv_row(**{F0: "true"}), f"wrong_type:{F0}"),
+        (make_csv_row(**{F0: '"1500"'}), f"wrong_type:{F0}"),
+        (make_csv_row(**{F0: "[1500]"}), f"wrong_type:{F0}"),
+        *((make_csv_row(**{name: "9" * 3_000}), f"out_of_range:{name}") for name in WHOLE),
+        (make_csv_row(**{TARGET.name: int(TARGET.minimum) - 1}), f"out_of_range:{TARGET.name}"),
     ],
 )
 def test_a_bad_workshop_row_is_refused_with_its_reason(line: str, expected: str) -> None:
@@ -468,11 +471,11 @@ def test_an_arbitrary_query_is_refused_for_a_known_reason(text: str) -> None:
 
 
 def test_a_request_may_ask_for_as_many_as_the_contract_says_and_no_more() -> None:
-    request = parse_request(json.dumps({"instances": [a_features()] * MAX_INSTANCES}))
+    request = parse_request(json.dumps({"instances": [make_features()] * MAX_INSTANCES}))
     assert len(request.instances or ()) == MAX_INSTANCES
 
     with pytest.raises(Refusal, match="out_of_range:instances"):
-        parse_request(json.dumps({"instances": [a_features()] * (MAX_INSTANCES + 1)}))
+        parse_request(json.dumps({"instances": [make_features()] * (MAX_INSTANCES + 1)}))
 
 
 @pytest.mark.parametrize(
@@ -483,14 +486,14 @@ def test_a_request_may_ask_for_as_many_as_the_contract_says_and_no_more() -> Non
         ("[]", "malformed"),
         ("{}", "missing:features"),
         ('{"features": null}', "missing:features"),
-        (json.dumps({"features": a_features(), "instances": [a_features()]}), "unexpected_field"),
-        (json.dumps({"features": a_features(), "more": 1}), "unexpected_field"),
+        (json.dumps({"features": make_features(), "instances": [make_features()]}), "unexpected_field"),
+        (json.dumps({"features": make_features(), "more": 1}), "unexpected_field"),
         ('{"instances": []}', "out_of_range:instances"),
         ('{"instances": 5}', "wrong_type:instances"),
-        (json.dumps({"instances": [a_features(), {}]}), f"missing:{F0}"),
-        (json.dumps({"features": a_features()})[:-1] + ', "features": null}', "duplicate_key"),
-        ('{"features": null, ' + json.dumps({"features": a_features()})[1:], "duplicate_key"),
-        (json.dumps({"instances": [a_features()]}).replace(f'"{F1}"', f'"{F1}": 1, "{F1}"'), "duplicate_key"),
+        (json.dumps({"instances": [make_features(), {}]}), f"missing:{F0}"),
+        (json.dumps({"features": make_features()})[:-1] + ', "features": null}', "duplicate_key"),
+        ('{"features": null, ' + json.dumps({"features": make_features()})[1:], "duplicate_key"),
+        (json.dumps({"instances": [make_features()]}).replace(f'"{F1}"', f'"{F1}": 1, "{F1}"'), "duplicate_key"),
     ],
 )
 def test_a_bad_request_is_refused_with_its_reason(body: str, expected: str) -> None:
@@ -499,7 +502,7 @@ def test_a_bad_request_is_refused_with_its_reason(body: str, expected: str) -> N
     assert refused.value.reason == expected
 
 
-GOOD = a_features()
+GOOD = make_features()
 LARGE = max(feature.maximum for feature in FEATURES) + 1
 
 
@@ -548,7 +551,7 @@ def test_a_wrong_number_of_instances_is_told_in_words(count: int, detail: str) -
 def test_an_answer_can_be_echoed_as_it_is(value: float, model: str | None) -> None:
     answer = prediction(value, model=model, expected_error=None if model is None else EXPECTED_ERROR)
 
-    echoed = read(a_sample(prediction=answer)).prediction
+    echoed = read(make_sample(prediction=answer)).prediction
 
     assert echoed is not None
     assert predicted(echoed) == value
@@ -556,8 +559,8 @@ def test_an_answer_can_be_echoed_as_it_is(value: float, model: str | None) -> No
 
 
 def test_the_baseline_is_what_the_schema_says() -> None:
-    answer = baseline(read(a_sample()).features)
-    told = a_features()[BASELINE] if isinstance(BASELINE, str) else BASELINE
+    answer = baseline(read(make_sample()).features)
+    told = make_features()[BASELINE] if isinstance(BASELINE, str) else BASELINE
     assert answer == within_bounds(told)
 
 
@@ -599,7 +602,7 @@ def _first(**changed: Any) -> tuple[description.Field, ...]:
     ("module", "name", "value"),
     [
         (description, "VERSION", VERSION + 1),
-        (description, "BASELINE", value(TARGET, 0.123)),
+        (description, "BASELINE", field_value(TARGET, 0.123)),
         (description, "TARGET", dataclasses.replace(TARGET, unit="furlong")),
         (description, "TARGET", dataclasses.replace(TARGET, maximum=TARGET.maximum + 1)),
         (description, "FEATURES", _first(name="another")),

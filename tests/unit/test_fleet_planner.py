@@ -18,14 +18,14 @@ from urllib3 import HTTPResponse
 from dwell.api import Api, NotSignableError
 from dwell.fleet.planner import Planner, PlannerError, planner_for
 from feature_schema import TARGET, baseline, parse_request, prediction
-from tests.made_up_sample import EXPECTED_ERROR, a_features, value
+from tests.factories.samples import EXPECTED_ERROR, field_value, make_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com"
 CREDENTIALS = Credentials("AKIDEXAMPLE", "a-secret", "a-token")
-INSTANCES = [a_features() for _ in range(3)]
+INSTANCES = [make_features() for _ in range(3)]
 
 
 def answer(request: AWSPreparedRequest) -> tuple[int, bytes]:
@@ -111,8 +111,8 @@ def test_a_single_question_has_no_list_around_it() -> None:
 
 def test_answers_are_counted_by_source_and_given_as_they_came() -> None:
     given = [
-        prediction(value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
-        prediction(value(TARGET, 0.25), model=None, expected_error=None),
+        prediction(field_value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
+        prediction(field_value(TARGET, 0.25), model=None, expected_error=None),
     ]
     planner = planner_of(FakeApi(lambda _: (200, json.dumps({"predictions": given}).encode())))
 

@@ -45,7 +45,7 @@ from inference.endpoint import EndpointAnswer, EndpointFailedError, failure_reas
 from inference.pause import Remembered, paused
 from inference.prediction import predict
 from rounds import Endpoint, Store
-from tests.made_up_sample import EXPECTED_ERROR, a_features, a_sample, value
+from tests.factories.samples import EXPECTED_ERROR, field_value, make_features, make_sample
 from tests.unit.fake_aws import Cloud
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ ENDPOINT = "live-inference"
 
 
 def some_features(count: int = 1) -> list[Features]:
-    asked = parse_request(json.dumps({"instances": [a_features()] * count}))
+    asked = parse_request(json.dumps({"instances": [make_features()] * count}))
     return list(asked.instances or ())
 
 
@@ -160,7 +160,7 @@ def test_arbitrary_bytes_are_an_endpoint_error(body: bytes, rows: int) -> None:
 
 
 def test_a_models_answers_carry_its_name_and_expected_error() -> None:
-    told = [value(TARGET, 0.25), value(TARGET, 0.75)]
+    told = [field_value(TARGET, 0.25), field_value(TARGET, 0.75)]
     answers = predict(some_features(2), lambda _: read_answer(answer_body(told), rows=2))
 
     assert answers.fallback_reason is None
@@ -195,7 +195,7 @@ def test_an_answer_is_inside_the_targets_bounds_and_a_robot_can_echo_it(value: f
 
 def echo(answer: dict[str, Any]) -> Sample:
     now = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
-    line = json.dumps(a_sample(prediction=answer)).encode()
+    line = json.dumps(make_sample(prediction=answer)).encode()
     return parse_line(line, message_id="m", position=0, received_at=now)
 
 
@@ -232,7 +232,7 @@ def test_a_body_that_cannot_be_read_is_refused(body: str | None, is_base64: bool
 
 
 def test_the_largest_request_that_the_schema_allows_is_read() -> None:
-    largest = {feature.name: value(feature, 1) for feature in FEATURES}
+    largest = {feature.name: field_value(feature, 1) for feature in FEATURES}
     body = json.dumps({"instances": [largest] * MAX_INSTANCES}, indent=2)
 
     for encoded, is_base64 in ((body, False), (base64.b64encode(body.encode()).decode(), True)):
@@ -455,7 +455,7 @@ def test_a_bad_request_gets_a_reason_and_the_endpoint_is_not_asked(
 
 
 def test_of_many_the_bad_one_is_told(call: Call, runtime: Runtime) -> None:
-    good = a_features()
+    good = make_features()
     answer = call("api-predictions-one", body=json.dumps({"instances": [good, good, {**good, "more": 1}, good]}))
 
     assert (answer["statusCode"], runtime.asked) == (400, [])

@@ -23,7 +23,7 @@ from leaderboard import handler, page
 from leaderboard.alarms import AlarmOn
 from leaderboard.refusals import Refusals
 from rounds import Endpoint, Store
-from tests.scene import MISSING, OUT_OF_RANGE, RECOVERED
+from tests.sample_history import MISSING, OUT_OF_RANGE, RECOVERED
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 from tests.unit.looks import LOOK, SCENE, around, filled, seen
 

@@ -17,7 +17,7 @@ from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.outcome import Change
 from promotion.submission import submit
-from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, Died, refused
+from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, ProcessDied, make_client_error
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
     ENVIRONMENT,
@@ -88,7 +88,7 @@ class TestInService:
                 cloud = deploying()
                 cloud.sagemaker.settle(SETTLED)
                 cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
-                with pytest.raises(Died):
+                with pytest.raises(ProcessDied):
                     with_event(cloud)
                 cloud.steps.fatal = None
                 with_event(cloud)
@@ -215,7 +215,9 @@ class TestFailure:
         cloud = a_cloud(champion=champion)
 
         def no_quota(*_: Any, **__: Any) -> None:
-            raise refused("CreateEndpoint", "ResourceLimitExceeded", "the account-level service limit is 0 Instances")
+            raise make_client_error(
+                "CreateEndpoint", "ResourceLimitExceeded", "the account-level service limit is 0 Instances"
+            )
 
         monkeypatch.setattr(type(cloud.sagemaker), "update_endpoint" if champion else "create_endpoint", no_quota)
         # when Lambda gives up after its attempts
@@ -384,7 +386,7 @@ class TestHandler:
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
 
         def throttled(*_: Any) -> None:
-            raise refused("UpdateEndpoint", "ThrottlingException", "Rate exceeded")
+            raise make_client_error("UpdateEndpoint", "ThrottlingException", "Rate exceeded")
 
         with monkeypatch.context() as patch:
             patch.setattr(endpoint_changed_module, "submit", throttled)

@@ -16,7 +16,7 @@ from promotion.job_ended import job_ended
 from promotion.settings import Settings
 from promotion.submission import submit
 from rounds import Model
-from tests.unit.fake_aws import NOW, check
+from tests.unit.fake_aws import NOW, validate_request
 from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER
 from tests.unit.test_promotion_job_ended import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
 from tests.unit.test_template_alarms import ALARMS
@@ -100,7 +100,7 @@ class TestRollout:
         config = rollout(
             settings(BAKE_SECONDS=str(bake), CANARY_PERCENT=str(percent), INSTANCE_COUNT=str(instances)), [LIVE_ERROR]
         )
-        check(
+        validate_request(
             "sagemaker", "UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": config}
         )
         policy = config["BlueGreenUpdatePolicy"]
@@ -113,7 +113,7 @@ class TestPointing:
         for name in ("NewModelError", "NewModelFailures", "NewModelLatency"):
             described = {**deepcopy(ALARMS[name]), "StateValue": "OK", "AlarmArn": "arn", "StateReason": "r"}
             told = pointed(described, {"model": WINNER, "EndpointConfigName": NEW})
-            check("cloudwatch", "PutMetricAlarm", told)
+            validate_request("cloudwatch", "PutMetricAlarm", told)
             assert told != ALARMS[name]
             changed = json.dumps(told, sort_keys=True).replace(WINNER if name == "NewModelError" else NEW, "nobody")
             assert json.loads(changed) == ALARMS[name]

@@ -15,7 +15,7 @@ from promotion.job_ended import Ending, job_ended
 from promotion.settings import Settings
 from promotion.surroundings import Surroundings
 from rounds import Dataset, Endpoint, Flight, Lock, Model, Round, Store
-from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died
+from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied
 from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
 from tests.unit.test_promotion_results import packed
 from tests.unit.test_template_alarms import ALARMS
@@ -345,7 +345,7 @@ class TestRepetition:
             for effective in (False, True):
                 cloud = a_cloud(champion=champion, comparison=against)
                 cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
-                with pytest.raises(Died):
+                with pytest.raises(ProcessDied):
                     job_ended(JOB, around(cloud))
                 cloud.steps.fatal = None
                 job_ended(JOB, around(cloud))
@@ -368,7 +368,7 @@ class TestRepetition:
         job_ended(JOB, around(undisturbed))
         # The last requests write the round, then read and write the lock.
         cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, undisturbed.steps.count - before - 2, False
-        with pytest.raises(Died):
+        with pytest.raises(ProcessDied):
             job_ended(JOB, around(cloud))
         cloud.steps.fatal = None
         assert stored_round(cloud).status == "started"

@@ -15,7 +15,7 @@ from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
 from rounds import Dataset, Endpoint, Model, Round, Store, UnusableRequestError, iso, read_request
-from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, Died
+from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, ProcessDied
 from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate
 from tests.unit.test_promotion_guard import FAILURES, LATENCY
 from tests.unit.test_promotion_job_ended import (
@@ -393,7 +393,7 @@ def test_dying_anywhere_and_asking_again_ends_the_same(
         for effective in (False, True):
             cloud = ready()
             cloud.steps.fatal, cloud.steps.effective = fatal, effective
-            with pytest.raises(Died):
+            with pytest.raises(ProcessDied):
                 ask(cloud, action, name)
             cloud.steps.fatal = None
             ask(cloud, action, name)

@@ -14,7 +14,7 @@ from promotion import handler
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.registration import Approval, approval_changed
-from tests.unit.fake_aws import NOW, Cloud, Died
+from tests.unit.fake_aws import NOW, Cloud, ProcessDied
 from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, comparison
 from tests.unit.test_promotion_job_ended import (
     ENVIRONMENT,
@@ -161,7 +161,7 @@ def test_dying_anywhere_and_being_repeated_ends_the_same(end: str) -> None:
         for effective in (False, True):
             cloud = ready()
             cloud.steps.fatal, cloud.steps.effective = fatal, effective
-            with pytest.raises(Died):
+            with pytest.raises(ProcessDied):
                 go(cloud)
             cloud.steps.fatal = None
             go(cloud)

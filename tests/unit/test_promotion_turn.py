@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from promotion import handler, turn
 from rounds import Turn
 from tests.template import resources
-from tests.unit.fake_aws import ENDPOINT, Cloud, Died
+from tests.unit.fake_aws import ENDPOINT, Cloud, ProcessDied
 from tests.unit.test_promotion_job_ended import a_cloud, around
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def held(cloud: Cloud) -> str | None:
 
 
 def die(cloud: Cloud, holder: str) -> None:
-    with pytest.raises(Died), turn.taken(holder, world(cloud), lease=LEASE):
-        raise Died
+    with pytest.raises(ProcessDied), turn.taken(holder, world(cloud), lease=LEASE):
+        raise ProcessDied
 
 
 def test_it_is_taken_and_given_back_also_after_an_error() -> None:

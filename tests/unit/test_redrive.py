@@ -27,7 +27,7 @@ from dwell.operations.failed_batches import SentBack
 from dwell.operations.quarantine import DamagedObjectError
 from feature_schema import FEATURES, TARGET, VERSION, Refusal, Sample, csv_sample_id, parse_lines
 from feature_schema.limits import MAX_LINES
-from tests.unit.fake_aws import Died, Pages
+from tests.unit.fake_aws import Pages, ProcessDied
 from tests.unit.test_quarantine_replay import FakePublisher
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Functions:
             raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no function"}}, "Invoke")
         self.taken.append((FunctionName, json.loads(Payload)))
         if self.dies:
-            raise Died
+            raise ProcessDied
         if self.poison:
             again = f"again-{len(self.taken)}"
             self.queue.bodies[again] = record(99)
@@ -191,7 +191,7 @@ class TestEvents:
     def test_dying_after_lambda_took_it_sends_it_again_and_loses_nothing(self) -> None:
         queue = Queue({"m": record(1)})
         functions = Functions(queue, dies=True)
-        with pytest.raises(Died):
+        with pytest.raises(ProcessDied):
             redrive(queue, functions)
         assert list(queue.bodies) == ["m"]
         functions.dies = False

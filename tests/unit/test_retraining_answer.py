@@ -14,7 +14,7 @@ from retraining.answer import Answer, Surroundings, answer
 from retraining.cause import Cause
 from retraining.settings import Settings
 from rounds import Dataset, Decision, Endpoint, Lock, Model, Round, Store, iso
-from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, Died, refused
+from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied, make_client_error
 
 LEASE = timedelta(seconds=120)
 BREACH = NOW - timedelta(minutes=11)
@@ -474,7 +474,7 @@ class TestDeath:
                 cloud = a_cloud()
                 with_champion(cloud)
                 cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
-                with pytest.raises(Died):
+                with pytest.raises(ProcessDied):
                     ask(cloud)
                 cloud.steps.fatal = None
                 taken = flying(cloud) is not None
@@ -537,7 +537,7 @@ class TestDeath:
             cloud.steps.fatal = fatal
             try:
                 ask(cloud)
-            except Died:
+            except ProcessDied:
                 cloud.steps.fatal = None
                 ask(cloud)
             assert flying(cloud) is None
@@ -547,7 +547,7 @@ class TestDeath:
         cloud = a_cloud()
 
         def limit(**_parameters: Any) -> None:
-            raise refused("CreateTrainingJob", "ResourceLimitExceeded", "the account's limit is 0 instances")
+            raise make_client_error("CreateTrainingJob", "ResourceLimitExceeded", "the account's limit is 0 instances")
 
         with monkeypatch.context() as patched:
             patched.setattr(type(cloud.sagemaker), "create_training_job", lambda _self, **given: limit(**given))

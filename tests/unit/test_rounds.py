@@ -34,7 +34,7 @@ from rounds import (
     sums,
 )
 from rounds.metric_sum import period
-from tests.unit.fake_aws import NOW, Cloud, refused
+from tests.unit.fake_aws import NOW, Cloud, make_client_error
 
 if TYPE_CHECKING:
     from tests.unit.fake_aws import FakeCloudWatch
@@ -340,4 +340,4 @@ class TestNames:
         ],
     )
     def test_absence_is_told_from_failure(self, code: str, message: str, *, absent: bool) -> None:
-        assert is_absent(refused("DescribeEndpoint", code, message)) is absent
+        assert is_absent(make_client_error("DescribeEndpoint", code, message)) is absent

@@ -16,7 +16,7 @@ from dwell.operations.check import inspect
 from dwell.operations.sample_line import Origin, line
 from dwell.operations.samples_file import SamplesFileError, records
 from feature_schema import FEATURES, TARGET, VERSION, Sample, happened, parse_line, prediction, row
-from tests.made_up_sample import value
+from tests.factories.samples import field_value
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 NAMES = [TARGET.name, *(feature.name for feature in FEATURES)]
@@ -24,7 +24,7 @@ ORIGIN = Origin("digest", 10, NOW)
 
 
 def values(number: int = 0) -> list[int | float]:
-    return [value(TARGET, 0) + number, *(value(feature, 0) for feature in FEATURES)]
+    return [field_value(TARGET, 0) + number, *(field_value(feature, 0) for feature in FEATURES)]
 
 
 def row_text(number: int = 0) -> str:

@@ -16,10 +16,10 @@ import archive
 from archive import ArchiveError, ModelDescription
 from candidates import ALGORITHMS, Algorithm
 from feature_schema import FEATURES, TARGET, schema_hash
-from tests.made_up_dataset import made_up
+from tests.factories.datasets import make_dataset
 
 TRAINING_JOB = Path(archive.__file__).parent
-ROWS = made_up(500)
+ROWS = make_dataset(500)
 DESCRIPTION = ModelDescription(
     model="xgboost-20261123T063900Z",
     algorithm="xgboost",

@@ -12,13 +12,13 @@ import pytest
 from candidates import ALGORITHMS, NAMES, Algorithm, HyperparameterError, algorithm_called, entrants
 from holdout import TooFewRowsError, rmse
 from parallelism import ROWS_PER_THREAD, threads
-from tests.made_up_dataset import baseline, made_up
+from tests.factories.datasets import make_dataset, predict_baseline
 
 if TYPE_CHECKING:
     from candidates import Model
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-ROWS = made_up(8_000)
+ROWS = make_dataset(8_000)
 TRAIN = 6_000
 FLOOR = ROWS.noise_floor(TRAIN)
 
@@ -101,14 +101,14 @@ def test_a_hyperparameter_that_means_nothing_is_refused(given: dict[str, Any]) -
 @every_algorithm
 def test_an_algorithm_comes_near_the_noise_floor(algorithm: Algorithm) -> None:
     allowed = {"xgboost": 1.10, "linear": 1.04, "k-nearest-neighbours": 1.35}[algorithm.name]
-    without_model = ((baseline(ROWS.features) - ROWS.target)[TRAIN:] ** 2).mean() ** 0.5
+    without_model = ((predict_baseline(ROWS.features) - ROWS.target)[TRAIN:] ** 2).mean() ** 0.5
     assert 0.99 * FLOOR < error(fitted(algorithm)) < allowed * FLOOR < without_model
 
 
 @every_algorithm
 def test_of_a_skewed_target_the_mean_is_predicted_not_the_median(algorithm: Algorithm) -> None:
     # given noise of which the mean is 13 % above the median
-    rows = made_up(4_000, noise=0.5)
+    rows = make_dataset(4_000, noise=0.5)
     # when
     model, _ = algorithm.load_module().fit(rows.features[:3_000], rows.target[:3_000], **algorithm.hyperparameters)
     # then

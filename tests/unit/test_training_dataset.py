@@ -12,9 +12,9 @@ import pytest
 
 from dataset import Dataset, DatasetError, read_dataset, read_description
 from feature_schema import ROW, TARGET, VERSION, schema_hash
-from tests.made_up_dataset import MadeUp, made_up, moment_of, write_channels
+from tests.factories.datasets import SyntheticDataset, make_dataset, recorded_at, write_channels
 
-ROWS = made_up(400)
+ROWS = make_dataset(400)
 RECORDED_AT = ROW.index("recorded_at")
 
 
@@ -28,7 +28,7 @@ def test_rows_are_read_as_the_validator_wrote_them_and_split_by_time(tmp_path: P
     # given rows that lie in their objects in no order
     shuffled = [ROWS.lines[position] for position in np.random.default_rng(1).permutation(len(ROWS.lines))]
     # when they are read
-    dataset = read(tmp_path, shuffled, rows_an_object=70)
+    dataset = read(tmp_path, shuffled, rows_per_object=70)
     # then the oldest three quarters are learnt from, in order, and the newest quarter tests
     assert (len(dataset.train), len(dataset.test), dataset.duplicates) == (300, 100, 0)
     np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
@@ -38,7 +38,7 @@ def test_rows_are_read_as_the_validator_wrote_them_and_split_by_time(tmp_path: P
 
 
 def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> None:
-    dataset = read(tmp_path, ROWS.lines, recent_since=moment_of(200))
+    dataset = read(tmp_path, ROWS.lines, recent_since=recorded_at(200))
     assert (len(dataset.train), len(dataset.recent_train), len(dataset.test)) == (350, 150, 50)
     assert dataset.has_recent_part
     np.testing.assert_array_equal(dataset.recent_train.target, ROWS.target[200:350])
@@ -56,7 +56,7 @@ def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> 
 
 
 def test_a_recent_part_that_leaves_nothing_out_is_none(tmp_path: Path) -> None:
-    assert not read(tmp_path, ROWS.lines, recent_since=moment_of(0)).has_recent_part
+    assert not read(tmp_path, ROWS.lines, recent_since=recorded_at(0)).has_recent_part
 
 
 def test_of_a_sample_that_was_delivered_twice_the_earliest_stays(tmp_path: Path) -> None:
@@ -88,15 +88,15 @@ def test_of_too_many_samples_the_newest_half_stays_whole_and_the_older_are_thinn
     np.testing.assert_array_equal(dataset.test.target, ROWS.target[350:])
     np.testing.assert_array_equal(dataset.train.target[100:], ROWS.target[300:350])
     # and the older ones are from all of the time before, in order, the same in every attempt
-    assert dataset.train.recorded_at[0] < np.datetime64(moment_of(30)[:-1])
+    assert dataset.train.recorded_at[0] < np.datetime64(recorded_at(30)[:-1])
     assert (np.diff(dataset.train.recorded_at) > np.timedelta64(0)).all()
     np.testing.assert_array_equal(dataset.train.target, again.train.target)
 
 
 def test_a_dataset_of_many_batches_is_the_same_as_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = read(tmp_path / "whole", ROWS.lines, rows_an_object=30)
+    whole = read(tmp_path / "whole", ROWS.lines, rows_per_object=30)
     monkeypatch.setattr("dataset.BATCH_BYTES", 10_000)
-    parts = read(tmp_path / "parts", ROWS.lines, rows_an_object=30)
+    parts = read(tmp_path / "parts", ROWS.lines, rows_per_object=30)
     np.testing.assert_array_equal(parts.train.features, whole.train.features)
     np.testing.assert_array_equal(parts.test.recorded_at, whole.test.recorded_at)
 
@@ -117,7 +117,7 @@ def test_rows_of_another_version_of_the_schema_are_left_out(tmp_path: Path) -> N
     before = [line.replace("s1-", "old-") for line in of_version(VERSION - 1, ROWS.lines[:50])]
     wider = [f"1,{line}" for line in before]
     # when
-    dataset = read(tmp_path, [*before, *wider, *ROWS.lines, *before], rows_an_object=70)
+    dataset = read(tmp_path, [*before, *wider, *ROWS.lines, *before], rows_per_object=70)
     # then only those of this version count
     np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_used_is_refused_with_a_reason(
 
 
 def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
-    channels = write_channels(tmp_path, ROWS.lines, rows_an_object=100)
+    channels = write_channels(tmp_path, ROWS.lines, rows_per_object=100)
     samples = Path(channels["SM_CHANNEL_SAMPLES"])
     description = read_description(Path(channels["SM_CHANNEL_DATASET"]))
     victim = sorted(samples.rglob("*.gz"))[2]
@@ -204,5 +204,5 @@ def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
 
 
 def test_made_up_rows_have_the_floor_that_they_promise() -> None:
-    rows: MadeUp = made_up(2_000, noise=0.0)
+    rows: SyntheticDataset = make_dataset(2_000, noise=0.0)
     assert rows.noise_floor(0) < (1.0 if TARGET.type == "integer" else 1e-9), "without noise only rounding remains"

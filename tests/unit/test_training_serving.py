@@ -18,12 +18,12 @@ import serving
 from archive import ModelDescription
 from candidates import ALGORITHMS
 from feature_schema import FEATURES, TARGET, schema_hash
-from tests.made_up_dataset import made_up
+from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-ROWS = made_up(500)
+ROWS = make_dataset(500)
 WIDTH = len(FEATURES)
 JSON, CSV = "application/json", "text/csv"
 BODY = "".join(",".join(str(int(value)) for value in row) + "\n" for row in ROWS.features[:3])

@@ -16,20 +16,20 @@ import archive
 from candidates import NAMES, Algorithm, Candidate, entrants
 from dataset import Dataset, Description, read_dataset, read_description
 from feature_schema import TARGET
-from tests.made_up_dataset import STAMP, baseline, made_up, moment_of, write_channels
+from tests.factories.datasets import STAMP, make_dataset, predict_baseline, recorded_at, write_channels
 from tournament import Tournament, play
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROWS = made_up(2_000)
+ROWS = make_dataset(2_000)
 TYPICAL_TARGET = float(ROWS.target.mean())
 CHAMPION = "linear-20261101T000000Z"
 
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[Description, Dataset]:
-    channels = write_channels(tmp_path_factory.mktemp("channels"), ROWS.lines, recent_since=moment_of(1_000))
+    channels = write_channels(tmp_path_factory.mktemp("channels"), ROWS.lines, recent_since=recorded_at(1_000))
     description = read_description(Path(channels["SM_CHANNEL_DATASET"]))
     return description, read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), description)
 
@@ -87,7 +87,9 @@ def test_the_best_comes_first_and_is_compared_with_the_baseline(given: tuple[Des
     assert tournament.winner.model == f"{tournament.winner.name}-{STAMP}"
     assert tournament.winner.expected_error == scores[0]
     test = given[1].test
-    assert tournament.baseline_rmse == pytest.approx(((baseline(test.features) - test.target) ** 2).mean() ** 0.5)
+    assert tournament.baseline_rmse == pytest.approx(
+        ((predict_baseline(test.features) - test.target) ** 2).mean() ** 0.5
+    )
     assert tournament.champion is None
     assert tournament.comparison is not None
     assert (tournament.comparison["against"], tournament.comparison["significant"]) == ("baseline", True)

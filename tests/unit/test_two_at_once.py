@@ -20,10 +20,10 @@ from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.operator import OperatorEvent, operate
 from tests.unit.fake_aws import ENDPOINT
+from tests.unit.interleaving import Interleaving, interleave
 from tests.unit.test_promotion_gate import CHAMPION, WINNER
 from tests.unit.test_promotion_job_ended import JOB, OLD, a_cloud, around, endpoint, model, remembered
 from tests.unit.test_promotion_operator import a_third
-from tests.unit.turns import Turns, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class Scene:
             }
             endpoint_changed(around(self.cloud))
         self.third = a_third(self.cloud) if operator else None
-        self.turns: Turns = together(self.cloud)
+        self.turns: Interleaving = interleave(self.cloud)
 
     def play(self, plan: Plan) -> Scene:
         """The plan, and then whoever has not ended."""

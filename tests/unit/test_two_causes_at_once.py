@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from retraining import source
 from retraining.answer import answer
 from rounds import Decision, Lock, Round
+from tests.unit.interleaving import interleave
 from tests.unit.test_retraining_answer import LEASE, MODEL_ERROR, NO_MODEL, a_cloud, around
-from tests.unit.turns import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ def play(causes: tuple[Cause, Cause], plan: Sequence[tuple[str, int]]) -> Cloud:
     """Who makes how many requests, in order; then the first all that are left, and the second."""
     cloud = a_cloud()
     world = around(cloud)
-    with together(cloud) as turns:
+    with interleave(cloud) as turns:
         for name, cause in zip((FIRST, SECOND), causes, strict=True):
             turns.start(name, lambda cause=cause: answer(cause, world, lease=LEASE))  # type: ignore[misc]
         for name, requests in [*plan, (FIRST, 1_000), (SECOND, 1_000)]:
@@ -52,7 +52,7 @@ def play(causes: tuple[Cause, Cause], plan: Sequence[tuple[str, int]]) -> Cloud:
 def requests_of_one() -> int:
     """How many requests a cause takes that starts a round."""
     cloud = a_cloud()
-    with together(cloud) as turns:
+    with interleave(cloud) as turns:
         turns.start(FIRST, lambda: answer(MODEL_ERROR, around(cloud), lease=LEASE))
         while turns.give(FIRST):
             pass

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_schema import FEATURES, ROW, TARGET, Refusal, csv_sample_id, parse_lines
-from tests.made_up_sample import a_row, value
+from tests.factories.samples import field_value, make_csv_row
 from validator import meter, quarantine, transform
 from validator.meter import MODELS_PER_BATCH, MODELS_PER_ENVIRONMENT, LiveError, Readings
 from validator.transform import RefusedLine
@@ -44,13 +44,13 @@ def rows(answer: dict[str, str]) -> list[dict[str, str]]:
 
 
 def workshop_row() -> bytes:
-    return a_row().encode()
+    return make_csv_row().encode()
 
 
 def shortest_row() -> bytes:
     """A row of few characters, filled up with blanks to the length from which a buffer is promised to fit."""
     promised = 26 if all(field.type == "integer" for field in (TARGET, *FEATURES)) else 34
-    return ",".join(f"{value(field, 0):g}" for field in (TARGET, *FEATURES)).ljust(promised - 1).encode()
+    return ",".join(f"{field_value(field, 0):g}" for field in (TARGET, *FEATURES)).ljust(promised - 1).encode()
 
 
 def firehose(*messages: bytes) -> dict[str, Any]:

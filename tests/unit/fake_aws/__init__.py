@@ -5,7 +5,7 @@ Requests are checked against botocore's own service models, so a request that bo
 
 from tests.unit.fake_aws.cloud import STACK, Cloud
 from tests.unit.fake_aws.cloudwatch import FakeCloudWatch
-from tests.unit.fake_aws.requests import NOW, Died, Pages, Steps, check, refused
+from tests.unit.fake_aws.requests import NOW, Pages, ProcessDied, Steps, make_client_error, validate_request
 from tests.unit.fake_aws.s3 import BUCKET, FakeS3
 from tests.unit.fake_aws.sagemaker import ENDPOINT
 
@@ -15,11 +15,11 @@ __all__ = [
     "NOW",
     "STACK",
     "Cloud",
-    "Died",
     "FakeCloudWatch",
     "FakeS3",
     "Pages",
+    "ProcessDied",
     "Steps",
-    "check",
-    "refused",
+    "make_client_error",
+    "validate_request",
 ]

@@ -34,7 +34,7 @@ class Cloud:
         self.time = NOW
         self.move(timedelta())
 
-    def go_through(self, steps: Steps) -> None:
+    def count_requests_in(self, steps: Steps) -> None:
         """Let every service count its requests in ``steps`` from now on, and do with them what those do."""
         self.steps = self.table.steps = self.s3.steps = self.sagemaker.steps = self.cloudwatch.steps = steps
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.unit.fake_aws.requests import NOW, Pages, Steps, check
+from tests.unit.fake_aws.requests import NOW, Pages, Steps, validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class FakeCloudWatch:
         )
 
     def _metrics(self, **parameters: Any) -> Iterator[dict[str, Any]]:
-        check("cloudwatch", "ListMetrics", parameters)
+        validate_request("cloudwatch", "ListMetrics", parameters)
         assert parameters["Namespace"] == "Dwell"
         wanted = {one["Name"]: one.get("Value") for one in parameters["Dimensions"]}
         found = sorted(
@@ -64,7 +64,7 @@ class FakeCloudWatch:
 
     def _history(self, **parameters: Any) -> Iterator[dict[str, Any]]:
         limits = parameters.pop("PaginationConfig")
-        check("cloudwatch", "DescribeAlarmHistory", parameters)
+        validate_request("cloudwatch", "DescribeAlarmHistory", parameters)
         assert parameters["HistoryItemType"] == "StateUpdate"
         assert parameters["ScanBy"] == "TimestampDescending"
         found = sorted(
@@ -86,7 +86,7 @@ class FakeCloudWatch:
             }
 
     def _data(self, **parameters: Any) -> Iterator[dict[str, Any]]:
-        check("cloudwatch", "GetMetricData", parameters)
+        validate_request("cloudwatch", "GetMetricData", parameters)
         self.requests.append(parameters)
         results = [
             self._result(query, parameters["StartTime"], parameters["EndTime"]) for query in self._queries(parameters)
@@ -131,7 +131,7 @@ class FakeCloudWatch:
         }
 
     def describe_alarms(self, **parameters: Any) -> dict[str, Any]:
-        check("cloudwatch", "DescribeAlarms", parameters)
+        validate_request("cloudwatch", "DescribeAlarms", parameters)
         return self.steps.take(
             lambda: {
                 "MetricAlarms": [
@@ -145,7 +145,7 @@ class FakeCloudWatch:
 
     def put_metric_alarm(self, **parameters: Any) -> dict[str, Any]:
         """As AWS does it: the definition is replaced whole, and the state stays."""
-        check("cloudwatch", "PutMetricAlarm", parameters)
+        validate_request("cloudwatch", "PutMetricAlarm", parameters)
 
         def put() -> dict[str, Any]:
             state = {"StateValue": "INSUFFICIENT_DATA"}
@@ -159,7 +159,7 @@ class FakeCloudWatch:
         return self.steps.take(put)
 
     def set_alarm_state(self, **parameters: Any) -> dict[str, Any]:
-        check("cloudwatch", "SetAlarmState", parameters)
+        validate_request("cloudwatch", "SetAlarmState", parameters)
 
         def put() -> dict[str, Any]:
             alarm = self.alarm(parameters["AlarmName"])

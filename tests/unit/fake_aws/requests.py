@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 23, 6, 39, 5, 250_000, tzinfo=UTC)
 
 
-class Died(BaseException):
+class ProcessDied(BaseException):
     """The function's process is gone. No handler of errors gets hold of that."""
 
 
@@ -38,7 +38,7 @@ class Steps:
         if self.effective:
             with suppress(ClientError):  # a refusal is an answer too, and nobody is left to hear it
                 do()
-        raise Died
+        raise ProcessDied
 
 
 @cache
@@ -46,13 +46,13 @@ def _service(name: str) -> Any:
     return botocore.session.get_session().get_service_model(name)
 
 
-def check(service: str, operation: str, parameters: dict[str, Any]) -> None:
+def validate_request(service: str, operation: str, parameters: dict[str, Any]) -> None:
     """Refuse what boto3 would refuse to send."""
     report = ParamValidator().validate(parameters, _service(service).operation_model(operation).input_shape)
     assert not report.has_errors(), report.generate_report()
 
 
-def refused(operation: str, code: str, message: str) -> ClientError:
+def make_client_error(operation: str, code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from tests.unit.fake_aws.requests import NOW, Pages, Steps, check
+from tests.unit.fake_aws.requests import NOW, Pages, Steps, validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,14 +53,14 @@ class FakeS3:
         return next(version.content for version in self.versions if version.key == key and version.latest)
 
     def put_object(self, **parameters: Any) -> dict[str, Any]:
-        check("s3", "PutObject", parameters)
+        validate_request("s3", "PutObject", parameters)
         assert parameters["Bucket"] == BUCKET
         return self.steps.take(
             lambda: {"VersionId": self.store(parameters["Key"], parameters["Body"], self.now).number}
         )
 
     def get_object(self, **parameters: Any) -> dict[str, Any]:
-        check("s3", "GetObject", parameters)
+        validate_request("s3", "GetObject", parameters)
 
         def get() -> dict[str, Any]:
             for version in self.versions:
@@ -75,7 +75,7 @@ class FakeS3:
         return Pages(self._list)
 
     def _list(self, **parameters: Any) -> Iterator[dict[str, Any]]:
-        check("s3", "ListObjectVersions", parameters)
+        validate_request("s3", "ListObjectVersions", parameters)
         self.listed.append(parameters["Prefix"])
         found = sorted(
             (version for version in self.versions if version.key.startswith(parameters["Prefix"])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.fake_aws.requests import NOW, Steps, check, refused
+from tests.unit.fake_aws.requests import NOW, Steps, make_client_error, validate_request
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,12 +34,12 @@ class FakeSageMaker:
     """How the traffic was to move, for each of them."""
 
     def create_training_job(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "CreateTrainingJob", parameters)
+        validate_request("sagemaker", "CreateTrainingJob", parameters)
 
         def create() -> dict[str, Any]:
             name = parameters["TrainingJobName"]
             if name in self.jobs:
-                raise refused("CreateTrainingJob", "ResourceInUse", "Training job names must be unique")
+                raise make_client_error("CreateTrainingJob", "ResourceInUse", "Training job names must be unique")
             self.jobs[name] = {
                 **parameters,
                 "TrainingJobStatus": "InProgress",
@@ -60,22 +60,22 @@ class FakeSageMaker:
         }
 
     def describe_training_job(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "DescribeTrainingJob", parameters)
+        validate_request("sagemaker", "DescribeTrainingJob", parameters)
         return self.steps.take(
             lambda: self._get(self.jobs, parameters["TrainingJobName"], "Requested resource not found.")
         )
 
     def describe_model(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "DescribeModel", parameters)
+        validate_request("sagemaker", "DescribeModel", parameters)
         return self.steps.take(lambda: self._get(self.models, parameters["ModelName"], "Could not find model"))
 
     def describe_endpoint_config(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "DescribeEndpointConfig", parameters)
+        validate_request("sagemaker", "DescribeEndpointConfig", parameters)
         name = parameters["EndpointConfigName"]
         return self.steps.take(lambda: self._get(self.configurations, name, "Could not find endpoint configuration"))
 
     def describe_endpoint(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "DescribeEndpoint", parameters)
+        validate_request("sagemaker", "DescribeEndpoint", parameters)
         assert parameters["EndpointName"] == ENDPOINT
         known = {} if self.endpoint is None else {ENDPOINT: self.endpoint}
         return self.steps.take(lambda: self._get(known, ENDPOINT, f'Could not find endpoint "{ENDPOINT}".'))
@@ -83,28 +83,28 @@ class FakeSageMaker:
     @staticmethod
     def _get(of: dict[str, dict[str, Any]], name: str, absent: str) -> dict[str, Any]:
         if name not in of:
-            raise refused("Describe", "ValidationException", absent)
+            raise make_client_error("Describe", "ValidationException", absent)
         return dict(of[name])
 
     def create_model(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "CreateModel", parameters)
+        validate_request("sagemaker", "CreateModel", parameters)
         return self.steps.take(lambda: self._create(self.models, parameters["ModelName"], parameters))
 
     def create_endpoint_config(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "CreateEndpointConfig", parameters)
+        validate_request("sagemaker", "CreateEndpointConfig", parameters)
         assert parameters["ProductionVariants"][0]["ModelName"] in self.models
         return self.steps.take(lambda: self._create(self.configurations, parameters["EndpointConfigName"], parameters))
 
     @staticmethod
     def _create(of: dict[str, dict[str, Any]], name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         if name in of:
-            raise refused("Create", "ValidationException", f"Cannot create already existing {name}")
+            raise make_client_error("Create", "ValidationException", f"Cannot create already existing {name}")
         of[name] = parameters
         return {}
 
     def create_model_package(self, **parameters: Any) -> dict[str, Any]:
         """The next version, or for a token that was seen before, the same once more."""
-        check("sagemaker", "CreateModelPackage", parameters)
+        validate_request("sagemaker", "CreateModelPackage", parameters)
 
         def create() -> dict[str, Any]:
             for arn, package in self.packages.items():
@@ -118,16 +118,18 @@ class FakeSageMaker:
         return self.steps.take(create)
 
     def describe_model_package(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "DescribeModelPackage", parameters)
+        validate_request("sagemaker", "DescribeModelPackage", parameters)
         return self.steps.take(lambda: self._get(self.packages, parameters["ModelPackageName"], "does not exist"))
 
     def create_endpoint(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "CreateEndpoint", parameters)
+        validate_request("sagemaker", "CreateEndpoint", parameters)
         assert parameters["EndpointConfigName"] in self.configurations
 
         def create() -> dict[str, Any]:
             if self.endpoint is not None:
-                raise refused("CreateEndpoint", "ValidationException", "Cannot create already existing endpoint")
+                raise make_client_error(
+                    "CreateEndpoint", "ValidationException", "Cannot create already existing endpoint"
+                )
             self.endpoint = {
                 "EndpointName": ENDPOINT,
                 "EndpointConfigName": parameters["EndpointConfigName"],
@@ -142,12 +144,12 @@ class FakeSageMaker:
         return self.steps.take(create)
 
     def update_endpoint(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "UpdateEndpoint", parameters)
+        validate_request("sagemaker", "UpdateEndpoint", parameters)
         assert parameters["EndpointConfigName"] in self.configurations
 
         def update() -> dict[str, Any]:
             if self.endpoint is None or self.endpoint["EndpointStatus"] in {*_CHANGING, "Failed"}:
-                raise refused("UpdateEndpoint", "ValidationException", "Cannot update in-progress endpoint")
+                raise make_client_error("UpdateEndpoint", "ValidationException", "Cannot update in-progress endpoint")
             self.endpoint |= {"EndpointStatus": "Updating", "LastModifiedTime": self.now}
             self.pending = parameters["EndpointConfigName"]
             self.endpoint["PendingDeploymentSummary"] = {"EndpointConfigName": self.pending}
@@ -158,11 +160,13 @@ class FakeSageMaker:
         return self.steps.take(update)
 
     def delete_endpoint(self, **parameters: Any) -> dict[str, Any]:
-        check("sagemaker", "DeleteEndpoint", parameters)
+        validate_request("sagemaker", "DeleteEndpoint", parameters)
 
         def delete() -> dict[str, Any]:
             if self.endpoint is None:
-                raise refused("DeleteEndpoint", "ValidationException", f'Could not find endpoint "{ENDPOINT}".')
+                raise make_client_error(
+                    "DeleteEndpoint", "ValidationException", f'Could not find endpoint "{ENDPOINT}".'
+                )
             self.endpoint |= {"EndpointStatus": "Deleting", "LastModifiedTime": self.now}
             return {}
 

@@ -8,7 +8,7 @@ from threading import Semaphore, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.unit.fake_aws import Steps
-from tests.unit.faulty_steps import deliver
+from tests.unit.fault_injection import invoke_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ class _GivenUpError(BaseException):
 
 
 @dataclass(slots=True)
-class Turns(Steps):
+class Interleaving(Steps):
     """Requests wait for their turn. Use it as a context; only one function runs at any moment."""
 
     working: dict[str, _Worker] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class _Worker:
     def _work(self) -> None:
         with suppress(_GivenUpError):
             try:
-                deliver(self.handle)
+                invoke_with_retries(self.handle)
             except Exception as error:  # noqa: BLE001 (raised where the test gives turns)
                 self.error = error
         self.ended = True
@@ -101,8 +101,8 @@ class _Worker:
             self.thread.join()
 
 
-def together(cloud: Cloud) -> Turns:
+def interleave(cloud: Cloud) -> Interleaving:
     """Let every service of ``cloud`` answer in turns from now on."""
-    turns = Turns()
-    cloud.go_through(turns)
+    turns = Interleaving()
+    cloud.count_requests_in(turns)
     return turns

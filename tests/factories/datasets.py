@@ -28,7 +28,7 @@ TYPICAL = (TARGET.maximum - TARGET.minimum) / 43
 
 
 @dataclass(frozen=True, slots=True)
-class MadeUp:
+class SyntheticDataset:
     """``expected`` is the best possible prediction for each row; ``lines`` are rows as the validator writes them."""
 
     features: NDArray[np.float64]
@@ -41,7 +41,9 @@ class MadeUp:
         return float(((self.target - self.expected)[start:] ** 2).mean() ** 0.5)
 
 
-def made_up(rows: int, *, seed: int = 1, drift_from: int | None = None, noise: float = 0.2, world: int = 7) -> MadeUp:
+def make_dataset(
+    rows: int, *, seed: int = 1, drift_from: int | None = None, noise: float = 0.2, world: int = 7
+) -> SyntheticDataset:
     """Right-skewed targets, multiplied together from the features, with interactions and noise.
 
     From row ``drift_from`` on, half of the effects are other ones. ``world`` is the seed of the effects.
@@ -79,7 +81,7 @@ def made_up(rows: int, *, seed: int = 1, drift_from: int | None = None, noise: f
         ]
         lines.append(",".join(map(str, cells)))
         assert lines[-1].count(",") == len(ROW) - 1
-    return MadeUp(features, target, expected, lines)
+    return SyntheticDataset(features, target, expected, lines)
 
 
 def as_number(field: Field, value: float) -> int | float:
@@ -99,7 +101,7 @@ def _effects(unit: NDArray[np.float64], effects: np.random.Generator) -> NDArray
     return total
 
 
-def description(**changes: Any) -> dict[str, Any]:
+def make_dataset_spec(**changes: Any) -> dict[str, Any]:
     """What ``dataset.json`` holds, without objects."""
     told: dict[str, Any] = {
         "round": ROUND,
@@ -114,28 +116,28 @@ def description(**changes: Any) -> dict[str, Any]:
     return {**told, **changes}
 
 
-def moment_of(row: int) -> str:
+def recorded_at(row: int) -> str:
     """When a made-up row was recorded, as it stands in ``recent_since``."""
     return (OLDEST + row * INTERVAL).isoformat().replace("+00:00", "Z")
 
 
-def write_channels(folder: Path, lines: list[str], *, rows_an_object: int = 1_000, **changes: Any) -> dict[str, str]:
+def write_channels(folder: Path, lines: list[str], *, rows_per_object: int = 1_000, **changes: Any) -> dict[str, str]:
     """Lay out the channels ``samples`` and ``dataset`` as SageMaker does; returns their ``SM_*`` variables."""
     samples, dataset = folder / "samples", folder / "dataset"
     dataset.mkdir(parents=True)
     objects = []
-    for start in range(0, len(lines), rows_an_object):
+    for start in range(0, len(lines), rows_per_object):
         key = f"samples/date=2026-11-23/hour=06/delivery-{start:09d}.gz"
-        content = gzip.compress("".join(f"{line}\n" for line in lines[start : start + rows_an_object]).encode(), 1)
+        content = gzip.compress("".join(f"{line}\n" for line in lines[start : start + rows_per_object]).encode(), 1)
         path = samples / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         objects.append({"key": key, "version": f"v{start}", "size": len(content)})
-    (dataset / "dataset.json").write_text(json.dumps(description(objects=objects, **changes)))
+    (dataset / "dataset.json").write_text(json.dumps(make_dataset_spec(objects=objects, **changes)))
     return {"SM_CHANNEL_SAMPLES": str(samples), "SM_CHANNEL_DATASET": str(dataset)}
 
 
-def baseline(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def predict_baseline(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """The answer without a model, for each row of features."""
     if isinstance(BASELINE, str):
         column: NDArray[np.float64] = rows[:, [field.name for field in FEATURES].index(BASELINE)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.privileges.grants import ONLY_ON_AWS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 
 
 def rows() -> set[tuple[str, str]]:
@@ -27,4 +27,4 @@ def test_the_page_lists_what_only_aws_needs() -> None:
 def test_the_tests_that_the_page_names_are_there() -> None:
     named = set(re.findall(r"`(tests/[a-z_/]+(?:\.py)?)`", PAGE))
     assert named
-    assert all((Path(__file__).parents[2] / path).exists() for path in named)
+    assert all((Path(__file__).parents[3] / path).exists() for path in named)

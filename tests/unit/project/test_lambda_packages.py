@@ -16,7 +16,7 @@ from dwell.local.functions import logical_ids
 if TYPE_CHECKING:
     from types import CodeType
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def packed(source: Path, target: str, artifacts: Path) -> dict[str, bytes]:

@@ -13,18 +13,18 @@ EXPECTED_ERROR = (TARGET.maximum - TARGET.minimum) / 256
 """An error that a model may promise, exact in binary."""
 
 
-def value(field: Field, share: float = 0.5) -> int | float:
+def field_value(field: Field, share: float = 0.5) -> int | float:
     """What lies at this share of the way from the field's minimum (0) to its maximum (1)."""
     exact = min(field.minimum + share * (field.maximum - field.minimum), field.maximum)
     return round(exact) if field.type == "integer" else exact
 
 
-def a_features(**changed: Any) -> dict[str, Any]:
+def make_features(**changed: Any) -> dict[str, Any]:
     """Features near their lower bounds."""
-    return {field.name: value(field, 1 / 64) for field in FEATURES} | changed
+    return {field.name: field_value(field, 1 / 64) for field in FEATURES} | changed
 
 
-def a_sample(**changed: Any) -> dict[str, Any]:
+def make_sample(**changed: Any) -> dict[str, Any]:
     """A sample that is accepted, without a prediction, JSON-ready."""
     return {
         "sample_id": "sample-1",
@@ -32,12 +32,12 @@ def a_sample(**changed: Any) -> dict[str, Any]:
         "fc_id": "fc1",
         "recorded_at": "2026-11-23T06:38:50.123Z",
         "schema_version": VERSION,
-        TARGET.name: value(TARGET),
-        "features": a_features(),
+        TARGET.name: field_value(TARGET),
+        "features": make_features(),
         **changed,
     }
 
 
-def a_row(**changed: Any) -> str:
+def make_csv_row(**changed: Any) -> str:
     """The same as a workshop row."""
-    return ",".join(str(cell) for cell in ({TARGET.name: value(TARGET)} | a_features() | changed).values())
+    return ",".join(str(cell) for cell in ({TARGET.name: field_value(TARGET)} | make_features() | changed).values())

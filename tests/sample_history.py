@@ -42,7 +42,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SampleHistory:
     """``length`` is how long ago it began; ``entrant`` is who entered the second champion by hand."""
 
     now: datetime

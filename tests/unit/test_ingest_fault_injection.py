@@ -23,9 +23,9 @@ from dwell.operations.failed_batches import FailedRecord, lines
 from feature_schema import ROW, csv_sample_id
 from forwarder.delivery import deliver as forward
 from forwarder.messages import entries
-from tests.made_up_sample import a_row, a_sample
-from tests.unit.fake_aws import Died, FakeS3
-from tests.unit.faulty_steps import KINDS, FaultySteps, ParkedError, deliver
+from tests.factories.samples import make_csv_row, make_sample
+from tests.unit.fake_aws import FakeS3, ProcessDied
+from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, RetriesExhaustedError, invoke_with_retries
 from validator import quarantine
 from validator.transform import transform
 
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 
 BUCKET = "dwell-data"
 ARRIVED = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
-CELLS = a_row()
+CELLS = make_csv_row()
 FIREHOSE_ATTEMPTS = 4
 
 
 def sample(identity: str) -> str:
-    return json.dumps(a_sample(sample_id=identity), separators=(",", ":"))
+    return json.dumps(make_sample(sample_id=identity), separators=(",", ":"))
 
 
 @dataclass
 class Stream:
     """Refuses single entries while ``refusals`` lasts, and runs into the trouble of its steps."""
 
-    steps: FaultySteps
+    steps: FaultInjector
     refusals: list[bool]
     kept: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Stream:
 class Backend:
     """What lies between the topic and the bucket, and what it left where."""
 
-    steps: FaultySteps
+    steps: FaultInjector
     refusals: list[bool]
     lost_answers: list[bool]
     """Whether Firehose loses the next answers of the validator."""
@@ -89,8 +89,8 @@ class Backend:
 
     def invoke(self, event: dict[str, Any]) -> None:
         try:
-            deliver(lambda: self._forward(event))
-        except ParkedError:
+            invoke_with_retries(lambda: self._forward(event))
+        except RetriesExhaustedError:
             self.parked.append(event)
 
     def _forward(self, event: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ class Backend:
 
 def _works(do: Callable[[], None]) -> bool:
     """One attempt, as Firehose makes it."""
-    with suppress(Died, ClientError, BotoCoreError):
+    with suppress(ProcessDied, ClientError, BotoCoreError):
         do()
         return True
     return False
@@ -178,7 +178,7 @@ KINDS_OF_LINES = st.sampled_from(["sample", "broken", "row"])
 MESSAGES = st.lists(st.lists(KINDS_OF_LINES, min_size=1, max_size=4), min_size=1, max_size=6)
 BACKENDS = st.builds(
     Backend,
-    st.builds(FaultySteps, troubles=st.dictionaries(st.integers(1, 30), st.sampled_from(KINDS), max_size=20)),
+    st.builds(FaultInjector, troubles=st.dictionaries(st.integers(1, 30), st.sampled_from(FAULT_KINDS), max_size=20)),
     refusals=st.lists(st.booleans(), max_size=20),
     lost_answers=st.lists(st.booleans(), max_size=12),
 )

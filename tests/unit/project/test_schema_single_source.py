@@ -17,7 +17,7 @@ from feature_schema import FEATURES, TARGET, schema
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PLACES = ("template.yaml", "samconfig.toml", "functions", "layers", "dwell")
 MAY_NAME = {
     "layers/feature_schema/python/feature_schema/schema.py",

@@ -28,7 +28,7 @@ from tests.unit import test_promotion_job_ended as promoting
 from tests.unit import test_retraining_answer as asking
 from tests.unit.conftest import EVENTS, Context
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK
-from tests.unit.faulty_steps import KINDS, FaultySteps, beset, deliver
+from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, inject_faults, invoke_with_retries
 from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison, tournament
 from tests.unit.test_promotion_results import packed
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tests.unit.fake_aws import Cloud
-    from tests.unit.faulty_steps import Kind
+    from tests.unit.fault_injection import FaultKind
 
 ALARM, JOB_ENDED, ENDPOINT_CHANGED = "alarm-model-error", "training-job-completed", "endpoint-in-service"
 JOB = promoting.JOB
@@ -72,7 +72,7 @@ def results(ending: Ending, *, champion: bool) -> bytes:
 class Story:
     """One round on a cloud of its own. ``troubles``: at which requests, counted over the whole story."""
 
-    def __init__(self, ending: Ending, *, champion: bool = True, troubles: dict[int, Kind] | None = None) -> None:
+    def __init__(self, ending: Ending, *, champion: bool = True, troubles: dict[int, FaultKind] | None = None) -> None:
         self.cloud: Cloud = asking.a_cloud()
         self.cloud.cloudwatch.alarms += promoting.guards()
         self.ending = ending
@@ -82,7 +82,7 @@ class Story:
         self.log = io.StringIO()
         if champion:
             self._serve_a_champion()
-        self.steps: FaultySteps = beset(self.cloud, troubles or {})
+        self.steps: FaultInjector = inject_faults(self.cloud, troubles or {})
 
     def _serve_a_champion(self) -> None:
         asking.with_champion(self.cloud)
@@ -107,7 +107,7 @@ class Story:
 
     def _deliver(self, *events: str) -> None:
         for event in events:
-            self.attempts += deliver(lambda event=event: self.handle(event))  # type: ignore[misc]
+            self.attempts += invoke_with_retries(lambda event=event: self.handle(event))  # type: ignore[misc]
 
     def handle(self, name: str) -> Any:
         event = json.loads((EVENTS / f"{name}.json").read_text())
@@ -189,9 +189,9 @@ def test_the_stories_end_as_their_names_say() -> None:
     assert end(undisturbed("broken")) == ("failed", None, CHAMPION)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAULT_KINDS)
 @pytest.mark.parametrize(("ending", "champion"), [*((ending, True) for ending in ENDINGS), ("promoted", False)])
-def test_trouble_at_any_request_ends_the_same(ending: Ending, champion: bool, kind: Kind) -> None:
+def test_trouble_at_any_request_ends_the_same(ending: Ending, champion: bool, kind: FaultKind) -> None:
     straight = undisturbed(ending, champion=champion)
     assert straight.requests > 25
     for step in range(1, straight.requests + 1):
@@ -208,17 +208,17 @@ def test_trouble_at_any_request_ends_the_same(ending: Ending, champion: bool, ki
 def test_two_troubles_anywhere_end_the_same(data: st.DataObject) -> None:
     ending = data.draw(st.sampled_from(ENDINGS))
     steps = st.integers(1, undisturbed(ending).requests)
-    troubles = data.draw(st.dictionaries(steps, st.sampled_from(KINDS), min_size=2, max_size=2))
+    troubles = data.draw(st.dictionaries(steps, st.sampled_from(FAULT_KINDS), min_size=2, max_size=2))
     assert Story(ending, troubles=troubles).play().outcome() == undisturbed(ending).outcome()
 
 
 @given(
     ending=st.sampled_from(ENDINGS),
     again=st.lists(st.sampled_from([ALARM, JOB_ENDED, ENDPOINT_CHANGED]), max_size=4),
-    trouble=st.dictionaries(st.integers(1, 40), st.sampled_from(KINDS), max_size=1),
+    trouble=st.dictionaries(st.integers(1, 40), st.sampled_from(FAULT_KINDS), max_size=1),
 )
 @settings(max_examples=150)
 def test_events_that_come_again_and_out_of_order_change_nothing(
-    ending: Ending, again: list[str], trouble: dict[int, Kind]
+    ending: Ending, again: list[str], trouble: dict[int, FaultKind]
 ) -> None:
     assert Story(ending, troubles=trouble).play(again).outcome() == undisturbed(ending).outcome()
