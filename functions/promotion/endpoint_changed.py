@@ -11,8 +11,8 @@ from promotion.submission import submit
 from rounds import Endpoint, is_absent
 
 if TYPE_CHECKING:
+    from promotion.context import Surroundings
     from promotion.outcome import Change
-    from promotion.surroundings import Surroundings
 
 
 def endpoint_changed(around: Surroundings) -> Change:

@@ -14,12 +14,12 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, Me
 from botocore.config import Config
 
 from promotion import turn
+from promotion.context import Surroundings
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
+from promotion.model_registry import approval_changed
 from promotion.operator import Answer, OperatorEvent, operate
-from promotion.registration import approval_changed
 from promotion.settings import Settings
-from promotion.surroundings import Surroundings
 from rounds import Store, read_request
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from feature_schema import schema_hash
-from promotion import results
-from promotion.gate import Verdict, judge
-from promotion.registration import register
+from promotion import job_results as results
+from promotion.model_registry import register
+from promotion.promotion_gate import Verdict, judge
 from promotion.submission import submit
 from rounds import (
     Candidate,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef
 
-    from promotion.results import Tournament, TournamentCandidate
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
+    from promotion.job_results import Tournament, TournamentCandidate
 
 Outcome = Literal["promoted", "kept", "failed", "repeated", "not_ours", "not_ended"]
 _LONGEST_REASON = 1_000

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from feature_schema import Identifier, schema_hash
-from promotion import deployment, outcome
+from promotion import outcome
+from promotion import sagemaker_endpoint as deployment
 from promotion.endpoint_changed import endpoint_changed, take_down
-from promotion.gate import promisable
+from promotion.promotion_gate import promisable
 from promotion.submission import submit
 from rounds import Endpoint, Model, Round, in_words, resource_name
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
 
 Reason = Literal[
     "deploying",  # on its way to the endpoint

@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from promotion import deployment, guard
+from promotion import rollback_alarms as guard
+from promotion import sagemaker_endpoint as deployment
 from rounds import Endpoint, Model, Round, iso, resource_name
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from promotion.deployment import EndpointState
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
+    from promotion.sagemaker_endpoint import EndpointState
 
 SERVES = {"InService", "UpdateRollbackFailed"}
 """A model answers, and nothing is under way."""

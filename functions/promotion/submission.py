@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from promotion import deployment, guard, outcome
+from promotion import outcome
+from promotion import rollback_alarms as guard
+from promotion import sagemaker_endpoint as deployment
 from rounds import Endpoint, Model
 
 if TYPE_CHECKING:
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
 
 
 class NoArchiveError(RuntimeError):

@@ -15,7 +15,7 @@ from rounds import Turn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
 
 PATIENCE = timedelta(seconds=12)
 """Others take a second or two; whoever still waits after that is tried again by Lambda.

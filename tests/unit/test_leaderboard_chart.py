@@ -17,7 +17,7 @@ from leaderboard.chart import PLOT, SCALE, chart, time_step
 from leaderboard.live_error import Interval, live_error_over_time
 from leaderboard.look import serving
 from leaderboard.window import Window
-from promotion import gate
+from promotion import promotion_gate as gate
 from retraining import decision
 from tests.unit.fake_aws import NOW, STACK, Cloud
 from tests.unit.looks import LOOK, SCENE

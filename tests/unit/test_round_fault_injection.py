@@ -24,13 +24,13 @@ from promotion import handler as promotion
 from retraining import handler as retraining
 from retraining import source
 from rounds import Endpoint, Round
-from tests.unit import test_promotion_job_ended as promoting
 from tests.unit import test_retraining_answer as asking
 from tests.unit.conftest import EVENTS, Context
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK
 from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, inject_faults, invoke_with_retries
-from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison, tournament
-from tests.unit.test_promotion_results import packed
+from tests.unit.promotion import test_job_end as promoting
+from tests.unit.promotion.test_job_results import packed
+from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER, comparison, tournament
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

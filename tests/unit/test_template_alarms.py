@@ -8,8 +8,8 @@ import pytest
 
 from local_aws.cloudwatch.evaluation import AlarmRule
 from local_aws.cloudwatch.store import Datum, Metric, MetricStore
-from promotion.deployment import VARIANT
-from promotion.guard import pointed
+from promotion.rollback_alarms import pointed
+from promotion.sagemaker_endpoint import VARIANT
 from tests.template import DEFAULT, PARAMETERS, STACK, TEMPLATE
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from feature_schema import schema_hash
-from promotion.deployment import EndpointBusyError, NameTakenError
+from promotion.context import Surroundings
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
+from promotion.sagemaker_endpoint import EndpointBusyError, NameTakenError
 from promotion.settings import Settings
-from promotion.surroundings import Surroundings
 from rounds import Dataset, Endpoint, Flight, Lock, Model, Round, Store
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied
-from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
-from tests.unit.test_promotion_results import packed
+from tests.unit.promotion.test_job_results import packed
+from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
 from tests.unit.test_template_alarms import ALARMS
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from promotion import handler, turn
 from rounds import Turn
 from tests.template import resources
 from tests.unit.fake_aws import ENDPOINT, Cloud, ProcessDied
-from tests.unit.test_promotion_job_ended import a_cloud, around
+from tests.unit.promotion.test_job_end import a_cloud, around
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
     from tests.unit.conftest import Context
 
 LEASE = timedelta(minutes=2)

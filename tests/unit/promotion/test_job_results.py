@@ -10,10 +10,10 @@ import tarfile
 
 import pytest
 
-from promotion import results
-from promotion.results import ResultsError, fetch, output_uri, read
+from promotion import job_results as results
+from promotion.job_results import ResultsError, fetch, output_uri, read
 from tests.unit.fake_aws import BUCKET, Cloud
-from tests.unit.test_promotion_gate import tournament
+from tests.unit.promotion.test_promotion_gate import tournament
 
 TEXT = tournament().model_dump_json().encode()
 

@@ -12,8 +12,8 @@ from rounds import Model, Round
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeModelPackageOutputTypeDef
 
-    from promotion.results import Tournament
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
+    from promotion.job_results import Tournament
 
 _TOKENS = uuid.UUID("7c5c9e0e-6f0c-4d0f-9d0b-5b8f5b0f1a77")
 _WAITING = {"awaiting_approval", "rejected"}

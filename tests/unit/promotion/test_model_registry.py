@@ -13,10 +13,9 @@ from feature_schema import schema_hash
 from promotion import handler
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
-from promotion.registration import Approval, approval_changed
+from promotion.model_registry import Approval, approval_changed
 from tests.unit.fake_aws import NOW, Cloud, ProcessDied
-from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, comparison
-from tests.unit.test_promotion_job_ended import (
+from tests.unit.promotion.test_job_end import (
     ENVIRONMENT,
     JOB,
     NEW,
@@ -29,6 +28,7 @@ from tests.unit.test_promotion_job_ended import (
     remembered,
     stored_round,
 )
+from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER, comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promotion import guard
-from promotion.guard import UnguardedError, pointed, rollout, tolerated, watching
+from promotion import rollback_alarms as guard
 from promotion.job_ended import job_ended
+from promotion.rollback_alarms import UnguardedError, pointed, rollout, tolerated, watching
 from promotion.settings import Settings
 from promotion.submission import submit
 from rounds import Model
 from tests.unit.fake_aws import NOW, validate_request
-from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER
-from tests.unit.test_promotion_job_ended import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
+from tests.unit.promotion.test_job_end import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
+from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER
 from tests.unit.test_template_alarms import ALARMS
 
 LIVE_ERROR, FAILURES, LATENCY = (ALARMS[f"NewModel{kind}"]["AlarmName"] for kind in ("Error", "Failures", "Latency"))

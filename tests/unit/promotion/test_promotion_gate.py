@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from feature_schema import TARGET, Prediction, prediction, schema_hash
 from inference.endpoint import EndpointFailedError, read_answer
-from promotion.gate import Verdict, judge
-from promotion.results import Tournament
+from promotion.job_results import Tournament
+from promotion.promotion_gate import Verdict, judge
 
 HASH = "0123456789abcdef"
 CHAMPION = "xgboost-20261123T051100Z"

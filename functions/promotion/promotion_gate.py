@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from feature_schema import ExpectedError
 
 if TYPE_CHECKING:
-    from promotion.results import Tournament, TournamentComparison
+    from promotion.job_results import Tournament, TournamentComparison
 
 Reason = Literal[
     "beats_champion",

@@ -16,9 +16,7 @@ from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
 from rounds import Dataset, Endpoint, Model, Round, Store, UnusableRequestError, iso, read_request
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, ProcessDied
-from tests.unit.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate
-from tests.unit.test_promotion_guard import FAILURES, LATENCY
-from tests.unit.test_promotion_job_ended import (
+from tests.unit.promotion.test_job_end import (
     JOB,
     NEW,
     OLD,
@@ -30,6 +28,8 @@ from tests.unit.test_promotion_job_ended import (
     remembered,
     stored_round,
 )
+from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate
+from tests.unit.promotion.test_rollback_alarms import FAILURES, LATENCY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,14 +21,14 @@ from promotion.job_ended import job_ended
 from promotion.operator import OperatorEvent, operate
 from tests.unit.fake_aws import ENDPOINT
 from tests.unit.interleaving import Interleaving, interleave
-from tests.unit.test_promotion_gate import CHAMPION, WINNER
-from tests.unit.test_promotion_job_ended import JOB, OLD, a_cloud, around, endpoint, model, remembered
-from tests.unit.test_promotion_operator import a_third
+from tests.unit.promotion.test_job_end import JOB, OLD, a_cloud, around, endpoint, model, remembered
+from tests.unit.promotion.test_operator_requests import a_third
+from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from promotion.surroundings import Surroundings
+    from promotion.context import Surroundings
     from tests.unit.fake_aws import Cloud
 
 type Plan = Sequence[tuple[str, int | None]]

@@ -12,14 +12,13 @@ from botocore.exceptions import ClientError
 
 from promotion import endpoint_changed as endpoint_changed_module
 from promotion import handler
-from promotion.deployment import EndpointBusyError, EndpointState, action
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
 from promotion.outcome import Change
+from promotion.sagemaker_endpoint import EndpointBusyError, EndpointState, action
 from promotion.submission import submit
 from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, ProcessDied, make_client_error
-from tests.unit.test_promotion_gate import CHAMPION, WINNER, comparison
-from tests.unit.test_promotion_job_ended import (
+from tests.unit.promotion.test_job_end import (
     ENVIRONMENT,
     JOB,
     NEW,
@@ -32,6 +31,7 @@ from tests.unit.test_promotion_job_ended import (
     remembered,
     stored_round,
 )
+from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER, comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from promotion.gate import Verdict
+from promotion.promotion_gate import Verdict
 from significance import compare
-from tests.unit.test_promotion_gate import CHAMPION, HASH, PROMISED, WINNER, candidate, verdict
+from tests.unit.promotion.test_promotion_gate import CHAMPION, HASH, PROMISED, WINNER, candidate, verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
