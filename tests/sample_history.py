@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from feature_schema import FEATURES, schema_hash
-from rounds import Decision, Endpoint, Record, Round, iso, stamp
+from rounds import Decision, Endpoint, Record, Round, format_iso, format_name_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,12 +57,12 @@ class SampleHistory:
     @property
     def first(self) -> str:
         """The name of the first champion."""
-        return f"xgboost-{stamp(self.at(0.1))}"
+        return f"xgboost-{format_name_stamp(self.at(0.1))}"
 
     @property
     def second(self) -> str:
         """The name of the champion that answers now."""
-        return f"xgboost-recent-{stamp(self.at(0.66))}"
+        return f"xgboost-recent-{format_name_stamp(self.at(0.66))}"
 
     def records(self) -> list[Record]:
         """What the loop remembers."""
@@ -87,7 +87,7 @@ class SampleHistory:
             self._decision(0.62, "model-error", "schedule", "refuse", "too_few_samples", new_samples=7_214),
             self._decision(0.66, "model-error", "schedule", "start", "schedule"),
         ]
-        answers = Endpoint(name=self.endpoint, model=self.second, status="InService", updated_at=self.at(0.74))
+        answers = Endpoint(name=self.endpoint, serving_model=self.second, status="InService", updated_at=self.at(0.74))
         return [first, kept, second, *decisions, answers]
 
     def changes(self) -> list[Change]:
@@ -122,7 +122,7 @@ class SampleHistory:
         self, share: float, cause: str, errors: dict[str, float | None], *, deployed: float | None = None, **known: Any
     ) -> Round:
         started = self.at(share)
-        name = f"{stamp(started)}-{cause}"
+        name = f"{format_name_stamp(started)}-{cause}"
         return Round.model_validate(
             {
                 "name": name,
@@ -149,7 +149,7 @@ class SampleHistory:
                         "name": candidate,
                         "algorithm": candidate.removesuffix("-recent"),
                         "trained_on": "recent" if candidate.endswith("-recent") else "all",
-                        "model": f"{candidate}-{stamp(started)}",
+                        "model": f"{candidate}-{format_name_stamp(started)}",
                         "rmse": error,
                         "expected_error": error,
                         "error": None if error is not None else "MemoryError: cannot hold the training set",
@@ -164,12 +164,12 @@ class SampleHistory:
     def _decision(self, share: float, cause: str, trigger: Any, outcome: Any, reason: str, **facts: Any) -> Decision:
         at = self.at(share)
         return Decision(
-            name=f"{iso(at)}#{cause}",
+            name=f"{format_iso(at)}#{cause}",
             cause=cause,
             trigger=trigger,
             outcome=outcome,
             reason=reason,
-            round=f"{stamp(at)}-{cause}",
+            round=f"{format_name_stamp(at)}-{cause}",
             decided_at=at,
             facts={"new_samples": 61_000, "minimum_samples": 10_000, **facts},
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leaderboard import wording
-from rounds import iso
+from rounds import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,11 @@ def board(now: Standing, *, limit: int) -> dict[str, Any]:
         if endpoint is None
         else {
             "name": endpoint.name,
-            "model": endpoint.model,
-            "wanted": endpoint.wanted,
+            "model": endpoint.serving_model,
+            "wanted": endpoint.desired_model,
             "status": endpoint.status,
             "pause": endpoint.pause,
-            "resumes": endpoint.resumes,
+            "resumes": endpoint.model_after_resume,
         },
         "leaderboard": [_model(one, now.errors) for one in now.models[:limit]],
         "rounds": [
@@ -57,7 +57,7 @@ def _model(one: Entry, errors: Mapping[str, LiveError]) -> dict[str, Any]:
         "expected_error": one.expected_error,
         "live_error": None if error is None else error.rmse,
         "live_samples": 0 if error is None else error.samples,
-        "live_since": None if one.live_since is None else iso(one.live_since),
+        "live_since": None if one.live_since is None else format_iso(one.live_since),
         "error": one.error,
     }
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rounds import MetricSum, counts, period, sums
+from rounds import MetricQuery, choose_period, get_metric_series, get_metric_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,9 @@ def live_errors(
         return {}
     squared = {model: _sum("SquaredError", service, model) for model in live_since}
     predicted = {model: _sum("PredictedSamples", service, model) for model in live_since}
-    totals = sums(cloudwatch, [*squared.values(), *predicted.values()], since=min(live_since.values()), now=now)
+    totals = get_metric_sums(
+        cloudwatch, [*squared.values(), *predicted.values()], since=min(live_since.values()), now=now
+    )
     return {
         model: LiveError(math.sqrt(totals[squared[model]] / totals[predicted[model]]), round(totals[predicted[model]]))
         for model in live_since
@@ -63,11 +65,13 @@ def live_error_over_time(
 ) -> list[Interval]:
     """The live error of at most 200 intervals of the window, oldest first; those without answers are left out."""
     squared, expected, predicted = (
-        MetricSum(name, (("service", service),))
+        MetricQuery(name, (("service", service),))
         for name in ("SquaredError", "ExpectedSquaredError", "PredictedSamples")
     )
-    length = period(window.since, now, until=window.until, most_points=MOST_POINTS)
-    found = counts(cloudwatch, [squared, expected, predicted], since=window.since, until=window.until, length=length)
+    length = choose_period(window.since, now, until=window.until, max_points=MOST_POINTS)
+    found = get_metric_series(
+        cloudwatch, [squared, expected, predicted], since=window.since, until=window.until, period=length
+    )
     return [
         Interval(
             at=at,
@@ -81,5 +85,5 @@ def live_error_over_time(
     ]
 
 
-def _sum(metric: str, service: str, model: str) -> MetricSum:
-    return MetricSum(metric, (("service", service), ("model", model)))
+def _sum(metric: str, service: str, model: str) -> MetricQuery:
+    return MetricQuery(metric, (("service", service), ("model", model)))

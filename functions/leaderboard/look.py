@@ -53,7 +53,7 @@ class Look:
     @property
     def serving(self) -> list[Serving]:
         """Which models answered when, as the rounds tell it; oldest first."""
-        live = None if self.standing.endpoint is None else self.standing.endpoint.model
+        live = None if self.standing.endpoint is None else self.standing.endpoint.serving_model
         return serving(self.standing.rounds, live=live)
 
 

@@ -20,8 +20,8 @@ from leaderboard import wording
 from leaderboard.chart import FOOT, GAP, LANE, PLOT, SCALE, chart
 from leaderboard.events import events, summary
 from leaderboard.look import SHOWN
-from rounds import iso
-from rounds.records import STAMP
+from rounds import format_iso
+from rounds.records import NAME_STAMP_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,7 +123,7 @@ def _best(one: Round) -> float | None:
 
 
 def _round_time(name: str) -> datetime:
-    return datetime.strptime(name[:16], STAMP).replace(tzinfo=UTC)
+    return datetime.strptime(name[:16], NAME_STAMP_FORMAT).replace(tzinfo=UTC)
 
 
 def _environment() -> Environment:
@@ -141,7 +141,7 @@ def _environment() -> Environment:
         "decided": wording.decided,
         "ended": wording.ended,
         "groupby_test_set": _by_test_set,
-        "iso": iso,
+        "iso": format_iso,
         "largest_error": _largest_error,
         "lasted": wording.lasted,
         "name_and_stamp": wording.name_and_stamp,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rounds import MAX_SUMS, NAMESPACE, MetricSum, sums
+from rounds import MAX_QUERIES_PER_REQUEST, METRIC_NAMESPACE, MetricQuery, get_metric_sums
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,13 +32,13 @@ class Refusals:
 def refusals(cloudwatch: CloudWatchClient, window: Window, *, service: str, now: datetime) -> Refusals:
     """Count what the window has, with two requests however many lines there were."""
     of_service = ("service", service)
-    accepted, refused = (MetricSum(name, (of_service,)) for name in ("AcceptedSamples", "RefusedSamples"))
+    accepted, refused = (MetricQuery(name, (of_service,)) for name in ("AcceptedSamples", "RefusedSamples"))
     by_reason = {
-        reason: MetricSum(refused.metric, (of_service, ("reason", reason)))
-        for reason in _reasons(cloudwatch, refused.metric, service)[: MAX_SUMS - 2]
+        reason: MetricQuery(refused.metric, (of_service, ("reason", reason)))
+        for reason in _reasons(cloudwatch, refused.metric, service)[: MAX_QUERIES_PER_REQUEST - 2]
     }
     wanted = [accepted, refused, *by_reason.values()]
-    found = sums(cloudwatch, wanted, since=window.since, until=window.until, now=now)
+    found = get_metric_sums(cloudwatch, wanted, since=window.since, until=window.until, now=now)
     counts = [(reason, round(found[one])) for reason, one in by_reason.items()]
     return Refusals(
         accepted=round(found[accepted]),
@@ -50,7 +50,7 @@ def refusals(cloudwatch: CloudWatchClient, window: Window, *, service: str, now:
 def _reasons(cloudwatch: CloudWatchClient, metric: str, service: str) -> list[str]:
     """The reasons that were counted in the last two weeks."""
     pages = cloudwatch.get_paginator("list_metrics").paginate(
-        Namespace=NAMESPACE,
+        Namespace=METRIC_NAMESPACE,
         MetricName=metric,
         Dimensions=[{"Name": "service", "Value": service}, {"Name": "reason"}],
     )

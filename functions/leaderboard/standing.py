@@ -50,14 +50,14 @@ def standing(around: Surroundings, *, limit: int) -> Standing:
     # The last rounds tell everything about their models, so the cost does not grow with history.
     rounds = around.store.newest(Round, limit=MAX_LIMIT)
     endpoint = around.store.get(Endpoint, around.endpoint)
-    live = None if endpoint is None else endpoint.model
+    live = None if endpoint is None else endpoint.serving_model
     known = list(rounds)
     if live is not None and not any(one.submitted == live for one in rounds):
         # A champion that has outlived all those rounds.
         model = around.store.get(Model, live)
         origin = None if model is None else around.store.get(Round, model.round)
         known += [] if origin is None else [origin]
-    coming = () if endpoint is None else (endpoint.wanted, endpoint.deploying, endpoint.resumes)
+    coming = () if endpoint is None else (endpoint.desired_model, endpoint.deploying_model, endpoint.model_after_resume)
     ranking = rank(known, live=live, coming=coming)[:limit]
     live_since = {one.model: one.live_since for one in ranking if one.live_since is not None}
     return Standing(

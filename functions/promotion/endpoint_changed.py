@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from promotion import outcome
 from promotion.submission import submit
-from rounds import Endpoint, is_absent
+from rounds import Endpoint, is_not_found
 
 if TYPE_CHECKING:
     from promotion.context import Surroundings
@@ -35,21 +35,27 @@ def take_down(resumes: str | None, around: Surroundings) -> None:
 
     Errors of AWS pass through.
     """
-    around.store.change(
+    around.store.update(
         Endpoint,
         around.settings.endpoint,
-        lambda one: one.model_copy(update={"resumes": resumes}) if resumes and one.resumes is None else None,
+        lambda one: (
+            one.model_copy(update={"model_after_resume": resumes})
+            if resumes and one.model_after_resume is None
+            else None
+        ),
     )
     try:
         around.sagemaker.delete_endpoint(EndpointName=around.settings.endpoint)
     except ClientError as error:
-        if not is_absent(error):  # somebody was faster
+        if not is_not_found(error):  # somebody was faster
             raise
 
 
 def _resumed(around: Surroundings) -> None:
-    around.store.change(
+    around.store.update(
         Endpoint,
         around.settings.endpoint,
-        lambda one: one.model_copy(update={"pause": None, "resumes": None}) if one.pause == "resuming" else None,
+        lambda one: (
+            one.model_copy(update={"pause": None, "model_after_resume": None}) if one.pause == "resuming" else None
+        ),
     )

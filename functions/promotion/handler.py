@@ -20,7 +20,7 @@ from promotion.job_ended import job_ended
 from promotion.model_registry import approval_changed
 from promotion.operator import Answer, OperatorEvent, operate
 from promotion.settings import Settings
-from rounds import Store, read_request
+from rounds import Store, parse_request
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises when AWS fails: the event is tried again.
     """
     around = surroundings()
-    asked = read_request(OperatorEvent, event) if event.get("source") == OPERATOR else None
+    asked = parse_request(OperatorEvent, event) if event.get("source") == OPERATOR else None
     lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
     try:
         with turn.taken(context.aws_request_id, around, lease=lease):

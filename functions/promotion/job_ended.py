@@ -20,10 +20,10 @@ from rounds import (
     Candidate,
     Comparison,
     Endpoint,
-    Lock,
     Model,
     Round,
-    round_of_job,
+    RoundLock,
+    parse_round_name,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def job_ended(job: str, around: Surroundings, *, tell: Callable[[Ending], None] 
     ``tell`` hears of the ending once, and again only if an attempt died between that and freeing the lock: an alarm
     hangs on it, so that twice is better than never.
     """
-    name = round_of_job(around.settings.stack, job)
+    name = parse_round_name(around.settings.stack, job)
     round_ = None if name is None else around.store.get(Round, name)
     if round_ is None:
         return Ending("not_ours")
@@ -75,8 +75,8 @@ def job_ended(job: str, around: Surroundings, *, tell: Callable[[Ending], None] 
 
 def _unfinished(name: str, around: Surroundings) -> Ending | None:
     """How the round ended, if an attempt recorded it and then died: the lock is still there."""
-    lock, round_ = around.store.get(Lock, "round"), around.store.get(Round, name)
-    if lock is None or lock.flight is None or lock.flight.round != name or round_ is None or round_.status == "started":
+    lock, round_ = around.store.get(RoundLock, "round"), around.store.get(Round, name)
+    if lock is None or lock.holder is None or lock.holder.round != name or round_ is None or round_.status == "started":
         return None
     return Ending(round_.status, name, round_.reason, round_.promoted)
 
@@ -92,7 +92,7 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
     except results.ResultsError as error:
         return _fail(round_, str(error), ended_at, around)
     endpoint = around.store.get(Endpoint, around.settings.endpoint)
-    rival = None if endpoint is None else endpoint.will_answer
+    rival = None if endpoint is None else endpoint.next_model
     verdict = judge(tournament, champion=round_.champion, will_answer=rival, schema_hash=schema_hash())
     # A job without a winner leaves no archive.
     archive = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
@@ -103,7 +103,7 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
         waits = _waits(verdict.promoted, around)
         if not waits:
             submit(verdict.promoted, around)
-    finished = around.store.change(
+    finished = around.store.update(
         Round,
         round_.name,
         lambda one: _finished(one, tournament, verdict, ended_at, waits=waits) if one.status == "started" else None,
@@ -130,7 +130,7 @@ def _fail(round_: Round, reason: str, ended_at: datetime, around: Surroundings) 
             update={"status": "failed", "reason": reason, "finished_at": ended_at, "seconds": seconds}
         )
 
-    changed = around.store.change(Round, round_.name, failed)
+    changed = around.store.update(Round, round_.name, failed)
     return Ending("repeated" if changed is None else "failed", round_.name, reason)
 
 
@@ -202,7 +202,7 @@ def _record_models(
     if champion is None or rescored is None:
         return
     update = {"test_rmse": rescored, "test_set": tournament.round}
-    around.store.change(
+    around.store.update(
         Model,
         champion.model,
         lambda model: model.model_copy(update=update) if model.test_set < tournament.round else None,
@@ -221,8 +221,8 @@ def _number(value: float | None) -> float | None:
 
 
 def _release(round_name: str, around: Surroundings) -> None:
-    def free(lock: Lock) -> Lock | None:
-        mine = lock.flight is not None and lock.flight.round == round_name
-        return lock.model_copy(update={"flight": None}) if mine else None
+    def free(lock: RoundLock) -> RoundLock | None:
+        mine = lock.holder is not None and lock.holder.round == round_name
+        return lock.model_copy(update={"holder": None}) if mine else None
 
-    around.store.change(Lock, "round", free)
+    around.store.update(RoundLock, "round", free)

@@ -55,7 +55,7 @@ def register(round_: Round, tournament: Tournament, model: str, archive: str, ar
     """Register a winner, once however often this is repeated; in manual mode it then waits for approval."""
     manual = around.settings.approval_mode == "manual"
     if manual:  # before it can be approved
-        around.store.change(
+        around.store.update(
             Model,
             model,
             lambda one: (
@@ -77,7 +77,7 @@ def register(round_: Round, tournament: Tournament, model: str, archive: str, ar
         CustomerMetadataProperties=properties(round_, tournament, model),
     )
     package = answer["ModelPackageArn"]
-    around.store.change(
+    around.store.update(
         Model, model, lambda one: one.model_copy(update={"package": package}) if one.package != package else None
     )
 
@@ -99,7 +99,7 @@ def approval_changed(package: str, around: Surroundings) -> Approval:
     if approval != "Approved" or record.status not in _WAITING | {"candidate"}:
         return Approval("ignored", model)
     _deployment(record, {"deployment": None, "deployment_reason": None, "deployed_at": None}, around)
-    around.store.change(
+    around.store.update(
         Model,
         record.name,
         lambda one: one.model_copy(update={"status": "candidate", "reason": None}) if one.status in _WAITING else None,
@@ -111,7 +111,7 @@ def approval_changed(package: str, around: Surroundings) -> Approval:
 def _reject(record: Model, told: DescribeModelPackageOutputTypeDef, around: Surroundings) -> None:
     reason = (told.get("ApprovalDescription") or "rejected in the model registry")[:_LONGEST_REASON]
     _deployment(record, {"deployment": "rejected", "deployment_reason": reason}, around)
-    around.store.change(
+    around.store.update(
         Model,
         record.name,
         lambda one: one.model_copy(update={"status": "rejected", "reason": reason}) if one.status in _WAITING else None,
@@ -123,4 +123,4 @@ def _deployment(record: Model, update: dict[str, object], around: Surroundings) 
         changed = one.model_copy(update=update)
         return None if changed == one else changed
 
-    around.store.change(Round, record.round, told)
+    around.store.update(Round, record.round, told)

@@ -16,7 +16,7 @@ from promotion import sagemaker_endpoint as deployment
 from promotion.endpoint_changed import endpoint_changed, take_down
 from promotion.promotion_gate import promisable
 from promotion.submission import submit
-from rounds import Endpoint, Model, Round, in_words, resource_name
+from rounds import Endpoint, Model, Round, build_resource_name, with_error_message
 
 if TYPE_CHECKING:
     from typing import Self
@@ -42,7 +42,8 @@ Reason = Literal[
 
 
 ModelName = Annotated[
-    Identifier, in_words("the name of a model has at most 128 letters, digits and _ . : -, a letter or digit first")
+    Identifier,
+    with_error_message("the name of a model has at most 128 letters, digits and _ . : -, a letter or digit first"),
 ]
 
 
@@ -88,7 +89,7 @@ def _promote(model: str, around: Surroundings) -> Answer:
     refusal = _refusal(record, seen, around)
     if refusal is not None:
         return Answer("refused", refusal, model)
-    around.store.change(Model, model, _wanted_by_operator)
+    around.store.update(Model, model, _wanted_by_operator)
     try:
         submit(model, around)
     except deployment.EndpointBusyError:
@@ -111,7 +112,7 @@ def _refusal(record: Model | None, seen: Endpoint, around: Surroundings) -> Reas
         return "schema_changed"
     if not promisable(record.expected_error):
         return "not_promisable"
-    if record.status == "live" and seen.model == record.name:
+    if record.status == "live" and seen.serving_model == record.name:
         return "already_live"
     return None
 
@@ -125,42 +126,42 @@ def _wanted_by_operator(one: Model) -> Model | None:
 def _pause(around: Surroundings) -> Answer:
     seen = _seen(around)
     if seen.pause == "paused" and seen.status in {"Absent", "Deleting"}:
-        return Answer("refused", "already_paused", seen.resumes)
+        return Answer("refused", "already_paused", seen.model_after_resume)
     # In the table first: from here on neither an alarm nor a planner takes it for a fault.
-    around.store.change(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": "paused"}))
+    around.store.update(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": "paused"}))
     state = deployment.describe(around.sagemaker, seen.name)
     if state is not None and state.status in {"Failed", "OutOfService"}:
-        take_down(seen.model, around)
+        take_down(seen.serving_model, around)
     elif state is not None and state.status in outcome.SERVES:
         endpoint_changed(around)
     # While it changes it cannot be deleted: its own event will see that it is paused.
-    return Answer("done", "paused", _seen(around).resumes)
+    return Answer("done", "paused", _seen(around).model_after_resume)
 
 
 def _resume(around: Surroundings) -> Answer:
     seen = _seen(around)
     if seen.pause is None:
-        return Answer("refused", "not_paused", seen.model)
+        return Answer("refused", "not_paused", seen.serving_model)
     state = deployment.describe(around.sagemaker, seen.name)
     if state is not None and state.status == "Deleting":
-        return Answer("refused", "being_deleted", seen.resumes)
-    if seen.resumes is None:
-        around.store.change(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": None}))
+        return Answer("refused", "being_deleted", seen.model_after_resume)
+    if seen.model_after_resume is None:
+        around.store.update(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": None}))
         return Answer("done", "nothing_to_resume")
-    around.store.change(Model, seen.resumes, _wanted_by_operator)
-    around.store.change(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": "resuming"}))
+    around.store.update(Model, seen.model_after_resume, _wanted_by_operator)
+    around.store.update(Endpoint, seen.name, lambda one: one.model_copy(update={"pause": "resuming"}))
     try:
-        submit(seen.resumes, around)
+        submit(seen.model_after_resume, around)
     except deployment.EndpointBusyError:
-        return Answer("refused", "being_deleted", seen.resumes)
-    _settle(seen.resumes, around)
-    return Answer("done", "resuming", seen.resumes)
+        return Answer("refused", "being_deleted", seen.model_after_resume)
+    _settle(seen.model_after_resume, around)
+    return Answer("done", "resuming", seen.model_after_resume)
 
 
 def _settle(model: str, around: Surroundings) -> None:
     """An endpoint that serves the model already sends no event."""
     state = deployment.describe(around.sagemaker, around.settings.endpoint)
-    own = resource_name(around.settings.stack, model)
+    own = build_resource_name(around.settings.stack, model)
     if state is not None and (state.status, state.configuration) == ("InService", own):
         endpoint_changed(around)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from promotion import rollback_alarms as guard
 from promotion import sagemaker_endpoint as deployment
-from rounds import Endpoint, Model, Round, iso, resource_name
+from rounds import Endpoint, Model, Round, build_resource_name, format_iso
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +23,7 @@ SERVES = {"InService", "UpdateRollbackFailed"}
 _DOWN = {"Failed", "Deleting", "OutOfService"}
 _ROUNDS_LOOKED_AT = 100
 _UNDER_WAY = {"candidate", "deploying"}
-_NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying": None, "deploying_since": None}
+_NOTHING_UNDER_WAY: dict[str, str | None] = {"deploying_model": None, "deploying_since": None}
 _LONGEST_REASON = 1_000
 
 Undone = Literal["rolled_back", "failed"]
@@ -68,18 +68,24 @@ def record(around: Surroundings) -> Outcome:
         return Outcome(_down(seen, state, around), seen, over=True)
     if state.status in SERVES:
         change = _serves(seen, state, around)
-        return Outcome(change or Change(state.status, seen.model, seen.wanted), seen, over=change is not None)
-    if state.status == "RollingBack" and seen.deploying is not None:
-        _note_why(seen.deploying, around)
+        return Outcome(
+            change or Change(state.status, seen.serving_model, seen.desired_model), seen, over=change is not None
+        )
+    if state.status == "RollingBack" and seen.deploying_model is not None:
+        _note_why(seen.deploying_model, around)
     _remember(seen, {"status": state.status}, state.changed_at, around)
-    return Outcome(Change(state.status, seen.model, seen.wanted), seen, over=False)
+    return Outcome(Change(state.status, seen.serving_model, seen.desired_model), seen, over=False)
 
 
 def _serves(seen: Endpoint, state: EndpointState, around: Surroundings) -> Change | None:
     """None if it speaks of the time before the deployment was asked for."""
     live = _model_of(state.configuration, seen, around)
-    failed = seen.deploying if seen.deploying != live else None
-    if failed is not None and seen.deploying_since is not None and iso(state.changed_at) <= iso(seen.deploying_since):
+    failed = seen.deploying_model if seen.deploying_model != live else None
+    if (
+        failed is not None
+        and seen.deploying_since is not None
+        and format_iso(state.changed_at) <= format_iso(seen.deploying_since)
+    ):
         return None  # (The table keeps milliseconds.)
     if failed is not None:
         # It was submitted, and the endpoint is back on another model.
@@ -88,9 +94,15 @@ def _serves(seen: Endpoint, state: EndpointState, around: Surroundings) -> Chang
     wanted = _still_wanted(seen, {live, failed}, around)
     if live is not None:
         _goes_live(live, state.changed_at, around)
-    if seen.model is not None and seen.model != live:
-        _retire(seen.model, state.changed_at, around)
-    update = {"model": live, "wanted": wanted, "status": state.status, "reason": state.reason, **_NOTHING_UNDER_WAY}
+    if seen.serving_model is not None and seen.serving_model != live:
+        _retire(seen.serving_model, state.changed_at, around)
+    update = {
+        "serving_model": live,
+        "desired_model": wanted,
+        "status": state.status,
+        "reason": state.reason,
+        **_NOTHING_UNDER_WAY,
+    }
     _remember(seen, update, state.changed_at, around)
     return Change(state.status, live, wanted, failed, None if failed is None else "rolled_back")
 
@@ -100,34 +112,38 @@ def _down(seen: Endpoint, state: EndpointState | None, around: Surroundings) -> 
     at = around.clock() if state is None else state.changed_at
     status = "Absent" if state is None else state.status
     reason = None if state is None else state.reason
-    failed = seen.deploying
-    if failed is None and seen.wanted is not None and state is not None and state.status == "Failed":
+    failed = seen.deploying_model
+    if failed is None and seen.desired_model is not None and state is not None and state.status == "Failed":
         # An attempt that died had asked for it; or else what failed is in its way.
-        own = resource_name(around.settings.stack, seen.wanted)
-        failed = seen.wanted if state.configuration == own else None
+        own = build_resource_name(around.settings.stack, seen.desired_model)
+        failed = seen.desired_model if state.configuration == own else None
     if failed is not None:
         why = reason or ("it did not come up" if status == "Failed" else "the endpoint went away")
         _not_deployed(failed, "failed", why, at, around)
-    if seen.model is not None:
-        _retire(seen.model, at, around)
+    if seen.serving_model is not None:
+        _retire(seen.serving_model, at, around)
     wanted = _still_wanted(seen, {failed}, around)
-    update = {"model": None, "wanted": wanted, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
+    update = {"serving_model": None, "desired_model": wanted, "status": status, "reason": reason, **_NOTHING_UNDER_WAY}
     _remember(seen, update, at, around)
     return Change(status, None, wanted, failed, None if failed is None else "failed")
 
 
 def _still_wanted(seen: Endpoint, ended: set[str | None], around: Surroundings) -> str | None:
-    waiting = None if seen.wanted is None else around.store.get(Model, seen.wanted)
-    return seen.wanted if waiting is not None and waiting.status == "candidate" and waiting.name not in ended else None
+    waiting = None if seen.desired_model is None else around.store.get(Model, seen.desired_model)
+    return (
+        seen.desired_model
+        if waiting is not None and waiting.status == "candidate" and waiting.name not in ended
+        else None
+    )
 
 
 def _model_of(configuration: str, seen: Endpoint, around: Surroundings) -> str | None:
     """Which of the models that were ever trained a configuration serves; None for a configuration made by hand."""
-    known = [seen.wanted, seen.deploying, seen.model, seen.resumes]
+    known = [seen.desired_model, seen.deploying_model, seen.serving_model, seen.model_after_resume]
     for one in around.store.newest(Round, limit=_ROUNDS_LOOKED_AT):
         known += [one.promoted, *(candidate.model for candidate in one.candidates)]
     for model in known:
-        if model is not None and resource_name(around.settings.stack, model) == configuration:
+        if model is not None and build_resource_name(around.settings.stack, model) == configuration:
             return model
     return None
 
@@ -140,7 +156,7 @@ def _remember(seen: Endpoint, update: dict[str, str | None], at: datetime, aroun
         outdated = at < one.updated_at and one.status != "Absent"
         return None if outdated or changed == one else changed
 
-    around.store.change(Endpoint, seen.name, newer)
+    around.store.update(Endpoint, seen.name, newer)
 
 
 def _goes_live(model: str, at: datetime, around: Surroundings) -> None:
@@ -149,7 +165,7 @@ def _goes_live(model: str, at: datetime, around: Surroundings) -> None:
         return
     _deployed(record.round, {"deployment": "live", "deployment_reason": None, "deployed_at": at}, around)
     live = {"status": "live", "live_since": at, "retired_at": None, "reason": None}
-    around.store.change(Model, model, lambda one: None if one.status == "live" else one.model_copy(update=live))
+    around.store.update(Model, model, lambda one: None if one.status == "live" else one.model_copy(update=live))
 
 
 def _note_why(model: str, around: Surroundings) -> None:
@@ -158,7 +174,7 @@ def _note_why(model: str, around: Surroundings) -> None:
     reason = None if record is None else guard.tripped(around.cloudwatch, guard.watching(around.settings, record))
     if reason is not None:
         noted = {"reason": reason[:_LONGEST_REASON]}
-        around.store.change(
+        around.store.update(
             Model, model, lambda one: one.model_copy(update=noted) if one.status in _UNDER_WAY else None
         )
 
@@ -179,12 +195,12 @@ def _not_deployed(model: str, how: Undone, reason: str, at: datetime, around: Su
     reason = reason[:_LONGEST_REASON]
     _deployed(record.round, {"deployment": how, "deployment_reason": reason, "deployed_at": at}, around)
     undone = {"status": how, "reason": reason}
-    around.store.change(Model, model, lambda one: one.model_copy(update=undone) if one.status in _UNDER_WAY else None)
+    around.store.update(Model, model, lambda one: one.model_copy(update=undone) if one.status in _UNDER_WAY else None)
 
 
 def _retire(model: str, at: datetime, around: Surroundings) -> None:
     retired = {"status": "retired", "retired_at": at}
-    around.store.change(Model, model, lambda one: one.model_copy(update=retired) if one.status == "live" else None)
+    around.store.update(Model, model, lambda one: one.model_copy(update=retired) if one.status == "live" else None)
 
 
 def _deployed(round_name: str, update: dict[str, object], around: Surroundings) -> None:
@@ -194,4 +210,4 @@ def _deployed(round_name: str, update: dict[str, object], around: Surroundings) 
         changed = one.model_copy(update=update)
         return None if changed == one else changed
 
-    around.store.change(Round, round_name, told)
+    around.store.update(Round, round_name, told)

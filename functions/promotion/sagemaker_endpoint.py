@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from botocore.exceptions import ClientError
 
-from rounds import CHANGING, is_absent, resource_name
+from rounds import ENDPOINT_TRANSITIONS, build_resource_name, is_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def action(state: EndpointState | None, configuration: str) -> Action:
     """
     if state is None:
         return "create"
-    if state.status in CHANGING:
+    if state.status in ENDPOINT_TRANSITIONS:
         return "wait"
     match state.status:
         case "Failed":
@@ -95,7 +95,7 @@ def provide(sagemaker: SageMakerClient, settings: Settings, *, model: str, archi
 
     Raises ``NameTakenError``.
     """
-    name = resource_name(settings.stack, model)
+    name = build_resource_name(settings.stack, model)
     tags: list[TagTypeDef] = [{"Key": "stack", "Value": settings.stack}, {"Key": "model", "Value": model}]
     made = _found(lambda: sagemaker.describe_model(ModelName=name))
     if made is None:
@@ -182,6 +182,6 @@ def _found[Answer](ask: Callable[[], Answer]) -> Answer | None:
     try:
         return ask()
     except ClientError as error:
-        if is_absent(error):
+        if is_not_found(error):
             return None
         raise

@@ -34,12 +34,12 @@ def submit(model: str, around: Surroundings) -> None:
     if _held(model, around):
         return
     seen = around.store.get(Endpoint, name)
-    if seen is not None and seen.deploying not in {None, model}:
+    if seen is not None and seen.deploying_model not in {None, model}:
         # Its own event may still be on its way, and could not tell any more once this model is noted.
         outcome.record(around)
     configuration = deployment.provide(around.sagemaker, around.settings, model=model, archive=record.archive)
     # Wanted first: if the endpoint gets free before it is asked, its event finds the model already.
-    around.store.change(Endpoint, name, lambda one: one.model_copy(update={"wanted": model}))
+    around.store.update(Endpoint, name, lambda one: one.model_copy(update={"desired_model": model}))
     since = deployment.bring(
         around.sagemaker,
         around.settings,
@@ -49,9 +49,9 @@ def submit(model: str, around: Surroundings) -> None:
     )
     if since is None:
         return
-    under_way = {"deploying": model, "deploying_since": since}
-    around.store.change(Endpoint, name, lambda one: one.model_copy(update=under_way))
-    around.store.change(
+    under_way = {"deploying_model": model, "deploying_since": since}
+    around.store.update(Endpoint, name, lambda one: one.model_copy(update=under_way))
+    around.store.update(
         Model,
         model,
         lambda one: one.model_copy(update={"status": "deploying"}) if one.status == "candidate" else None,
@@ -60,17 +60,21 @@ def submit(model: str, around: Surroundings) -> None:
 
 def _held(model: str, around: Surroundings) -> bool:
     """Whether the endpoint is down on purpose; then the model is noted for when it comes back."""
-    held = around.store.change(
+    held = around.store.update(
         Endpoint,
         around.settings.endpoint,
-        lambda one: one.model_copy(update={"resumes": model, "wanted": None}) if one.pause == "paused" else None,
+        lambda one: (
+            one.model_copy(update={"model_after_resume": model, "desired_model": None})
+            if one.pause == "paused"
+            else None
+        ),
     )
     return held is not None
 
 
 def _point(record: Model, configuration: str, around: Surroundings) -> None:
     seen = around.store.get(Endpoint, around.settings.endpoint)
-    champion = None if seen is None or seen.model is None else around.store.get(Model, seen.model)
+    champion = None if seen is None or seen.serving_model is None else around.store.get(Model, seen.serving_model)
     guard.point(
         around.cloudwatch,
         around.settings,

@@ -43,7 +43,7 @@ def taken(holder: str, around: Surroundings, *, lease: timedelta) -> Iterator[No
     end = around.clock() + PATIENCE
     around.store.create(Turn(name=name))
     pause = _FIRST_LOOK
-    while around.store.change(Turn, name, lambda one: _take(one, holder, around, lease)) is None:
+    while around.store.update(Turn, name, lambda one: _take(one, holder, around, lease)) is None:
         if around.clock() >= end:
             raise BusyError(f"another event is being answered for longer than {PATIENCE.total_seconds():.0f} s")
         around.sleep(pause)
@@ -64,7 +64,7 @@ def _take(one: Turn, holder: str, around: Surroundings, lease: timedelta) -> Tur
 
 
 def _leave(holder: str, around: Surroundings) -> None:
-    around.store.change(
+    around.store.update(
         Turn,
         around.settings.endpoint,
         lambda one: one.model_copy(update={"holder": None, "until": None}) if one.holder == holder else None,

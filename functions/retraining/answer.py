@@ -21,7 +21,7 @@ from retraining.champion import champion, deploying
 from retraining.decision import Verdict, decide
 from retraining.evidence import as_record, gather
 from retraining.job import Order, request, start
-from rounds import Decision, Flight, Model, Round, iso, job_name, stamp
+from rounds import Decision, InFlightRound, Model, Round, build_job_name, format_iso, format_name_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ def _decide(cause: Cause, around: Surroundings, lease: timedelta) -> tuple[Decis
         facts={
             **facts,
             "alarm": cause.alarm,
-            "recent_since": None if cause.recent_since is None else iso(cause.recent_since),
+            "recent_since": None if cause.recent_since is None else format_iso(cause.recent_since),
             "note": cause.note,
             "entrant": cause.entrant,
             "minimum_samples": settings.minimum_samples,
@@ -168,7 +168,7 @@ def _go_on(cause: Cause, around: Surroundings, lease: timedelta) -> bool:
     return start(around.sagemaker, request(order, around.settings))
 
 
-def _begin(cause: Cause, around: Surroundings, held: Flight, now: datetime) -> Round:
+def _begin(cause: Cause, around: Surroundings, held: InFlightRound, now: datetime) -> Round:
     """Write the dataset and record the round."""
     store, settings = around.store, around.settings
     stored = dataset.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off)
@@ -178,7 +178,7 @@ def _begin(cause: Cause, around: Surroundings, held: Flight, now: datetime) -> R
     details = dataset.description(
         objects,
         round_name=cause.round,
-        round_stamp=stamp(cause.at),
+        round_stamp=format_name_stamp(cause.at),
         recent_since=since,
         champion=None if standing is None else standing.name,
         maximum_samples=settings.maximum_samples,
@@ -210,15 +210,15 @@ def _round(cause: Cause, around: Surroundings, now: datetime) -> Round:
         alarm=cause.alarm,
         entrant=cause.entrant,
         started_at=now,
-        job=job_name(around.settings.stack, cause.round),
+        job=build_job_name(around.settings.stack, cause.round),
         recent_since=cause.recent_since,
     )
 
 
-def _flight(cause: Cause, around: Surroundings, now: datetime, lease: timedelta) -> Flight:
-    return Flight(
+def _flight(cause: Cause, around: Surroundings, now: datetime, lease: timedelta) -> InFlightRound:
+    return InFlightRound(
         round=cause.round,
-        job=job_name(around.settings.stack, cause.round),
+        job=build_job_name(around.settings.stack, cause.round),
         event=cause.event,
         cut_off=now,
         lease_until=now + lease,

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from retraining.breach import breach_began
-from rounds import Entrant, iso, read_request, stamp
+from rounds import Entrant, format_iso, format_name_stamp, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +43,12 @@ class Cause:
     @property
     def round(self) -> str:
         """The round's name, the same for every delivery of the event."""
-        return f"{stamp(self.at)}-{self.name}"
+        return f"{format_name_stamp(self.at)}-{self.name}"
 
     @property
     def decision(self) -> str:
         """The name of the decision about it."""
-        return f"{iso(self.at)}#{self.event}"
+        return f"{format_iso(self.at)}#{self.event}"
 
 
 class UnknownEventError(ValueError):
@@ -143,7 +143,7 @@ def parse(event: dict[str, Any]) -> AlarmEvent | ScheduleEvent | OperatorEvent:
     kind = _EVENTS.get(str(event.get("source")))
     if kind is None:
         raise UnknownEventError(f"no cause of a round: an event with source {event.get('source')!r}")
-    return read_request(kind, event)
+    return parse_request(kind, event)
 
 
 def cause_name(stack: str, alarm: str) -> str:
@@ -167,7 +167,7 @@ def from_alarm(event: AlarmEvent, *, stack: str, alarms: Sequence[str]) -> Cause
     return Cause(
         name=name,
         trigger="alarm",
-        event=f"{alarm.alarm_name}@{iso(state.timestamp)}",
+        event=f"{alarm.alarm_name}@{format_iso(state.timestamp)}",
         at=state.timestamp,
         alarm=alarm.alarm_name,
         recent_since=_recent_since(
@@ -193,7 +193,7 @@ def from_look(
     return Cause(
         name=name,
         trigger="schedule",
-        event=f"{alarm}@{iso(scheduled)}@look",
+        event=f"{alarm}@{format_iso(scheduled)}@look",
         at=scheduled,
         alarm=alarm,
         recent_since=_recent_since(name, reason_data, changed_at, evaluated),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from rounds import Endpoint, Model, is_absent
+from rounds import Endpoint, Model, is_not_found
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -24,7 +24,7 @@ def champion(store: Store, sagemaker: SageMakerClient, endpoint: str) -> Model |
     not keep a new one from being promoted. While the endpoint is paused it is down on purpose.
     """
     seen = store.get(Endpoint, endpoint)
-    model = None if seen is None or seen.will_answer is None else store.get(Model, seen.will_answer)
+    model = None if seen is None or seen.next_model is None else store.get(Model, seen.next_model)
     if seen is None or model is None or model.archive is None:
         return None
     if seen.pause is not None:
@@ -45,6 +45,6 @@ def _status(sagemaker: SageMakerClient, endpoint: str) -> str | None:
     try:
         return sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
     except ClientError as error:
-        if is_absent(error):
+        if is_not_found(error):
             return None
         raise

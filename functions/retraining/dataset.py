@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from feature_schema import describe, schema_hash
-from rounds import Dataset, iso
+from rounds import Dataset, format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ def description(
         "round": round_name,
         "stamp": round_stamp,
         "schema": describe(),
-        "recent_since": None if recent_since is None else iso(recent_since),
+        "recent_since": None if recent_since is None else format_iso(recent_since),
         "test_fraction": TEST_FRACTION,
         "objects": [asdict(one) for one in objects],
         "champion": champion,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from retraining.decision import Facts
-from rounds import Endpoint, MetricSum, Round, iso, sums
+from rounds import Endpoint, MetricQuery, Round, format_iso, get_metric_sums
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -46,13 +46,13 @@ def gather(
     others = [one for one in store.newest(Round, limit=_LOOKED_AT) if one.name != cause.round]
     used = [one.dataset.cut_off for one in others if one.dataset and one.status in {"promoted", "kept"}]
     since = cause.recent_since or max(used, default=now - BEGINNING)
-    accepted = MetricSum("AcceptedSamples", (("service", service),))
+    accepted = MetricQuery("AcceptedSamples", (("service", service),))
     return Evidence(
         facts=Facts(
             now=now,
             in_flight=in_flight,
             last_round_at=max((one.deployed_at or one.finished_at or one.started_at for one in others), default=None),
-            new_samples=int(sums(cloudwatch, [accepted], since=since, now=now)[accepted]),
+            new_samples=int(get_metric_sums(cloudwatch, [accepted], since=since, now=now)[accepted]),
             rounds_today=sum(one.started_at > now - DAY for one in others if one.trigger != "manual"),
             deploying=deploying,
             paused=endpoint is not None and endpoint.pause is not None,
@@ -73,11 +73,11 @@ def as_record(evidence: Evidence) -> dict[str, object]:
     """The facts as a decision keeps them, JSON-ready."""
     facts = evidence.facts
     return {
-        "now": iso(facts.now),
+        "now": format_iso(facts.now),
         "in_flight": facts.in_flight,
-        "last_round_at": None if facts.last_round_at is None else iso(facts.last_round_at),
+        "last_round_at": None if facts.last_round_at is None else format_iso(facts.last_round_at),
         "new_samples": facts.new_samples,
-        "since": iso(evidence.since),
+        "since": format_iso(evidence.since),
         "rounds_today": facts.rounds_today,
         "deploying": facts.deploying,
         "paused": facts.paused,

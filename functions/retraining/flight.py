@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from rounds import Flight, Lock, Round, is_absent
+from rounds import InFlightRound, Round, RoundLock, is_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def describe_job(sagemaker: SageMakerClient, name: str) -> Job | None:
     try:
         answer = sagemaker.describe_training_job(TrainingJobName=name)
     except ClientError as error:
-        if is_absent(error):
+        if is_not_found(error):
             return None
         raise
     status = answer["TrainingJobStatus"]
@@ -43,7 +43,7 @@ def describe_job(sagemaker: SageMakerClient, name: str) -> Job | None:
     return Job(status, ended if status in _TERMINAL else None)
 
 
-def abandoned(flight: Flight, job: Job | None, now: datetime) -> str | None:
+def abandoned(flight: InFlightRound, job: Job | None, now: datetime) -> str | None:
     """Why nobody will end this flight any more; None while somebody may."""
     if job is None:
         return "job_never_started" if now > flight.lease_until else None
@@ -54,12 +54,12 @@ def abandoned(flight: Flight, job: Job | None, now: datetime) -> str | None:
 
 def current(
     store: Store, sagemaker: SageMakerClient, *, now: datetime, own: str, tell_failed: Callable[[], None]
-) -> Flight | None:
+) -> InFlightRound | None:
     """The round in flight. An abandoned one is recorded as failed, told, and its lock freed; ``own`` is left alone."""
-    lock = store.get(Lock, "round")
-    if lock is None or lock.flight is None or lock.flight.round == own:
-        return None if lock is None else lock.flight
-    flight = lock.flight
+    lock = store.get(RoundLock, "round")
+    if lock is None or lock.holder is None or lock.holder.round == own:
+        return None if lock is None else lock.holder
+    flight = lock.holder
     reason = abandoned(flight, describe_job(sagemaker, flight.job), now)
     if reason is None:
         return flight
@@ -69,38 +69,38 @@ def current(
     return None
 
 
-def take(store: Store, flight: Flight) -> Flight | None:
+def take(store: Store, flight: InFlightRound) -> InFlightRound | None:
     """Take the lock; None if another round has it.
 
     If this event has it already, from an attempt that died, its lease is renewed and its cut-off stays.
     """
-    store.create(Lock())
+    store.create(RoundLock())
 
-    def hold(lock: Lock) -> Lock | None:
-        if lock.flight is None:
-            return lock.model_copy(update={"flight": flight})
-        if (lock.flight.round, lock.flight.event) == (flight.round, flight.event):
+    def hold(lock: RoundLock) -> RoundLock | None:
+        if lock.holder is None:
+            return lock.model_copy(update={"holder": flight})
+        if (lock.holder.round, lock.holder.event) == (flight.round, flight.event):
             return lock.model_copy(
-                update={"flight": lock.flight.model_copy(update={"lease_until": flight.lease_until})}
+                update={"holder": lock.holder.model_copy(update={"lease_until": flight.lease_until})}
             )
         return None
 
-    held = store.change(Lock, "round", hold)
-    return None if held is None else held.flight
+    held = store.update(RoundLock, "round", hold)
+    return None if held is None else held.holder
 
 
 def release(store: Store, round_name: str, *, event: str | None = None) -> None:
     """Free the lock if this round holds it; with ``event``, only if that event took it."""
 
-    def free(lock: Lock) -> Lock | None:
-        held = lock.flight
+    def free(lock: RoundLock) -> RoundLock | None:
+        held = lock.holder
         mine = held is not None and held.round == round_name and event in {None, held.event}
-        return lock.model_copy(update={"flight": None}) if mine else None
+        return lock.model_copy(update={"holder": None}) if mine else None
 
-    store.change(Lock, "round", free)
+    store.update(RoundLock, "round", free)
 
 
 def fail(store: Store, round_name: str, reason: str, now: datetime) -> None:
     """Record that a started round has failed; what is finished stays as it is."""
     ended = {"status": "failed", "reason": reason, "finished_at": now}
-    store.change(Round, round_name, lambda one: one.model_copy(update=ended) if one.status == "started" else None)
+    store.update(Round, round_name, lambda one: one.model_copy(update=ended) if one.status == "started" else None)

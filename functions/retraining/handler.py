@@ -16,7 +16,7 @@ from retraining.alarms import look
 from retraining.answer import Surroundings, answer
 from retraining.cause import AlarmEvent, Cause, OperatorEvent, ScheduleEvent, from_alarm, from_operator, parse
 from retraining.settings import Settings
-from rounds import FirstSeen, Store
+from rounds import EventReceipt, Store
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -75,9 +75,11 @@ def causes(event: dict[str, Any], around: Surroundings, *, request_id: str) -> l
 
 def _first_seen(around: Surroundings, event_id: str) -> datetime:
     now = around.clock()
-    around.store.create(FirstSeen(name=event_id, at=now, expires_at=int((now + timedelta(days=90)).timestamp())))
-    seen = around.store.get(FirstSeen, event_id)
-    return now if seen is None else seen.at
+    around.store.create(
+        EventReceipt(name=event_id, received_at=now, expires_at=int((now + timedelta(days=90)).timestamp()))
+    )
+    seen = around.store.get(EventReceipt, event_id)
+    return now if seen is None else seen.received_at
 
 
 def _publish(*, started: bool, refused: bool) -> None:

@@ -51,7 +51,9 @@ def _play(stage: Stage) -> None:
     eventually(lambda: s3.list_objects_v2(Bucket=bucket, Prefix="samples/").get("Contents"))
     rounds = eventually(lambda: stage.ask_for_a_round("a first model"))  # what was stored this second does not count
     endpoint = stage.stack.endpoint
-    eventually(lambda: stage.store.get(Endpoint, endpoint), lambda one: one is not None and one.model is not None, 120)
+    eventually(
+        lambda: stage.store.get(Endpoint, endpoint), lambda one: one is not None and one.serving_model is not None, 120
+    )
     for rule in events.list_rules()["Rules"]:
         events.disable_rule(Name=rule["Name"])
     job = f"{stage.stack.name}-{rounds[0]}"

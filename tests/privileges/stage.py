@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from dwell.template import ROOT
-from rounds import Endpoint, Lock, Model, Round, Store
+from rounds import Endpoint, Model, Round, RoundLock, Store
 from tests.template import as_list
 
 if TYPE_CHECKING:
@@ -229,8 +229,8 @@ class Stage:
 
     def put_back_round(self) -> None:
         """The loop's round as it was when its job ended: nothing is recorded, nothing made of its result."""
-        self.put_back_records(Round.kind, Lock.kind)
-        self.store.change(
+        self.put_back_records(Round.kind, RoundLock.kind)
+        self.store.update(
             Round,
             self.round.name,
             lambda one: one.model_copy(update={"status": "started", "candidates": (), "promoted": None}),
@@ -245,9 +245,11 @@ class Stage:
         """The loop's model as a candidate that is wanted behind an endpoint on which another one serves."""
         self.put_back_records(Round.kind, Model.kind, Endpoint.kind)
         promoted = str(self.round.promoted)
-        self.store.change(Model, promoted, lambda one: one.model_copy(update={"status": "candidate"}))
-        self.store.change(
-            Endpoint, self.stack.endpoint, lambda one: one.model_copy(update={"model": None, "wanted": promoted})
+        self.store.update(Model, promoted, lambda one: one.model_copy(update={"status": "candidate"}))
+        self.store.update(
+            Endpoint,
+            self.stack.endpoint,
+            lambda one: one.model_copy(update={"serving_model": None, "desired_model": promoted}),
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from feature_schema import FEATURES, TARGET
-from rounds import Endpoint, Flight, Lock, Model, Round
+from rounds import Endpoint, InFlightRound, Model, Round, RoundLock
 from tests.privileges import probes
 from tests.privileges.grants import GRANTS, ONLY_ON_AWS, SHOWN
 
@@ -68,7 +68,7 @@ def predict_while_paused(stage: Stage) -> str:
     """Nothing serves, on purpose. Who cannot read that in the table takes it for a fault."""
     probes.bring_endpoint(stage, "none")
     stage.put_back_records(Endpoint.kind)
-    stage.store.change(Endpoint, stage.stack.endpoint, lambda one: one.model_copy(update={"pause": "paused"}))
+    stage.store.update(Endpoint, stage.stack.endpoint, lambda one: one.model_copy(update={"pause": "paused"}))
     with stage.variables("InferenceFunction", PRIVILEGES="an environment that remembers nothing"):
         told = stage.invoke_and_log("InferenceFunction", stage.event("api-predictions-one"))
     return told if "paused: " in told else f"not allowed to know: {told}"
@@ -88,11 +88,11 @@ def retrain_beside_a_champion(stage: Stage) -> str:
 
 
 def retrain_while_a_round_is_in_flight(stage: Stage) -> str:
-    stage.put_back_records(Lock.kind)
+    stage.put_back_records(RoundLock.kind)
     now = stage.round.started_at
-    flight = Flight(round=stage.round.name, job=stage.round.job, event="another", cut_off=now, lease_until=now)
-    stage.store.create(Lock())
-    stage.store.change(Lock, "round", lambda lock: lock.model_copy(update={"flight": flight}))
+    flight = InFlightRound(round=stage.round.name, job=stage.round.job, event="another", cut_off=now, lease_until=now)
+    stage.store.create(RoundLock())
+    stage.store.update(RoundLock, "round", lambda lock: lock.model_copy(update={"holder": flight}))
     return stage.retrain()
 
 

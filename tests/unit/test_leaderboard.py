@@ -227,7 +227,7 @@ class TestHandler:
         store = Store(cloud.clients()[0])
         store.create(STORY[0])
         store.create(STORY[1].model_copy(update={"entrant": "Team A"}))
-        store.create(Endpoint(name=ENDPOINT, model=NEW, status="InService", updated_at=NOW))
+        store.create(Endpoint(name=ENDPOINT, serving_model=NEW, status="InService", updated_at=NOW))
         for minute in range(9):
             store.create(
                 Decision(
@@ -323,7 +323,7 @@ class TestHandler:
                 created_at=NOW,
             )
         )
-        store.create(Endpoint(name=ENDPOINT, model=OLD, status="InService", updated_at=NOW))
+        store.create(Endpoint(name=ENDPOINT, serving_model=OLD, status="InService", updated_at=NOW))
         for number in range(101):
             name = f"20261124T{number // 60:02}{number % 60:02}00Z-model-error"
             store.create(a_round(name, {"linear": 9_000.0}, champion=OLD, champion_rmse=2_000.0))

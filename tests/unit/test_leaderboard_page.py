@@ -127,13 +127,17 @@ class TestWhatIsOnIt:
 
     def test_a_model_that_is_being_deployed_and_an_endpoint_without_rounds(self) -> None:
         cloud = Cloud()
-        endpoint = Endpoint(name=ENDPOINT, model="by-hand", wanted="next", status="Updating", updated_at=NOW)
+        endpoint = Endpoint(
+            name=ENDPOINT, serving_model="by-hand", desired_model="next", status="Updating", updated_at=NOW
+        )
         Store(cloud.clients()[0]).create(endpoint)
         assert "by-hand answers. next is being deployed." in shown(seen(cloud)).words
 
     def test_a_paused_endpoint_is_no_fault_and_who_comes_back_is_said(self) -> None:
         cloud = Cloud()
-        endpoint = Endpoint(name=ENDPOINT, pause="paused", resumes=SCENE.second, wanted=SCENE.second, updated_at=NOW)
+        endpoint = Endpoint(
+            name=ENDPOINT, pause="paused", model_after_resume=SCENE.second, desired_model=SCENE.second, updated_at=NOW
+        )
         Store(cloud.clients()[0]).create(endpoint)
         words = shown(seen(cloud)).words
         assert "The endpoint is paused. Planners get the baseline" in words

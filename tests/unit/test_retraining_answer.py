@@ -13,7 +13,7 @@ from retraining import flight, source
 from retraining.answer import Answer, Surroundings, answer
 from retraining.cause import Cause
 from retraining.settings import Settings
-from rounds import Dataset, Decision, Endpoint, Lock, Model, Round, Store, iso
+from rounds import Dataset, Decision, Endpoint, Model, Round, RoundLock, Store, format_iso
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied, make_client_error
 
 LEASE = timedelta(seconds=120)
@@ -104,7 +104,9 @@ def with_champion(cloud: Cloud, status: str = "InService") -> None:
             created_at=NOW - timedelta(hours=1),
         )
     )
-    store.create(Endpoint(name=ENDPOINT, model=CHAMPION, status="InService", updated_at=NOW - timedelta(hours=1)))
+    store.create(
+        Endpoint(name=ENDPOINT, serving_model=CHAMPION, status="InService", updated_at=NOW - timedelta(hours=1))
+    )
     if status != "absent":
         cloud.sagemaker.endpoint = {"EndpointName": ENDPOINT, "EndpointStatus": status}
 
@@ -125,8 +127,8 @@ def a_past_round(cloud: Cloud, ended: datetime, **changes: Any) -> None:
 
 
 def flying(cloud: Cloud) -> str | None:
-    lock = around(cloud).store.get(Lock, "round")
-    return lock.flight.round if lock and lock.flight else None
+    lock = around(cloud).store.get(RoundLock, "round")
+    return lock.holder.round if lock and lock.holder else None
 
 
 def stored_round(cloud: Cloud, cause: Cause = MODEL_ERROR) -> Round:
@@ -259,7 +261,7 @@ class TestStart:
         assert ask(cloud, cause).started
         # then the test set is taken from what came after that, or since the breach
         told = json.loads(cloud.s3.content(f"datasets/{cause.round}/dataset.json"))
-        assert told["recent_since"] == (None if since is None else iso(since))
+        assert told["recent_since"] == (None if since is None else format_iso(since))
         round_ = around(cloud).store.get(Round, cause.round)
         assert round_ is not None
         assert round_.recent_since == since
@@ -274,11 +276,13 @@ class TestStart:
         cloud = a_cloud()
         with_champion(cloud, "absent")
         store = around(cloud).store
-        store.change(Model, CHAMPION, lambda one: one.model_copy(update={"status": "retired"}))
-        store.change(
+        store.update(Model, CHAMPION, lambda one: one.model_copy(update={"status": "retired"}))
+        store.update(
             Endpoint,
             ENDPOINT,
-            lambda one: one.model_copy(update={"model": None, "pause": "paused", "resumes": CHAMPION}),
+            lambda one: one.model_copy(
+                update={"serving_model": None, "pause": "paused", "model_after_resume": CHAMPION}
+            ),
         )
         ask(cloud, ENTRY)
         assert stored_round(cloud, ENTRY).champion == CHAMPION
@@ -291,8 +295,10 @@ class TestStart:
         old = store.get(Model, CHAMPION)
         assert old is not None
         store.create(old.model_copy(update={"name": successor, "status": "deploying", "revision": 0}))
-        store.change(
-            Endpoint, ENDPOINT, lambda one: one.model_copy(update={"wanted": successor, "deploying": successor})
+        store.update(
+            Endpoint,
+            ENDPOINT,
+            lambda one: one.model_copy(update={"desired_model": successor, "deploying_model": successor}),
         )
         # when somebody enters a round by hand
         ask(cloud, ENTRY)
@@ -312,7 +318,7 @@ class TestRefuse:
     def test_a_pause_is_no_reason_for_a_round(self, cause: Cause, pause: str) -> None:
         cloud = a_cloud()
         with_champion(cloud, "absent")
-        around(cloud).store.change(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"pause": pause}))
+        around(cloud).store.update(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"pause": pause}))
         assert ask(cloud, cause).decision.reason == "paused"
         assert cloud.sagemaker.jobs == {}
 
@@ -418,9 +424,9 @@ class TestRefuse:
         answered = ask(cloud, late)
         # then
         assert (answered.decision.outcome, answered.decision.reason) == ("refuse", "already_played")
-        lock = store.get(Lock, "round")
+        lock = store.get(RoundLock, "round")
         assert lock is not None
-        assert lock.flight is None
+        assert lock.holder is None
         later = replace(ENTRY, event="operator:b", at=ENTRY.at + timedelta(seconds=1))
         assert ask(cloud, later).started
 
@@ -522,8 +528,8 @@ class TestDeath:
             again = ask(cloud)
             assert (again.started, again.refused) == (False, False)
         store = around(cloud).store
-        store.change(Round, MODEL_ERROR.round, lambda one: one.model_copy(update={"status": "kept"}))
-        store.change(Lock, "round", lambda lock: lock.model_copy(update={"flight": None}))
+        store.update(Round, MODEL_ERROR.round, lambda one: one.model_copy(update={"status": "kept"}))
+        store.update(RoundLock, "round", lambda lock: lock.model_copy(update={"holder": None}))
         del cloud.sagemaker.jobs[JOB]  # jobs do not stay for ever
         again = ask(cloud)
         assert not again.started

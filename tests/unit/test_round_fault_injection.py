@@ -179,7 +179,7 @@ def test_the_stories_end_as_their_names_say() -> None:
         round_, endpoint = store.get(Round, promoting.ROUND), store.get(Endpoint, ENDPOINT)
         assert round_ is not None
         assert endpoint is not None
-        return round_.status, round_.deployment, endpoint.model
+        return round_.status, round_.deployment, endpoint.serving_model
 
     assert end(undisturbed("promoted")) == ("promoted", "live", WINNER)
     assert end(undisturbed("promoted", champion=False)) == ("promoted", "live", WINNER)

@@ -17,23 +17,23 @@ from rounds import (
     Dataset,
     Decision,
     Endpoint,
-    Flight,
-    Lock,
-    MetricSum,
+    InFlightRound,
+    MetricQuery,
     Model,
     Record,
     Round,
+    RoundLock,
     Store,
-    counts,
-    is_absent,
-    iso,
-    job_name,
-    resource_name,
-    round_of_job,
-    stamp,
-    sums,
+    build_job_name,
+    build_resource_name,
+    format_iso,
+    format_name_stamp,
+    get_metric_series,
+    get_metric_sums,
+    is_not_found,
+    parse_round_name,
 )
-from rounds.metric_sum import period
+from rounds.metrics import choose_period
 from tests.unit.fake_aws import NOW, Cloud, make_client_error
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class TestRecords:
                 created_at=NOW,
             ),
             Endpoint(name="dwell", updated_at=NOW),
-            Lock(flight=Flight(round="r", job="j", event="e", cut_off=NOW, lease_until=NOW)),
+            RoundLock(flight=InFlightRound(round="r", job="j", event="e", cut_off=NOW, lease_until=NOW)),
         ],
         ids=lambda record: record.kind,
     )
@@ -148,8 +148,8 @@ class TestRecords:
 
     @given(moments, moments)
     def test_times_in_names_sort_like_times(self, one: datetime, other: datetime) -> None:
-        assert (iso(one) < iso(other)) == (one < other)
-        if stamp(one) < stamp(other):
+        assert (format_iso(one) < format_iso(other)) == (one < other)
+        if format_name_stamp(one) < format_name_stamp(other):
             assert one < other
 
 
@@ -175,7 +175,7 @@ class TestWhatWillAnswer:
         ],
     )
     def test_it_is_the_last_that_was_asked_for_and_can_come(self, told: dict[str, Any], model: str | None) -> None:
-        assert Endpoint.model_validate({"name": "dwell", "updated_at": NOW, **told}).will_answer == model
+        assert Endpoint.model_validate({"name": "dwell", "updated_at": NOW, **told}).next_model == model
 
 
 class TestStore:
@@ -196,10 +196,10 @@ class TestStore:
         def overtake(item: dict[str, Any]) -> None:
             if not overtaken:
                 overtaken.append(item)
-                store.change(Round, a_round().name, lambda one: one.model_copy(update={"reason": "other writer"}))
+                store.update(Round, a_round().name, lambda one: one.model_copy(update={"reason": "other writer"}))
 
         cloud.table.before_put = overtake
-        store.change(Round, a_round().name, lambda one: one.model_copy(update={"status": "kept"}))
+        store.update(Round, a_round().name, lambda one: one.model_copy(update={"status": "kept"}))
         stored = store.get(Round, a_round().name)
         assert stored is not None
         assert (stored.status, stored.reason, stored.revision) == ("kept", "other writer", 2)
@@ -214,21 +214,21 @@ class TestStore:
 
         cloud.table.before_put = overtake
         with pytest.raises(ContentionError, match=a_round().name):
-            store.change(Round, a_round().name, lambda one: one.model_copy(update={"status": "kept"}))
+            store.update(Round, a_round().name, lambda one: one.model_copy(update={"status": "kept"}))
 
     def test_no_change_writes_nothing(self) -> None:
         cloud = Cloud()
         store = store_of(cloud)
         store.create(a_round())
-        assert store.change(Round, a_round().name, lambda _: None) is None
-        assert store.change(Round, "absent", lambda one: one) is None
+        assert store.update(Round, a_round().name, lambda _: None) is None
+        assert store.update(Round, "absent", lambda one: one) is None
         assert cloud.table.items["round", a_round().name]["revision"] == 0
 
     def test_the_newest_come_first_over_all_pages(self) -> None:
         store = store_of(Cloud())
         for day in range(10, 30):
             store.create(a_round(f"202611{day}T000000Z-manual"))
-        store.create(Lock())
+        store.create(RoundLock())
         newest = [one.name[6:8] for one in store.newest(Round, limit=8)]
         assert newest == ["29", "28", "27", "26", "25", "24", "23", "22"]
         assert len(store.newest(Round, limit=100)) == 20
@@ -237,7 +237,7 @@ class TestStore:
 class TestMetricSum:
     @given(st.timedeltas(timedelta(seconds=1), timedelta(days=455)))
     def test_points_are_few_and_still_kept(self, age: timedelta) -> None:
-        length = period(NOW - age, NOW)
+        length = choose_period(NOW - age, NOW)
         assert age.total_seconds() / length <= 500
         for limit, shortest in ((timedelta(hours=3), 60), (timedelta(days=15), 300), (timedelta(days=63), 3_600)):
             if age >= limit:
@@ -251,10 +251,12 @@ class TestMetricSum:
         cloud = Cloud()
         for age in ages:
             cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(seconds=age), 1, service="dwell")
-        wanted = MetricSum("AcceptedSamples", (("service", "dwell"),))
+        wanted = MetricQuery("AcceptedSamples", (("service", "dwell"),))
         start = NOW - timedelta(seconds=since)
-        total = sums(cloud.clients()[3], [wanted], since=start, now=NOW)[wanted]
-        assert sum(age <= since for age in ages) <= total <= sum(age <= since + period(start, NOW) for age in ages)
+        total = get_metric_sums(cloud.clients()[3], [wanted], since=start, now=NOW)[wanted]
+        assert (
+            sum(age <= since for age in ages) <= total <= sum(age <= since + choose_period(start, NOW) for age in ages)
+        )
 
     def test_sums_do_not_mix(self) -> None:
         cloud = Cloud()
@@ -262,8 +264,8 @@ class TestMetricSum:
         cloud.cloudwatch.count("SquaredError", NOW, 4, service="dwell", model="b")
         cloud.cloudwatch.count("SquaredError", NOW, 100, service="other", model="a")
         cloud.cloudwatch.count("SquaredError", NOW, 13, service="dwell")
-        wanted = [MetricSum("SquaredError", (("service", "dwell"), ("model", model))) for model in "abc"]
-        found = sums(cloud.clients()[3], wanted, since=NOW - timedelta(minutes=5), now=NOW)
+        wanted = [MetricQuery("SquaredError", (("service", "dwell"), ("model", model))) for model in "abc"]
+        found = get_metric_sums(cloud.clients()[3], wanted, since=NOW - timedelta(minutes=5), now=NOW)
         assert [found[one] for one in wanted] == [9, 4, 0]
         assert self._requests(cloud.cloudwatch) == 1
 
@@ -271,30 +273,32 @@ class TestMetricSum:
         cloud = Cloud()
         for minute in range(60):
             cloud.cloudwatch.count("RefusedSamples", NOW - timedelta(minutes=minute), 1, service="dwell")
-        wanted = MetricSum("RefusedSamples", (("service", "dwell"),))
+        wanted = MetricQuery("RefusedSamples", (("service", "dwell"),))
         since, until = NOW - timedelta(minutes=40), NOW - timedelta(minutes=20)
-        assert 20 <= sums(cloud.clients()[3], [wanted], since=since, until=until, now=NOW)[wanted] <= 22
+        assert 20 <= get_metric_sums(cloud.clients()[3], [wanted], since=since, until=until, now=NOW)[wanted] <= 22
 
     def test_counts_are_told_apart_by_period_over_all_pages(self) -> None:
         cloud = Cloud()
         for minute in range(5):
             cloud.cloudwatch.count("RefusedSamples", NOW - timedelta(minutes=minute), minute, service="dwell")
-        wanted = MetricSum("RefusedSamples", (("service", "dwell"),))
-        found = counts(cloud.clients()[3], [wanted], since=NOW - timedelta(minutes=4), until=NOW, length=60)[wanted]
+        wanted = MetricQuery("RefusedSamples", (("service", "dwell"),))
+        found = get_metric_series(cloud.clients()[3], [wanted], since=NOW - timedelta(minutes=4), until=NOW, period=60)[
+            wanted
+        ]
         current = NOW.replace(second=0, microsecond=0)
         assert found == {current - timedelta(minutes=minute): minute for minute in range(5)}
 
     def test_nothing_wanted_nothing_asked(self) -> None:
         cloud = Cloud()
-        one = MetricSum("SquaredError", ())
-        assert not sums(cloud.clients()[3], [], since=NOW - timedelta(hours=1), now=NOW)
-        assert sums(cloud.clients()[3], [one], since=NOW + timedelta(seconds=1), now=NOW) == {one: 0}
+        one = MetricQuery("SquaredError", ())
+        assert not get_metric_sums(cloud.clients()[3], [], since=NOW - timedelta(hours=1), now=NOW)
+        assert get_metric_sums(cloud.clients()[3], [one], since=NOW + timedelta(seconds=1), now=NOW) == {one: 0}
         assert self._requests(cloud.cloudwatch) == 0
 
     def test_too_many_sums_for_one_request_are_an_error(self) -> None:
-        wanted = [MetricSum(str(index), ()) for index in range(501)]
-        with pytest.raises(ValueError, match="501 sums"):
-            sums(Cloud().clients()[3], wanted, since=NOW - timedelta(hours=1), now=NOW)
+        wanted = [MetricQuery(str(index), ()) for index in range(501)]
+        with pytest.raises(ValueError, match="501 metric queries"):
+            get_metric_sums(Cloud().clients()[3], wanted, since=NOW - timedelta(hours=1), now=NOW)
 
     @staticmethod
     def _requests(cloudwatch: FakeCloudWatch) -> int:
@@ -303,29 +307,29 @@ class TestMetricSum:
 
 class TestNames:
     def test_a_job_names_its_round(self) -> None:
-        name = job_name("dwell", "20261123T063900Z-model-error")
+        name = build_job_name("dwell", "20261123T063900Z-model-error")
         assert name == "dwell-20261123T063900Z-model-error"
-        assert round_of_job("dwell", name) == "20261123T063900Z-model-error"
+        assert parse_round_name("dwell", name) == "20261123T063900Z-model-error"
 
     @pytest.mark.parametrize(
         "job", ["dwell-other-20261123T063900Z-manual", "other-20261123T063900Z-manual", "dwell-", "dwell-something"]
     )
     def test_jobs_of_others_name_none(self, job: str) -> None:
-        assert round_of_job("dwell", job) is None
+        assert parse_round_name("dwell", job) is None
 
     def test_a_name_that_sagemaker_would_refuse_is_refused_before(self) -> None:
         with pytest.raises(ValueError, match="shorten the stack's name"):
-            job_name("d" * 40, "20261123T063900Z-model-error")
+            build_job_name("d" * 40, "20261123T063900Z-model-error")
 
     @given(
         st.from_regex(r"[a-z][a-z0-9-]{0,60}[a-z0-9]", fullmatch=True), st.from_regex(r"[a-z]{1,40}", fullmatch=True)
     )
     def test_resource_names_fit_sagemaker_and_stay_apart(self, stack: str, candidate: str) -> None:
-        one = resource_name(stack, f"{candidate}-20261123T063900Z")
-        other = resource_name(stack, f"{candidate}-20261123T063901Z")
+        one = build_resource_name(stack, f"{candidate}-20261123T063900Z")
+        other = build_resource_name(stack, f"{candidate}-20261123T063901Z")
         assert one != other
         assert len(one) <= 63
-        assert one == resource_name(stack, f"{candidate}-20261123T063900Z")
+        assert one == build_resource_name(stack, f"{candidate}-20261123T063900Z")
         assert "--" not in one.removeprefix(stack)
 
     @pytest.mark.parametrize(
@@ -340,4 +344,4 @@ class TestNames:
         ],
     )
     def test_absence_is_told_from_failure(self, code: str, message: str, *, absent: bool) -> None:
-        assert is_absent(make_client_error("DescribeEndpoint", code, message)) is absent
+        assert is_not_found(make_client_error("DescribeEndpoint", code, message)) is absent

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from retraining import source
 from retraining.answer import answer
-from rounds import Decision, Lock, Round
+from rounds import Decision, Round, RoundLock
 from tests.unit.interleaving import interleave
 from tests.unit.test_retraining_answer import LEASE, MODEL_ERROR, NO_MODEL, a_cloud, around
 
@@ -62,10 +62,10 @@ def requests_of_one() -> int:
 def told(cloud: Cloud) -> tuple[dict[str, Any], Counter[tuple[str, str]]]:
     """Everything that a round is, and how often each decision was taken."""
     store = around(cloud).store
-    lock = store.get(Lock, "round")
+    lock = store.get(RoundLock, "round")
     outcome = {
         "rounds": [(one.name, one.status) for one in store.newest(Round, limit=10)],
-        "in flight": None if lock is None or lock.flight is None else lock.flight.round,
+        "in flight": None if lock is None or lock.holder is None else lock.holder.round,
         "jobs": list(cloud.sagemaker.jobs),
         "datasets": sorted({one.key.split("/")[1] for one in cloud.s3.versions if one.key.startswith("datasets/")}),
     }

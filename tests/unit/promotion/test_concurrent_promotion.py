@@ -162,12 +162,12 @@ def test_of_two_models_at_once_each_is_told_what_became_of_it(*, fail: bool, pla
     # then the table tells who answers, and nobody is on the way any more
     cloud, seen, sagemaker = scene.cloud, endpoint(scene.cloud), scene.cloud.sagemaker
     assert sagemaker.endpoint is not None
-    assert sagemaker.endpoint["EndpointConfigName"] == f"dwell-{seen.model}"
-    assert (seen.deploying, seen.wanted) == (None, None)
+    assert sagemaker.endpoint["EndpointConfigName"] == f"dwell-{seen.serving_model}"
+    assert (seen.deploying_model, seen.desired_model) == (None, None)
     status = {name: model(cloud, name).status for name in (CHAMPION, WINNER, str(scene.third))}
-    assert [name for name, one in status.items() if one == "live"] == [seen.model]
+    assert [name for name, one in status.items() if one == "live"] == [seen.serving_model]
     asked = {name.removeprefix("dwell-") for name in sagemaker.deployments}
-    assert {status[name] for name in asked - {seen.model}} <= {"rolled_back" if fail else "retired"}
+    assert {status[name] for name in asked - {seen.serving_model}} <= {"rolled_back" if fail else "retired"}
 
 
 @given(plan=PLANS)
@@ -186,5 +186,5 @@ def test_a_pause_at_any_moment_ends_with_no_endpoint(*, fail: bool, plan: Plan) 
     scene = Scene(champion=True, fail=fail, operator="pause").play(plan)
     seen = endpoint(scene.cloud)
     assert scene.cloud.sagemaker.endpoint is None
-    assert (seen.pause, seen.deploying) == ("paused", None)
-    assert seen.resumes in ({CHAMPION, WINNER} if fail else {WINNER})
+    assert (seen.pause, seen.deploying_model) == ("paused", None)
+    assert seen.model_after_resume in ({CHAMPION, WINNER} if fail else {WINNER})

@@ -61,7 +61,12 @@ class TestInService:
         assert (winner.status, winner.live_since) == ("live", SETTLED)
         assert (old.status, old.retired_at) == ("retired", SETTLED)
         seen = endpoint(cloud)
-        assert (seen.model, seen.wanted, seen.status, seen.updated_at) == (WINNER, None, "InService", SETTLED)
+        assert (seen.serving_model, seen.desired_model, seen.status, seen.updated_at) == (
+            WINNER,
+            None,
+            "InService",
+            SETTLED,
+        )
         assert (stored_round(cloud).deployment, stored_round(cloud).deployed_at) == ("live", SETTLED)
 
     def test_repeated_and_late_events_change_nothing(self) -> None:
@@ -102,7 +107,7 @@ class TestInService:
         cloud.sagemaker.endpoint |= {"EndpointConfigName": "by-hand", "LastModifiedTime": SETTLED + timedelta(hours=1)}
         assert with_event(cloud) == Change("InService", None)
         assert model(cloud, WINNER).status == "retired"
-        assert endpoint(cloud).model is None
+        assert endpoint(cloud).serving_model is None
 
     def test_an_old_model_that_is_put_back_by_hand_is_live_again(self) -> None:
         cloud = deploying()
@@ -128,7 +133,11 @@ class TestFailure:
         winner = model(cloud, WINNER)
         assert (winner.status, winner.reason) == ("failed", "it did not pass the ping health check")
         assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "failed")
-        assert (endpoint(cloud).model, endpoint(cloud).wanted, endpoint(cloud).status) == (None, None, "Failed")
+        assert (endpoint(cloud).serving_model, endpoint(cloud).desired_model, endpoint(cloud).status) == (
+            None,
+            None,
+            "Failed",
+        )
 
     def test_an_update_that_is_rolled_back_keeps_the_champion_live(self) -> None:
         cloud = deploying()
@@ -171,7 +180,7 @@ class TestFailure:
             with_event(cloud)
             assert job_ended(JOB, around(cloud)).outcome == "repeated"
         assert cloud.sagemaker.deployments == [NEW]
-        assert endpoint(cloud).model == CHAMPION
+        assert endpoint(cloud).serving_model == CHAMPION
 
     def test_what_the_endpoint_was_before_it_was_asked_takes_nobody_back(self) -> None:
         # given a deployment, and an answer of SageMaker that does not know of it yet
@@ -184,7 +193,7 @@ class TestFailure:
         # when a late event comes
         assert with_event(cloud) == Change("InService", CHAMPION, WINNER)
         # then the winner is still on its way
-        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("deploying", WINNER)
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("deploying", WINNER)
         cloud.sagemaker.endpoint = now
         cloud.sagemaker.settle(SETTLED)
         assert with_event(cloud) == Change("InService", WINNER)
@@ -197,7 +206,7 @@ class TestFailure:
         cloud.move(timedelta(hours=1))
         assert with_event(cloud) == Change("Absent", None)
         assert model(cloud, WINNER).status == "retired"
-        assert endpoint(cloud).model is None
+        assert endpoint(cloud).serving_model is None
         assert cloud.sagemaker.endpoint is None
 
     def test_a_model_whose_endpoint_is_deleted_before_anybody_saw_it_serve_has_failed(self) -> None:
@@ -205,7 +214,7 @@ class TestFailure:
         cloud.sagemaker.endpoint = None
         assert with_event(cloud) == Change("Absent", None, None, WINNER, "failed")
         assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "the endpoint went away")
-        assert (endpoint(cloud).deploying, endpoint(cloud).will_answer) == (None, None)
+        assert (endpoint(cloud).deploying_model, endpoint(cloud).next_model) == (None, None)
 
     @pytest.mark.parametrize("champion", [True, False])
     def test_a_model_that_sagemaker_refuses_keeps_nobody_else_out(
@@ -225,8 +234,8 @@ class TestFailure:
             with pytest.raises(ClientError, match="service limit"):
                 job_ended(JOB, around(cloud))
         # then the one that is live is the one to beat
-        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("candidate", None)
-        assert endpoint(cloud).will_answer == (CHAMPION if champion else None)
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("candidate", None)
+        assert endpoint(cloud).next_model == (CHAMPION if champion else None)
 
     def test_a_model_that_waits_replaces_one_that_does_not_come_up(self) -> None:
         # given a creation, and a model that an operator wants after it
@@ -243,7 +252,7 @@ class TestFailure:
         with_event(cloud)
         # then
         assert model(cloud, WINNER).status == "failed"
-        assert (model(cloud, second).status, endpoint(cloud).deploying) == ("deploying", second)
+        assert (model(cloud, second).status, endpoint(cloud).deploying_model) == ("deploying", second)
 
     def test_a_failed_endpoint_of_before_fails_nobody_who_is_to_replace_it(self) -> None:
         cloud = a_cloud(champion=False)
@@ -266,7 +275,7 @@ class TestFailure:
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint |= {"EndpointStatus": "OutOfService", "LastModifiedTime": SETTLED}
         assert with_event(cloud) == Change("OutOfService", None)
-        assert (model(cloud, CHAMPION).status, endpoint(cloud).will_answer) == ("retired", None)
+        assert (model(cloud, CHAMPION).status, endpoint(cloud).next_model) == ("retired", None)
 
     def test_a_rollback_that_fails_is_the_models_end_too(self) -> None:
         cloud = deploying()
@@ -274,7 +283,7 @@ class TestFailure:
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "UpdateRollbackFailed"
         assert with_event(cloud) == Change("UpdateRollbackFailed", CHAMPION, None, WINNER, "rolled_back")
-        assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("rolled_back", None)
+        assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("rolled_back", None)
 
     def test_who_asks_next_records_the_end_of_the_one_before(self) -> None:
         # given a model that was taken back, whose event is still on its way
@@ -289,7 +298,7 @@ class TestFailure:
         with_event(cloud)
         # then
         assert (model(cloud, WINNER).status, heard) == ("rolled_back", ["rolled back"])
-        assert endpoint(cloud).deploying == second
+        assert endpoint(cloud).deploying_model == second
 
     def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
         cloud = a_cloud()

@@ -14,7 +14,7 @@ from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.sagemaker_endpoint import EndpointBusyError, NameTakenError
 from promotion.settings import Settings
-from rounds import Dataset, Endpoint, Flight, Lock, Model, Round, Store
+from rounds import Dataset, Endpoint, InFlightRound, Model, Round, RoundLock, Store
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied
 from tests.unit.promotion.test_job_results import packed
 from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
@@ -77,7 +77,7 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
             dataset=Dataset(manifest="m", objects=3, bytes=12, cut_off=NOW, schema_hash=schema_hash()),
         )
     )
-    store.create(Lock(flight=Flight(round=ROUND, job=JOB, event="e", cut_off=NOW, lease_until=NOW)))
+    store.create(RoundLock(flight=InFlightRound(round=ROUND, job=JOB, event="e", cut_off=NOW, lease_until=NOW)))
     if champion:
         store.create(
             Model(
@@ -95,7 +95,9 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
                 created_at=NOW - timedelta(hours=1),
             )
         )
-        store.create(Endpoint(name=ENDPOINT, model=CHAMPION, status="InService", updated_at=NOW - timedelta(hours=1)))
+        store.create(
+            Endpoint(name=ENDPOINT, serving_model=CHAMPION, status="InService", updated_at=NOW - timedelta(hours=1))
+        )
         cloud.sagemaker.endpoint = {
             "EndpointName": ENDPOINT,
             "EndpointConfigName": OLD,
@@ -134,10 +136,10 @@ def endpoint(cloud: Cloud) -> Endpoint:
     return found
 
 
-def in_flight(cloud: Cloud) -> Flight | None:
-    lock = around(cloud).store.get(Lock, "round")
+def in_flight(cloud: Cloud) -> InFlightRound | None:
+    lock = around(cloud).store.get(RoundLock, "round")
     assert lock is not None
-    return lock.flight
+    return lock.holder
 
 
 class TestPromoted:
@@ -159,12 +161,12 @@ class TestPromoted:
         old = model(cloud, CHAMPION)
         assert (old.status, old.test_rmse, old.test_set) == ("live", 2_600, ROUND)
         assert cloud.sagemaker.deployments == [NEW]
-        assert endpoint(cloud).wanted == WINNER
+        assert endpoint(cloud).desired_model == WINNER
         assert in_flight(cloud) is None
 
     def test_models_of_an_entry_carry_the_entrants_name(self) -> None:
         cloud = a_cloud()
-        around(cloud).store.change(Round, ROUND, lambda one: one.model_copy(update={"entrant": "Zoë"}))
+        around(cloud).store.update(Round, ROUND, lambda one: one.model_copy(update={"entrant": "Zoë"}))
         job_ended(JOB, around(cloud))
         assert (stored_round(cloud).entrant, model(cloud, WINNER).entrant) == ("Zoë", "Zoë")
         assert model(cloud, CHAMPION).entrant is None  # re-scored, but still nobody's
@@ -308,8 +310,8 @@ class TestOthers:
 
     def test_the_lock_of_another_round_is_not_freed(self) -> None:
         cloud = a_cloud()
-        other = Flight(round="20261123T070000Z-no-model", job="j", event="e", cut_off=NOW, lease_until=NOW)
-        around(cloud).store.change(Lock, "round", lambda lock: lock.model_copy(update={"flight": other}))
+        other = InFlightRound(round="20261123T070000Z-no-model", job="j", event="e", cut_off=NOW, lease_until=NOW)
+        around(cloud).store.update(RoundLock, "round", lambda lock: lock.model_copy(update={"holder": other}))
         job_ended(JOB, around(cloud))
         assert in_flight(cloud) == other
 
@@ -380,7 +382,7 @@ class TestRepetition:
         cloud.sagemaker.settle(ENDED + timedelta(minutes=5))
         endpoint_changed(around(cloud))
         assert job_ended(JOB, around(cloud)).outcome == "promoted"
-        assert (model(cloud, WINNER).status, endpoint(cloud).wanted) == ("live", None)
+        assert (model(cloud, WINNER).status, endpoint(cloud).desired_model) == ("live", None)
         assert stored_round(cloud).deployment == "live"
         assert cloud.sagemaker.deployments == [NEW]
 
@@ -389,7 +391,7 @@ class TestRepetition:
         cloud.sagemaker.settle(ENDED + timedelta(minutes=5), fail="an alarm went off")
         endpoint_changed(around(cloud))
         assert job_ended(JOB, around(cloud)).outcome == "promoted"
-        assert (model(cloud, WINNER).status, endpoint(cloud).wanted) == ("rolled_back", None)
+        assert (model(cloud, WINNER).status, endpoint(cloud).desired_model) == ("rolled_back", None)
         assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "rolled_back")
         assert cloud.sagemaker.deployments == [NEW]
 

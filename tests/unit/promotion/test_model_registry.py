@@ -96,7 +96,7 @@ class TestApproval:
         assert in_flight(cloud) is None
         # whatever else happens to the endpoint does not let it in
         endpoint_changed(around(cloud, APPROVAL_MODE="manual"))
-        assert (cloud.sagemaker.deployments, endpoint(cloud).model) == ([], CHAMPION)
+        assert (cloud.sagemaker.deployments, endpoint(cloud).serving_model) == ([], CHAMPION)
 
     def test_an_approved_one_is_deployed_once(self) -> None:
         cloud = waiting()

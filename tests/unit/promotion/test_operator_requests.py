@@ -14,7 +14,7 @@ from leaderboard.board import board
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
-from rounds import Dataset, Endpoint, Model, Round, Store, UnusableRequestError, iso, read_request
+from rounds import Dataset, Endpoint, Model, Round, Store, UnusableRequestError, format_iso, parse_request
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, ProcessDied
 from tests.unit.promotion.test_job_end import (
     JOB,
@@ -61,7 +61,7 @@ def gone(cloud: Cloud) -> None:
 def two_models(schema: str | None = None, *, expected_error: float = PROMISED) -> Cloud:
     """The winner is live, and the champion before it has retired; it is of a round with an archive."""
     cloud = a_cloud()
-    around(cloud).store.change(Model, CHAMPION, lambda one: one.model_copy(update={"expected_error": expected_error}))
+    around(cloud).store.update(Model, CHAMPION, lambda one: one.model_copy(update={"expected_error": expected_error}))
     around(cloud).store.create(
         Round(
             name=FIRST,
@@ -98,7 +98,7 @@ class TestPromote:
         # and forward again, with the same name
         assert ask(cloud, "promote", WINNER).outcome == "done"
         settled(cloud, LATER + timedelta(hours=1))
-        assert endpoint(cloud).model == WINNER
+        assert endpoint(cloud).serving_model == WINNER
 
     def test_it_is_watched_for_failures_but_not_held_to_a_promise_of_yesterday(self) -> None:
         cloud = two_models()
@@ -130,7 +130,11 @@ class TestPromote:
         assert ask(cloud, "promote", CHAMPION) == Answer("done", "deploying", CHAMPION)
         settled(cloud, LATER, fail="an alarm went off")
         assert model(cloud, CHAMPION).status == "rolled_back"
-        assert (endpoint(cloud).model, endpoint(cloud).wanted, endpoint(cloud).deploying) == (WINNER, None, None)
+        assert (endpoint(cloud).serving_model, endpoint(cloud).desired_model, endpoint(cloud).deploying_model) == (
+            WINNER,
+            None,
+            None,
+        )
 
     @pytest.mark.parametrize("taken_back", [False, True])
     def test_a_model_that_is_being_deployed_ends_before_the_next_begins(self, *, taken_back: bool) -> None:
@@ -144,9 +148,9 @@ class TestPromote:
         settled(cloud, LATER, fail="an alarm went off" if taken_back else None)
         # then what became of the second is told, and the third is on its way
         assert model(cloud, CHAMPION).status == ("rolled_back" if taken_back else "live")
-        assert (endpoint(cloud).wanted, endpoint(cloud).deploying) == (third, third)
+        assert (endpoint(cloud).desired_model, endpoint(cloud).deploying_model) == (third, third)
         settled(cloud, LATER + timedelta(hours=1))
-        assert endpoint(cloud).model == third
+        assert endpoint(cloud).serving_model == third
 
     def test_what_cannot_be_is_refused_with_a_reason(self) -> None:
         loser = candidate(name="linear", algorithm="linear", model="linear-20261123T063900Z", rmse=2_000.0)
@@ -193,7 +197,7 @@ def a_third(cloud: Cloud) -> str:
 
 def on_its_way(cloud: Cloud, wanted: str) -> None:
     ask(cloud, "promote", wanted)
-    assert (endpoint(cloud).model, endpoint(cloud).deploying) == (CHAMPION, wanted)
+    assert (endpoint(cloud).serving_model, endpoint(cloud).deploying_model) == (CHAMPION, wanted)
 
 
 def after_another_change(cloud: Cloud, wanted: str) -> None:
@@ -240,7 +244,7 @@ class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
         cloud.cloudwatch.count("PredictedSamples", LATER, 1, service=STACK, model=third)
         cloud.move(timedelta(minutes=5))
         told = entry(cloud, third)
-        assert (told["status"], told["live_since"], told["live_error"]) == ("live", iso(LATER), 3_000)
+        assert (told["status"], told["live_since"], told["live_error"]) == ("live", format_iso(LATER), 3_000)
 
     def test_when_it_is_taken_back_so_that_who_waits_for_it_hears_of_it(self) -> None:
         cloud = a_cloud()
@@ -268,13 +272,15 @@ class TestARoundThatEndsMeanwhile:
             ask(cloud, "resume")
         for hours in (1, 2, 3):
             settled(cloud, NOW + timedelta(hours=hours))
-        assert endpoint(cloud).model == third
+        assert endpoint(cloud).serving_model == third
         assert NEW not in cloud.sagemaker.deployments
 
     def test_a_wish_that_sagemaker_refused_keeps_nobody_out(self) -> None:
         # given an operator's model that never got on its way
         cloud = a_cloud()
-        around(cloud).store.change(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"wanted": a_third(cloud)}))
+        around(cloud).store.update(
+            Endpoint, ENDPOINT, lambda one: one.model_copy(update={"desired_model": a_third(cloud)})
+        )
         # then a round goes on as if nobody had asked
         assert job_ended(JOB, around(cloud)).outcome == "promoted"
         assert cloud.sagemaker.deployments == [NEW]
@@ -289,7 +295,12 @@ class TestPause:
         assert ask(cloud, "resume") == Answer("refused", "being_deleted", WINNER)
         gone(cloud)
         seen = endpoint(cloud)
-        assert (seen.pause, seen.model, seen.resumes, seen.status) == ("paused", None, WINNER, "Deleting")
+        assert (seen.pause, seen.serving_model, seen.model_after_resume, seen.status) == (
+            "paused",
+            None,
+            WINNER,
+            "Deleting",
+        )
         assert ask(cloud, "pause") == Answer("refused", "already_paused", WINNER)
 
         assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
@@ -298,7 +309,7 @@ class TestPause:
         assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
         settled(cloud, LATER)
         seen = endpoint(cloud)
-        assert (seen.pause, seen.model, seen.resumes) == (None, WINNER, None)
+        assert (seen.pause, seen.serving_model, seen.model_after_resume) == (None, WINNER, None)
         assert (model(cloud, WINNER).status, model(cloud, WINNER).live_since) == ("live", LATER)
         assert cloud.sagemaker.deployments == [NEW, NEW]
         assert ask(cloud, "resume") == Answer("refused", "not_paused", WINNER)
@@ -316,7 +327,7 @@ class TestPause:
         # then the same model answers afterwards
         assert ask(cloud, "resume") == Answer("done", "resuming", WINNER)
         settled(cloud, LATER)
-        assert (endpoint(cloud).model, endpoint(cloud).pause) == (WINNER, None)
+        assert (endpoint(cloud).serving_model, endpoint(cloud).pause) == (WINNER, None)
 
     def test_a_change_under_way_ends_first_and_then_it_goes_down_with_who_won(self) -> None:
         cloud = a_cloud()
@@ -326,20 +337,20 @@ class TestPause:
         assert cloud.sagemaker.endpoint["EndpointStatus"] == "Updating"
         settled(cloud, LATER)
         assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"
-        assert endpoint(cloud).resumes == WINNER
+        assert endpoint(cloud).model_after_resume == WINNER
 
     def test_a_rounds_winner_waits_and_answers_after_the_pause(self) -> None:
         cloud = a_cloud()
         ask(cloud, "pause")
         gone(cloud)
-        assert endpoint(cloud).resumes == CHAMPION
+        assert endpoint(cloud).model_after_resume == CHAMPION
         assert job_ended(JOB, around(cloud)).outcome == "promoted"
         assert cloud.sagemaker.deployments == []
-        assert endpoint(cloud).resumes == WINNER
+        assert endpoint(cloud).model_after_resume == WINNER
         assert ask(cloud, "promote", WINNER) == Answer("done", "paused", WINNER)
         ask(cloud, "resume")
         settled(cloud, LATER)
-        assert endpoint(cloud).model == WINNER
+        assert endpoint(cloud).serving_model == WINNER
         assert stored_round(cloud).deployment == "live"
 
     def test_a_resumption_that_fails_leaves_the_loop_to_train(self) -> None:
@@ -412,11 +423,11 @@ def test_dying_anywhere_and_asking_again_ends_the_same(
 )
 def test_a_request_that_makes_no_sense_is_an_error(event: dict[str, Any]) -> None:
     with pytest.raises(UnusableRequestError):
-        read_request(OperatorEvent, event)
+        parse_request(OperatorEvent, event)
 
 
 @pytest.mark.parametrize("name", ["", " ", "<b>x</b>", "a" * 129, "a\n"])
 def test_a_name_that_no_model_can_have_is_told_in_a_sentence(name: str) -> None:
     with pytest.raises(UnusableRequestError) as refused:
-        read_request(OperatorEvent, {"source": "dwell.operator", "action": "promote", "model": name})
+        parse_request(OperatorEvent, {"source": "dwell.operator", "action": "promote", "model": name})
     assert str(refused.value).startswith("model: the name of a model has at most 128 letters")

@@ -183,9 +183,9 @@ def test_an_attempt_that_died_after_it_had_asked_finds_its_own_deployment() -> N
     cloud = a_cloud()
     job_ended(JOB, around(cloud))
     store = around(cloud).store
-    store.change(Model, WINNER, lambda one: one.model_copy(update={"status": "candidate"}))
+    store.update(Model, WINNER, lambda one: one.model_copy(update={"status": "candidate"}))
     # when it is tried again while SageMaker works
     submit(WINNER, around(cloud))
     # then it is not asked for twice, and its end will be known for what it is
     assert cloud.sagemaker.deployments == [NEW]
-    assert (model(cloud, WINNER).status, endpoint(cloud).deploying) == ("deploying", WINNER)
+    assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("deploying", WINNER)

@@ -1,13 +1,21 @@
-"""The memory of the loop: rounds, decisions, models and the endpoint, as typed records in one DynamoDB table.
+"""Shared state of the functions: rounds, decisions, models and the endpoint, as typed records in one DynamoDB table.
 
-``records`` says what is remembered, ``store`` reads and writes it, ``metric_sum`` sums what Dwell's metrics have
-counted over some time, ``requests`` reads what an operator asks for, ``resources`` names what Dwell makes in SageMaker
-and tells absence from failure.
+``records`` defines the records and ``store`` reads and writes them. ``metrics`` reads sums of Dwell's metrics,
+``operator_requests`` validates what operators send, and ``sagemaker_names`` builds the names of SageMaker resources and
+recognises the error for a missing one.
 """
 
-from rounds.metric_sum import MAX_SUMS, NAMESPACE, MetricSum, counts, period, sums
+from rounds.metrics import (
+    MAX_QUERIES_PER_REQUEST,
+    METRIC_NAMESPACE,
+    MetricQuery,
+    choose_period,
+    get_metric_series,
+    get_metric_sums,
+)
+from rounds.operator_requests import UnusableRequestError, parse_request, with_error_message
 from rounds.records import (
-    CHANGING,
+    ENDPOINT_TRANSITIONS,
     Candidate,
     Champion,
     Comparison,
@@ -15,24 +23,23 @@ from rounds.records import (
     Decision,
     Endpoint,
     Entrant,
-    FirstSeen,
-    Flight,
-    Lock,
+    EventReceipt,
+    InFlightRound,
     Model,
     Record,
     Round,
+    RoundLock,
     Turn,
-    iso,
-    stamp,
+    format_iso,
+    format_name_stamp,
 )
-from rounds.requests import UnusableRequestError, in_words, read_request
-from rounds.resources import is_absent, job_name, resource_name, round_of_job
+from rounds.sagemaker_names import build_job_name, build_resource_name, is_not_found, parse_round_name
 from rounds.store import ContentionError, Store
 
 __all__ = [
-    "CHANGING",
-    "MAX_SUMS",
-    "NAMESPACE",
+    "ENDPOINT_TRANSITIONS",
+    "MAX_QUERIES_PER_REQUEST",
+    "METRIC_NAMESPACE",
     "Candidate",
     "Champion",
     "Comparison",
@@ -41,25 +48,25 @@ __all__ = [
     "Decision",
     "Endpoint",
     "Entrant",
-    "FirstSeen",
-    "Flight",
-    "Lock",
-    "MetricSum",
+    "EventReceipt",
+    "InFlightRound",
+    "MetricQuery",
     "Model",
     "Record",
     "Round",
+    "RoundLock",
     "Store",
     "Turn",
     "UnusableRequestError",
-    "counts",
-    "in_words",
-    "is_absent",
-    "iso",
-    "job_name",
-    "period",
-    "read_request",
-    "resource_name",
-    "round_of_job",
-    "stamp",
-    "sums",
+    "build_job_name",
+    "build_resource_name",
+    "choose_period",
+    "format_iso",
+    "format_name_stamp",
+    "get_metric_series",
+    "get_metric_sums",
+    "is_not_found",
+    "parse_request",
+    "parse_round_name",
+    "with_error_message",
 ]

@@ -63,7 +63,7 @@ class Store:
         changed = record.model_copy(update={"revision": seen.revision + 1})
         return self._put(changed, Attr("revision").eq(seen.revision))
 
-    def change[R: Record](self, kind: type[R], name: str, alter: Callable[[R], R | None]) -> R | None:
+    def update[R: Record](self, kind: type[R], name: str, alter: Callable[[R], R | None]) -> R | None:
         """Read, ``alter`` and write back, again if another writer was faster.
 
         ``alter`` answers the new record, or None for no change. The answer is what was written, or None if nothing

@@ -14,7 +14,7 @@ class UnusableRequestError(ValueError):
     """The request makes no sense. Whoever sent it knows it by this name, which Lambda tells beside the message."""
 
 
-def read_request[Request: BaseModel](kind: type[Request], event: dict[str, Any]) -> Request:
+def parse_request[Request: BaseModel](kind: type[Request], event: dict[str, Any]) -> Request:
     """The request in an event. Raises ``UnusableRequestError``."""
     try:
         return kind.model_validate(event)
@@ -22,7 +22,7 @@ def read_request[Request: BaseModel](kind: type[Request], event: dict[str, Any])
         raise UnusableRequestError("; ".join(_sentence(fault) for fault in error.errors())) from None
 
 
-def in_words(rule: str) -> WrapValidator:
+def with_error_message(rule: str) -> WrapValidator:
     """What a person reads who breaks the rule, in place of a pattern. To stand last among the annotations of a type."""
 
     def judge(value: object, judged: ValidatorFunctionWrapHandler) -> object:

@@ -14,7 +14,7 @@ _ROUND = re.compile(r"\d{8}T\d{6}Z-[a-z0-9]+(-[a-z0-9]+)*")
 _ABSENT = re.compile(r"could not find|not found|does not exist", re.IGNORECASE)
 
 
-def job_name(stack: str, round_name: str) -> str:
+def build_job_name(stack: str, round_name: str) -> str:
     """The name of a round's training job: ``<stack>-<round>``. Raises ``ValueError`` if SageMaker would refuse it."""
     name = f"{stack}-{round_name}"
     if len(name) > _LONGEST:
@@ -24,13 +24,13 @@ def job_name(stack: str, round_name: str) -> str:
     return name
 
 
-def round_of_job(stack: str, job: str) -> str | None:
+def parse_round_name(stack: str, job: str) -> str | None:
     """The round of a training job, or nothing if it is not one of this stack's."""
     prefix, rest = job[: len(stack) + 1], job[len(stack) + 1 :]
     return rest if prefix == f"{stack}-" and _ROUND.fullmatch(rest) else None
 
 
-def resource_name(stack: str, model: str) -> str:
+def build_resource_name(stack: str, model: str) -> str:
     """The one name of a model and of its endpoint configuration in SageMaker.
 
     ``<stack>-<model>``; where that is too long for SageMaker, its end gives way to a hash of the whole.
@@ -42,7 +42,7 @@ def resource_name(stack: str, model: str) -> str:
     return f"{name[: _LONGEST - 9].rstrip('-')}-{digest}"
 
 
-def is_absent(error: ClientError) -> bool:
+def is_not_found(error: ClientError) -> bool:
     """Whether SageMaker says that what was asked for is not there.
 
     Describe calls answer with ``ResourceNotFound`` or, mostly, with a ``ValidationException`` that only its sentence
