@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 
-from feature_schema import schema_hash
+from feature_schema import get_schema_hash
 
 TAKEN = {
     "SequenceNumber": "49590338271490256608559692538361571095921575989136588898",
@@ -27,7 +27,7 @@ def answer(head: bytes, body: bytes) -> bytes:
         return json.dumps({"FailedRecordCount": 0, "Records": results}).encode()
     predictions = [14_350.5] * (body.count(b"\n") + 1)
     return json.dumps(
-        {"model": "model-1", "expected_error": 1830.25, "schema_hash": schema_hash(), "predictions": predictions}
+        {"model": "model-1", "expected_error": 1830.25, "schema_hash": get_schema_hash(), "predictions": predictions}
     ).encode()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dwell.fleet.robots import Robots
-from feature_schema import FEATURES, ROW, TARGET, VERSION, describe
+from feature_schema import FEATURES, ROW_COLUMNS, TARGET, VERSION, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def rows(interactions: Interactions, robots: Robots, *, seed: int) -> bytes:
         "expected_error": EXPECTED_ERROR,
         "model": MODEL,
     }
-    table = pd.DataFrame(columns)[list(ROW)]
+    table = pd.DataFrame(columns)[list(ROW_COLUMNS)]
     return table.to_csv(None, header=False, index=False, lineterminator="\n").encode()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from feature_schema import ROW, VERSION
+from feature_schema import ROW_COLUMNS, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ _END = f",{VERSION}".encode()
 def newest_samples(s3: S3Client, bucket: str, *, rows: int) -> pd.DataFrame:
     """The newest ``rows`` samples, or as many as there are, oldest first and each once.
 
-    The columns are those of ``feature_schema.ROW``; ``recorded_at`` is UTC. Objects are read from the newest back until
+    The columns are ``feature_schema.ROW_COLUMNS``; ``recorded_at`` is UTC. Objects are read from the newest back until
     there are enough samples, so the cost is bounded by what is asked for, not by what is kept.
     """
     read = [parse(gzip.compress(b""))]
@@ -43,14 +43,14 @@ def newest_samples(s3: S3Client, bucket: str, *, rows: int) -> pd.DataFrame:
 
 
 def parse(compressed: bytes) -> pd.DataFrame:
-    """The rows of one object: the columns of ``feature_schema.ROW``; ``recorded_at`` is UTC, absent cells are missing.
+    """The rows of one object: ``feature_schema.ROW_COLUMNS``; ``recorded_at`` is UTC, absent cells are missing.
 
     Left out are, as a training job does, rows of another version of the schema, which mean something else, and what is
     no row: a cell more or less would shift every column after it.
     """
     rows = pd.read_csv(
         io.BytesIO(b"\n".join(line for line in gzip.decompress(compressed).splitlines() if _is_row(line))),
-        names=list(ROW),
+        names=list(ROW_COLUMNS),
         dtype=dict.fromkeys(_TEXT, "string"),
         header=None,
         keep_default_na=False,
@@ -62,7 +62,7 @@ def parse(compressed: bytes) -> pd.DataFrame:
 
 def _is_row(line: bytes) -> bool:
     """Whether a line is a row of this version of the schema. No cell of a row holds a comma."""
-    return line.endswith(_END) and line.count(b",") == len(ROW) - 1
+    return line.endswith(_END) and line.count(b",") == len(ROW_COLUMNS) - 1
 
 
 def _newest_first(s3: S3Client, bucket: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import FEATURES, schema_hash
+from feature_schema import FEATURES, get_schema_hash
 from rounds import Decision, Endpoint, Record, Round, format_iso, format_name_stamp
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class SampleHistory:
                     "objects": 31,
                     "bytes": 9_000_000,
                     "cut_off": started,
-                    "schema_hash": schema_hash(),
+                    "schema_hash": get_schema_hash(),
                     "train": 48_200,
                     "test": 12_050,
                 },

@@ -12,7 +12,7 @@ import boto3
 from benchmarks.measure import REPEATS, in_turns, over, row, seconds
 from benchmarks.surroundings import Context, function, quiet, stand_in
 from dwell.local.laptop import ROOT
-from feature_schema import FEATURES, feature_row, parse_request
+from feature_schema import FEATURES, parse_request, to_feature_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def _handler() -> Iterator[tuple[Callable[[Any, Any], Any], Callable[[], bytes]]
     with stand_in() as url, quiet():
         ours = function("inference", ENDPOINT_NAME="endpoint", ENDPOINT_TIMEOUT="1", AWS_ENDPOINT_URL=url)
         runtime = boto3.client("sagemaker-runtime", endpoint_url=url)
-        line = feature_row(parse_request(_request(1)["body"]).features).encode()
+        line = to_feature_row(parse_request(_request(1)["body"]).features).encode()
 
         def bare() -> bytes:
             answer = runtime.invoke_endpoint(EndpointName="endpoint", ContentType="text/csv", Body=line)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dwell.fleet.line import Kind
-from feature_schema import csv_sample_id
+from feature_schema import derive_csv_sample_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class Ledger:
                 self.broken[line.identity] = Broken(line.reason, line.text)
                 self.unconfirmed_ids.discard(line.identity)
             else:
-                self._publish(csv_sample_id(message_id, position) if line.kind is Kind.ROW else line.identity)
+                self._publish(derive_csv_sample_id(message_id, position) if line.kind is Kind.ROW else line.identity)
 
     def _publish(self, sample_id: str) -> None:
         if sample_id in self.published_ids:

@@ -16,7 +16,7 @@ import numpy as np
 from dwell.fleet import physics
 from dwell.fleet.line import Kind, Line
 from feature_schema import FEATURES, TARGET, VERSION
-from feature_schema.limits import time_text
+from feature_schema.limits import format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -153,7 +153,7 @@ class Robots:
                 "sample_id": f"s{self.seed}-{number:09d}",
                 "robot_id": f"robot-{robot:05d}",
                 "fc_id": self.world.centres[centre].fc_id,
-                "recorded_at": time_text(recorded_at - (last - position) * apart),
+                "recorded_at": format_time(recorded_at - (last - position) * apart),
                 "schema_version": VERSION,
                 TARGET.name: took,
                 "features": features,

@@ -49,7 +49,7 @@ class Storage:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def samples(self) -> pd.DataFrame:
-        """Every stored row, duplicates included: the columns of ``feature_schema.ROW``; ``recorded_at`` is UTC."""
+        """Every stored row, with duplicates: columns are ``feature_schema.ROW_COLUMNS``; ``recorded_at`` is UTC."""
         if not self._samples:
             return parse(gzip.compress(b""))
         return pd.concat(self._samples.values(), ignore_index=True)

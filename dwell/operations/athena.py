@@ -10,7 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from feature_schema import FEATURES, PROVENANCE, ROW, TARGET
+from feature_schema import FEATURES, PROVENANCE_COLUMNS, ROW_COLUMNS, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ YEARS = 3
 
 def partition(name: str) -> str:
     """The column of a partition: as it is named in the keys of the objects, unless a feature has that name."""
-    return f"stored_{name}" if name in {column.lower() for column in ROW} else name
+    return f"stored_{name}" if name in {column.lower() for column in ROW_COLUMNS} else name
 
 
 DAY, HOUR = partition("date"), partition("hour")
@@ -53,8 +53,8 @@ class AthenaError(RuntimeError):
 def columns() -> list[tuple[str, str, str]]:
     """Name, type and meaning of each column, in the order of a stored row."""
     fields = [(field.name, _TYPES[field.type], f"{field.meaning} ({field.unit})") for field in (TARGET, *FEATURES)]
-    told = [*fields, *((name, *_PROVENANCE[name]) for name in PROVENANCE)]
-    if tuple(name for name, _, _ in told) != ROW:
+    told = [*fields, *((name, *_PROVENANCE[name]) for name in PROVENANCE_COLUMNS)]
+    if tuple(name for name, _, _ in told) != ROW_COLUMNS:
         raise AssertionError("the columns are not those of a stored row")
     return told
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dwell.operations.sample_line import Origin, ignored, line
 from dwell.operations.samples_file import SamplesFileError, records
-from feature_schema import Refusal, parse_line
+from feature_schema import InvalidInputError, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def inspect(path: Path, *, now: datetime, advance: Callable[[int], None]) -> Ins
             )
         try:
             parse_line(text, message_id="", position=0, received_at=now)
-        except Refusal as refused:
+        except InvalidInputError as refused:
             found.bad.add(record.number)
             found.refused[refused.reason] += 1
             examples = found.examples.setdefault(refused.reason, [])

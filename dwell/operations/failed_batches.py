@@ -13,7 +13,7 @@ from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import MAX_BYTES, Message, Packer
 from dwell.fleet.publisher import PublishError
 from dwell.operations.quarantine import REPLAYED, DamagedObjectError
-from feature_schema import Refusal, open_message, parse_lines
+from feature_schema import InvalidInputError, parse_lines, split_message_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,9 +83,9 @@ def lines(record: FailedRecord) -> list[tuple[bytes, Line]]:
     refused again with its reason.
     """
     made = []
-    data, message_id = open_message(record.data, record.name)
+    data, message_id = split_message_header(record.data, record.name)
     for raw, read in parse_lines(data, message_id=message_id, received_at=record.arrived_at):
-        if isinstance(read, Refusal):
+        if isinstance(read, InvalidInputError):
             # An empty line may be all that a message has, and SNS takes no empty message.
             line = Line(raw.decode(errors="replace") or " ", Kind.BROKEN, record.name, read.reason)
         else:

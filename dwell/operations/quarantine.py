@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import Packer
 from dwell.fleet.publisher import PublishError
-from feature_schema import Refusal, Sample, parse_line
+from feature_schema import InvalidInputError, Sample, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +166,7 @@ def survey(s3: S3Client, bucket: str, *, chosen: Chosen = ALL, examples: int = 3
     return seen
 
 
-def accepted_now(line: Held, now: datetime) -> Sample | Refusal:
+def accepted_now(line: Held, now: datetime) -> Sample | InvalidInputError:
     """What the schema of today says about a line: the sample, under the id that it had or would have had.
 
     What was ahead of its time is looked at as of ``now``; a workshop row keeps the time when it was received.
@@ -174,7 +174,7 @@ def accepted_now(line: Held, now: datetime) -> Sample | Refusal:
     at = max(line.received_at, now) if line.reason == "in_the_future" else line.received_at
     try:
         return parse_line(line.line, message_id=line.message_id, position=line.position, received_at=at)
-    except Refusal as refusal:
+    except InvalidInputError as refusal:
         return refusal
 
 
@@ -192,7 +192,7 @@ def replay(
         others = [line for line in lines if not chosen.takes(line)]
         answers = [(line, accepted_now(line, now)) for line in lines if chosen.takes(line)]
         samples = [answer for _, answer in answers if isinstance(answer, Sample)]
-        still = [(line, answer) for line, answer in answers if isinstance(answer, Refusal)]
+        still = [(line, answer) for line, answer in answers if isinstance(answer, InvalidInputError)]
         done.still_refused.update(answer.reason for _, answer in still)
         done.others.update(line.reason for line in others if chosen.is_recent(line))
         if not samples:

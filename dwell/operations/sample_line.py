@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from feature_schema import FEATURES, PROVENANCE, TARGET, VERSION, prediction
+from feature_schema import FEATURES, PROVENANCE_COLUMNS, TARGET, VERSION, build_prediction
 from feature_schema.limits import UNKNOWN_SENDER
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE = uuid.UUID("0d0c7b44-8a5e-5a0f-8d0c-5b0b0f6d8a11")
 _SENDER = ("sample_id", "robot_id", "fc_id", "recorded_at", "schema_version")
-_COLUMNS = {TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE}
+_COLUMNS = {TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE_COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ def _from_columns(values: dict[str, Any]) -> dict[str, Any]:
     if "predicted" in given:
         error = _number(given["expected_error"], whole=False) if "expected_error" in given else None
         model = str(given["model"]).strip() if "model" in given else None
-        sample["prediction"] = prediction(_number(given["predicted"], whole=False), model=model, expected_error=error)
+        sample["prediction"] = build_prediction(
+            _number(given["predicted"], whole=False), model=model, expected_error=error
+        )
     return sample
 
 

@@ -13,14 +13,14 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import FEATURES, ROW, TARGET
+from feature_schema import FEATURES, ROW_COLUMNS, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 WORKSHOP_ROW = (TARGET.name, *(feature.name for feature in FEATURES))
-"""The columns of a row without a header, in their order; a stored row has those of ``feature_schema.ROW``."""
+"""The columns of a row without a header, in their order; a stored row has those of ``feature_schema.ROW_COLUMNS``."""
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -129,7 +129,7 @@ def _csv(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[Record]:
         number += 1
         if header is not None and len(cells) != len(header):
             raise SamplesFileError(f"{path}, line {line}: {len(cells)} cells, and the header has {len(header)}")
-        columns = header or {len(WORKSHOP_ROW): WORKSHOP_ROW, len(ROW): ROW}.get(len(cells))
+        columns = header or {len(WORKSHOP_ROW): WORKSHOP_ROW, len(ROW_COLUMNS): ROW_COLUMNS}.get(len(cells))
         yield Record(number, line, None if columns is None else dict(zip(columns, cells, strict=True)), text)
 
 

@@ -14,14 +14,14 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, Me
 from botocore.config import Config
 from botocore.session import get_session
 
-from forwarder.delivery import deliver
-from forwarder.messages import entries
+from forwarder.kinesis_records import to_entries
+from forwarder.put_records import put_with_retries
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_kinesis import KinesisClient
 
-    from forwarder.delivery import Delivery
+    from forwarder.put_records import PutResult
 
 STREAM_NAME = os.environ["STREAM_NAME"]
 
@@ -39,20 +39,20 @@ kinesis: KinesisClient = get_session().create_client(  # type: ignore[assignment
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Forward every message of the event. Raises when the stream refuses some for good."""
-    delivery = deliver(
+    delivery = put_with_retries(
         kinesis,
         STREAM_NAME,
-        entries(event),
+        to_entries(event),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         sleep=time.sleep,
     )
-    if delivery.retried or delivery.refused:
+    if delivery.retried or delivery.failed:
         _tell(delivery)
-    delivery.raise_for_refused()
+    delivery.raise_for_failed()
     return {"forwarded": delivery.forwarded, "retried": delivery.retried}
 
 
-def _tell(delivery: Delivery) -> None:
+def _tell(delivery: PutResult) -> None:
     """Count and log what did not go in at once. Counts only: what robots send stays out of the log.
 
     Of messages that do go in at once nothing is told: the stream and Lambda count them as well, for nothing, and a

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from feature_schema import decoding, feature_row, schema_hash
+from feature_schema import get_schema_hash, to_feature_row
+from feature_schema.fast import decoders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ class EndpointFailedError(RuntimeError):
         self.reason: FailureReason = reason
 
 
-class EndpointAnswer(NamedTuple):
+class EndpointResponse(NamedTuple):
     """What a served model answers: who it is, and one number for each row."""
 
     model: str
@@ -40,21 +41,24 @@ class EndpointAnswer(NamedTuple):
     predictions: list[float]
 
 
-_PREDICTION = {field["name"]: field["shape"] for field in decoding.SHAPES["Prediction"]["fields"]}
+_PREDICTION = {field["name"]: field["shape"] for field in decoders.SHAPES["Prediction"]["fields"]}
 _decode = msgspec.json.Decoder(
     msgspec.defstruct(
         "EndpointAnswer",
         [
-            ("model", decoding.checked_text(_PREDICTION["model"])),
-            ("expected_error", decoding.of(_PREDICTION["expected_error"])),
+            ("model", decoders.to_pattern_type(_PREDICTION["model"])),
+            ("expected_error", decoders.to_type(_PREDICTION["expected_error"])),
             ("schema_hash", str),
-            ("predictions", decoding.of({"kind": "many", "item": {"kind": "number"}, "minimum": 1, "maximum": None})),
+            (
+                "predictions",
+                decoders.to_type({"kind": "many", "item": {"kind": "number"}, "minimum": 1, "maximum": None}),
+            ),
         ],
     )
 ).decode
 
 
-def failure_reason(error: BotoCoreError | ClientError) -> FailureReason:
+def classify_failure(error: BotoCoreError | ClientError) -> FailureReason:
     """Which kind of failure an exception of botocore is.
 
     ``ValidationError`` is how ``InvokeEndpoint`` says that it knows no such endpoint (also one still being created).
@@ -71,33 +75,33 @@ def failure_reason(error: BotoCoreError | ClientError) -> FailureReason:
     return "endpoint_error"
 
 
-def read_answer(body: bytes, *, rows: int) -> EndpointAnswer:
+def parse_response(body: bytes, *, rows: int) -> EndpointResponse:
     """Check an answer to ``rows`` rows. Raises ``EndpointFailedError``.
 
     A model that was trained on another schema would take the columns for something else, so its answer is none: for
     this schema there is no model yet, and the alarm that says so trains one.
     """
     try:
-        answer = EndpointAnswer(*msgspec.structs.astuple(_decode(body)))
-    except decoding.NOT_DECODED as error:
+        answer = EndpointResponse(*msgspec.structs.astuple(_decode(body)))
+    except decoders.DECODE_ERRORS as error:
         raise EndpointFailedError("endpoint_error", f"answer not understood: {error}") from None
-    if answer.schema_hash != schema_hash():
+    if answer.schema_hash != get_schema_hash():
         raise EndpointFailedError(NO_MODEL, f"{answer.model} has schema {answer.schema_hash}, not ours")
     if len(answer.predictions) != rows:
         raise EndpointFailedError("endpoint_error", f"{len(answer.predictions)} predictions for {rows} rows")
     return answer
 
 
-def ask(runtime: SageMakerRuntimeClient, endpoint_name: str, instances: Sequence[Any]) -> EndpointAnswer:
+def invoke(runtime: SageMakerRuntimeClient, endpoint_name: str, instances: Sequence[Any]) -> EndpointResponse:
     """Ask the endpoint once. Raises ``EndpointFailedError``."""
     try:
         response = runtime.invoke_endpoint(
             EndpointName=endpoint_name,
             ContentType="text/csv",
             Accept="application/json",
-            Body="\n".join(feature_row(features) for features in instances).encode(),
+            Body="\n".join(to_feature_row(features) for features in instances).encode(),
         )
         body = response["Body"].read()
     except (BotoCoreError, ClientError) as error:
-        raise EndpointFailedError(failure_reason(error), str(error)) from error
-    return read_answer(body, rows=len(instances))
+        raise EndpointFailedError(classify_failure(error), str(error)) from error
+    return parse_response(body, rows=len(instances))

@@ -14,11 +14,11 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, Me
 from botocore.config import Config
 from botocore.session import get_session
 
-from feature_schema import TARGET, Refusal
-from inference import request
-from inference.endpoint import NO_MODEL, ask
-from inference.pause import Remembered, paused, table
-from inference.prediction import Answers, predict
+from feature_schema import TARGET, InvalidInputError
+from inference import http_request
+from inference.endpoint import NO_MODEL, invoke
+from inference.pause_state import TtlCache, get_store, is_endpoint_paused
+from inference.prediction import PredictionResult, predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +40,14 @@ runtime: SageMakerRuntimeClient = get_session().create_client(  # type: ignore[a
         retries={"mode": "standard", "total_max_attempts": 1},
     ),
 )
-is_paused = Remembered(lambda: paused(table(), ENDPOINT_NAME))
+is_paused = TtlCache(lambda: is_endpoint_paused(get_store(), ENDPOINT_NAME))
 
 
 @app.post("/predictions")
 def predictions() -> dict[str, Any]:
     """One answer for ``features``; for ``instances``, an answer each."""
     event = app.current_event
-    asked = request.asked_for(event.body, is_base64=event.is_base64_encoded or False)
+    asked = http_request.parse_body(event.body, is_base64=event.is_base64_encoded or False)
     if asked.features is not None:
         return _answers([asked.features]).answers[0]
     return {"predictions": _answers(asked.instances or ()).answers}
@@ -56,26 +56,28 @@ def predictions() -> dict[str, Any]:
 @app.get("/liveinference")
 def live_inference() -> Response[str]:
     """The workshop's interface: the number alone, as plain text."""
-    (answer,) = _answers([request.asked_in_query(app.current_event.query_string_parameters)]).answers
+    (answer,) = _answers([http_request.parse_query(app.current_event.query_string_parameters)]).answers
     return Response(HTTPStatus.OK, content_types.TEXT_PLAIN, str(answer[TARGET.name]))
 
 
-@app.exception_handler(Refusal)  # type: ignore[untyped-decorator]  # powertools gives this one no types
-def bad_request(refused: Refusal) -> Response[str]:
+@app.exception_handler(InvalidInputError)  # type: ignore[untyped-decorator]  # powertools gives this one no types
+def bad_request(refused: InvalidInputError) -> Response[str]:
     """Say what is wrong with the request."""
     logger.info("bad request", extra={"reason": refused.reason})
-    return Response(HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, json.dumps(request.problem(refused)))
+    return Response(
+        HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, json.dumps(http_request.build_error_body(refused))
+    )
 
 
-def _answers(instances: Sequence[Any]) -> Answers:
-    answers = predict(instances, partial(ask, runtime, ENDPOINT_NAME), is_paused)
+def _answers(instances: Sequence[Any]) -> PredictionResult:
+    answers = predict(instances, partial(invoke, runtime, ENDPOINT_NAME), is_paused)
     if answers.failure is not None:
         logger.warning("fallback", extra={"instances": len(instances), "failure": str(answers.failure)})
     _publish(answers)
     return answers
 
 
-def _publish(answers: Answers) -> None:
+def _publish(answers: PredictionResult) -> None:
     fallbacks = len(answers.answers) if answers.fallback_reason else 0
     sums = EphemeralMetrics()
     sums.add_metric("Predictions", MetricUnit.Count, len(answers.answers) - fallbacks, MetricResolution.High)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import baseline, prediction, within_bounds
+from feature_schema import build_prediction, clip_to_bounds, predict_baseline
 from inference.endpoint import NO_MODEL, PAUSED, EndpointFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from inference.endpoint import EndpointAnswer, FailureReason
+    from inference.endpoint import EndpointResponse, FailureReason
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class PredictionResult:
     """One answer for each instance, in order, JSON-ready: all from one model, or all from the fallback."""
 
     answers: list[dict[str, Any]]
@@ -30,9 +30,9 @@ class Answers:
 
 def predict(
     instances: Sequence[Any],
-    ask: Callable[[Sequence[Any]], EndpointAnswer],
+    ask: Callable[[Sequence[Any]], EndpointResponse],
     paused: Callable[[], bool] = lambda: False,
-) -> Answers:
+) -> PredictionResult:
     """An answer for each of at least one instance, whatever the endpoint does.
 
     A model that extrapolates may answer what cannot be, such as less than no time, which no planner can use: an answer
@@ -43,14 +43,14 @@ def predict(
         answer = ask(instances)
     except EndpointFailedError as failure:
         why = EndpointFailedError(PAUSED, str(failure)) if failure.reason == NO_MODEL and paused() else failure
-        return Answers([_fallback(features) for features in instances], why)
-    return Answers(
+        return PredictionResult([_fallback(features) for features in instances], why)
+    return PredictionResult(
         [
-            prediction(within_bounds(value), model=answer.model, expected_error=answer.expected_error)
+            build_prediction(clip_to_bounds(value), model=answer.model, expected_error=answer.expected_error)
             for value in answer.predictions
         ]
     )
 
 
 def _fallback(features: Any) -> dict[str, Any]:
-    return prediction(baseline(features), model=None, expected_error=None)
+    return build_prediction(predict_baseline(features), model=None, expected_error=None)

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from feature_schema import schema_hash
+from feature_schema import get_schema_hash
 from promotion import job_results as results
 from promotion.model_registry import register
 from promotion.promotion_gate import Verdict, judge
@@ -93,7 +93,7 @@ def _end(round_: Round, job: DescribeTrainingJobResponseTypeDef, around: Surroun
         return _fail(round_, str(error), ended_at, around)
     endpoint = around.store.get(Endpoint, around.settings.endpoint)
     rival = None if endpoint is None else endpoint.next_model
-    verdict = judge(tournament, champion=round_.champion, will_answer=rival, schema_hash=schema_hash())
+    verdict = judge(tournament, champion=round_.champion, will_answer=rival, schema_hash=get_schema_hash())
     # A job without a winner leaves no archive.
     archive = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
     _record_models(tournament, archive, round_.entrant, ended_at, around)

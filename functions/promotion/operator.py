@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from feature_schema import Identifier, schema_hash
+from feature_schema import Identifier, get_schema_hash
 from promotion import outcome
 from promotion import sagemaker_endpoint as deployment
 from promotion.endpoint_changed import endpoint_changed, take_down
@@ -107,7 +107,7 @@ def _refusal(record: Model | None, seen: Endpoint, around: Surroundings) -> Reas
     if record.archive is None:
         return "no_archive"
     origin = around.store.get(Round, record.round)
-    if origin is None or origin.dataset is None or origin.dataset.schema_hash != schema_hash():
+    if origin is None or origin.dataset is None or origin.dataset.schema_hash != get_schema_hash():
         # It would take one column for another, and inference would not believe a word of it.
         return "schema_changed"
     if not promisable(record.expected_error):

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import describe, schema_hash
+from feature_schema import describe, get_schema_hash
 from rounds import Dataset, format_iso
 
 if TYPE_CHECKING:
@@ -157,5 +157,5 @@ def write(
         maximum_samples=details["maximum_samples"],
         bytes=sum(one.size for one in objects),
         cut_off=cut_off,
-        schema_hash=schema_hash(),
+        schema_hash=get_schema_hash(),
     )

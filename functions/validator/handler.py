@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from validator import meter, quarantine
+from validator import batch_metrics, quarantine
 from validator.transform import transform
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> bytes:
     Raises when the quarantine cannot be written: Firehose then sends the batch again.
     """
     batch = transform(event)
-    if batch.refused:
-        key = quarantine.store(quarantine.client(), BUCKET_NAME, batch.refused)
-        logger.warning("lines refused", extra={"lines": len(batch.refused), "key": key})
-    if batch.surplus:
-        logger.error("rows outgrew the answer; records left to the error prefix", extra={"records": batch.surplus})
-    readings = meter.read(batch.accepted, (line.refusal.reason for line in batch.refused))
-    models = meter.named(readings, published_models)
+    if batch.rejected:
+        key = quarantine.put(quarantine.get_client(), BUCKET_NAME, batch.rejected)
+        logger.warning("lines refused", extra={"lines": len(batch.rejected), "key": key})
+    if batch.overflowed:
+        logger.error("rows outgrew the answer; records left to the error prefix", extra={"records": batch.overflowed})
+    readings = batch_metrics.measure(batch.accepted, (line.error.reason for line in batch.rejected))
+    models = batch_metrics.select_models(readings, published_models)
     published_models.update(models)
-    meter.publish(readings, models)
-    logger.info("validated", extra={"accepted": readings.accepted, "refused": readings.refused.total()})
-    return msgspec.json.encode({"records": batch.answers})
+    batch_metrics.emit(readings, models)
+    logger.info("validated", extra={"accepted": readings.accepted, "refused": readings.rejected.total()})
+    return msgspec.json.encode({"records": batch.results})

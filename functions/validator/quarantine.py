@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from validator.transform import RefusedLine
+    from validator.transform import RejectedLine
 
 
 @cache
-def client() -> S3Client:
+def get_client() -> S3Client:
     """The client of S3, made for the first refusal: it takes longer than all that a clean batch needs."""
     from botocore.config import Config  # noqa: PLC0415 (as said)
     from botocore.session import get_session  # noqa: PLC0415
@@ -26,7 +26,7 @@ def client() -> S3Client:
     return cast("S3Client", get_session().create_client("s3", config=config))
 
 
-def entry(refused: RefusedLine) -> str:
+def to_json_line(refused: RejectedLine) -> str:
     """One line of the object: reason, detail, where the line came from, and the line itself, in base64 if not UTF-8."""
     try:
         raw = {"raw": refused.line.decode()}
@@ -34,8 +34,8 @@ def entry(refused: RefusedLine) -> str:
         raw = {"raw_base64": base64.b64encode(refused.line).decode()}
     return json.dumps(
         {
-            "reason": refused.refusal.reason,
-            "detail": refused.refusal.detail,
+            "reason": refused.error.reason,
+            "detail": refused.error.detail,
             **raw,
             "message_id": refused.message_id,
             "position": refused.position,
@@ -45,19 +45,19 @@ def entry(refused: RefusedLine) -> str:
     )
 
 
-def document(refused: Sequence[RefusedLine]) -> tuple[str, bytes]:
+def build_object(refused: Sequence[RejectedLine]) -> tuple[str, bytes]:
     """Key and body of the object for at least one refused line.
 
     The key follows from the content: a batch that Firehose sends again overwrites its object and doubles nothing.
     """
-    body = "".join(f"{entry(line)}\n" for line in refused).encode()
+    body = "".join(f"{to_json_line(line)}\n" for line in refused).encode()
     first = min(line.received_at for line in refused)
     digest = hashlib.sha256(body).hexdigest()[:32]
     return f"quarantine/date={first:%Y-%m-%d}/hour={first:%H}/{digest}.ndjson", body
 
 
-def store(s3: S3Client, bucket: str, refused: Sequence[RefusedLine]) -> str:
+def put(s3: S3Client, bucket: str, refused: Sequence[RejectedLine]) -> str:
     """Write the object and return its key. Raises what boto3 raises: then the batch must fail, and come again."""
-    key, body = document(refused)
+    key, body = build_object(refused)
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/x-ndjson")
     return key

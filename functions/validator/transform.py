@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pybase64
 
-from feature_schema import open_message
-from feature_schema.reading import read, rows, time_of
+from feature_schema import split_message_header
+from feature_schema.fast.batch_parser import parse_batch, to_datetime
+from feature_schema.rows import to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from feature_schema import Refusal
-    from feature_schema.reading import Record
+    from feature_schema import InvalidInputError
+    from feature_schema.rows import Record
 
 MAX_RESPONSE_BYTES = 6_000_000
 """What one answer may weigh. Lambda cuts off at 6 MiB, and then the whole batch would be lost to its retries."""
@@ -24,11 +25,11 @@ _FRAME_BYTES = len('{"recordId":"","result":"ProcessingFailed","data":""}, ')
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedLine:
+class RejectedLine:
     """A line that is no sample, with all that a person needs to find out why and to send it again."""
 
     line: bytes
-    refusal: Refusal
+    error: InvalidInputError
     message_id: str
     position: int
     """Counts the lines of the message from 0."""
@@ -39,11 +40,11 @@ class RefusedLine:
 class Batch:
     """The outcome of one Firehose batch."""
 
-    answers: list[dict[str, str]] = field(default_factory=list)
+    results: list[dict[str, str]] = field(default_factory=list)
     """``{"recordId", "result", "data"}`` for each record, in their order; rows are base64 in ``data``."""
     accepted: list[Record] = field(default_factory=list)
-    refused: list[RefusedLine] = field(default_factory=list)
-    surplus: int = 0
+    rejected: list[RejectedLine] = field(default_factory=list)
+    overflowed: int = 0
     """Records that were left for Firehose's error prefix, because their rows did not fit into the answer."""
 
 
@@ -65,13 +66,13 @@ def transform(event: Mapping[str, Any]) -> Batch:
     named: dict[int, str] = {}
     for number, message in enumerate(messages):
         if message.startswith(b"#"):
-            messages[number], named[number] = open_message(message, _message_id(records[number]))
+            messages[number], named[number] = split_message_header(message, _message_id(records[number]))
 
     def message_id(number: int) -> str:
         return named.get(number) or _message_id(records[number])
 
-    reading = read(messages, [record["approximateArrivalTimestamp"] for record in records], message_id)
-    lines = rows(reading.accepted)
+    reading = parse_batch(messages, [record["approximateArrivalTimestamp"] for record in records], message_id)
+    lines = to_rows(reading.accepted)
     room = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _FRAME_BYTES for record in records)
     left_out: set[int] = set()
     start = 0
@@ -79,22 +80,22 @@ def transform(event: Mapping[str, Any]) -> Batch:
         data = pybase64.b64encode_as_string(b"\n".join([*lines[start:end], b""])) if end > start else ""
         if len(data) > room:
             left_out.add(number)
-            batch.answers.append(_answer(records[number]["recordId"], "ProcessingFailed", ""))
+            batch.results.append(_answer(records[number]["recordId"], "ProcessingFailed", ""))
         else:
             room -= len(data)
-            batch.answers.append(_answer(records[number]["recordId"], "Ok" if data else "Dropped", data))
+            batch.results.append(_answer(records[number]["recordId"], "Ok" if data else "Dropped", data))
             batch.accepted += reading.accepted[start:end]
         start = end
-    batch.surplus = len(left_out)
-    batch.refused = [
-        RefusedLine(
+    batch.overflowed = len(left_out)
+    batch.rejected = [
+        RejectedLine(
             one.line,
-            one.refusal,
+            one.error,
             message_id(one.message),
             one.position,
-            time_of(records[one.message]["approximateArrivalTimestamp"]),
+            to_datetime(records[one.message]["approximateArrivalTimestamp"]),
         )
-        for one in reading.refused
+        for one in reading.rejected
         if one.message not in left_out
     ]
     return batch

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feature_schema import BASELINE, FEATURES, ROW, TARGET, VERSION, describe
+from feature_schema import BASELINE, FEATURES, ROW_COLUMNS, TARGET, VERSION, describe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from feature_schema.description import Field
+    from feature_schema.field import Field
 
 OLDEST = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 INTERVAL = timedelta(milliseconds=250)
@@ -80,7 +80,7 @@ def make_dataset(
             VERSION,
         ]
         lines.append(",".join(map(str, cells)))
-        assert lines[-1].count(",") == len(ROW) - 1
+        assert lines[-1].count(",") == len(ROW_COLUMNS) - 1
     return SyntheticDataset(features, target, expected, lines)
 
 

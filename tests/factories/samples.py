@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from feature_schema import FEATURES, TARGET, VERSION
 
 if TYPE_CHECKING:
-    from feature_schema.description import Field
+    from feature_schema.field import Field
 
 EXPECTED_ERROR = (TARGET.maximum - TARGET.minimum) / 256
 """An error that a model may promise, exact in binary."""

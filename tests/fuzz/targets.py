@@ -17,16 +17,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest.mock import patch
 
-from feature_schema import FEATURES, ROW, TARGET, Refusal, open_message, parse_features, parse_lines, parse_request, row
-from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINES
-from feature_schema.line import parse_line
-from feature_schema.sample import EARLIEST, MAX_INSTANCES
+from feature_schema import (
+    FEATURES,
+    ROW_COLUMNS,
+    TARGET,
+    InvalidInputError,
+    parse_features,
+    parse_lines,
+    parse_request,
+    split_message_header,
+    to_row,
+)
+from feature_schema.contracts import MAX_INSTANCES, MIN_RECORDED_AT
+from feature_schema.limits import MAX_CLOCK_SKEW, MAX_LINES
+from feature_schema.parser import parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from feature_schema import Features, Sample
-    from feature_schema.description import Field
+    from feature_schema.field import Field
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
@@ -51,7 +61,7 @@ def check(kept: object, promise: str) -> None:
         raise AssertionError(promise)
 
 
-def _refused(refusal: Refusal) -> bool:
+def _refused(refusal: InvalidInputError) -> bool:
     check(refusal.reason in REASONS, f"an unknown reason: {refusal.reason}")
     return False
 
@@ -69,7 +79,7 @@ def _within(field: Field, value: object) -> None:
 def _sample(sample: Sample) -> None:
     _features(sample.features)
     _within(TARGET, getattr(sample, TARGET.name))
-    check(EARLIEST <= sample.recorded_at <= NOW + CLOCK_TOLERANCE, f"recorded at {sample.recorded_at}")
+    check(MIN_RECORDED_AT <= sample.recorded_at <= NOW + MAX_CLOCK_SKEW, f"recorded at {sample.recorded_at}")
     for name in (sample.sample_id, sample.robot_id, sample.fc_id):
         check(IDENTIFIER.fullmatch(name), f"an identifier {name!r}")
     echo = sample.prediction
@@ -77,9 +87,10 @@ def _sample(sample: Sample) -> None:
         _within(TARGET, getattr(echo, TARGET.name))
         check(echo.model is None or IDENTIFIER.fullmatch(echo.model), f"a model {echo.model!r}")
         check(echo.expected_error is None or 0 < echo.expected_error < math.inf, f"expects {echo.expected_error}")
-    cells = row(sample)
+    cells = to_row(sample)
     check(
-        cells.isascii() and not re.search(r"[\r\n\"]", cells) and cells.count(",") == len(ROW) - 1, f"a row {cells!r}"
+        cells.isascii() and not re.search(r"[\r\n\"]", cells) and cells.count(",") == len(ROW_COLUMNS) - 1,
+        f"a row {cells!r}",
     )
 
 
@@ -87,7 +98,7 @@ def line(data: bytes) -> bool:
     """One line of a robot's message."""
     try:
         sample = parse_line(data, message_id="m", position=0, received_at=NOW)
-    except Refusal as refusal:
+    except InvalidInputError as refusal:
         return _refused(refusal)
     _sample(sample)
     return True
@@ -99,18 +110,18 @@ def message(data: bytes) -> bool:
     check(b"\n".join(text for text, _ in answers) in {data, data.removesuffix(b"\n")}, "lines are lost")
     check(len(answers) <= MAX_LINES + 1, "too many lines")
     for _, answer in answers:
-        if isinstance(answer, Refusal):
+        if isinstance(answer, InvalidInputError):
             _refused(answer)
         else:
             _sample(answer)
-    return any(not isinstance(answer, Refusal) for _, answer in answers)
+    return any(not isinstance(answer, InvalidInputError) for _, answer in answers)
 
 
 def request(data: bytes) -> bool:
     """The body of a planner's request."""
     try:
         asked = parse_request(data)
-    except Refusal as refusal:
+    except InvalidInputError as refusal:
         return _refused(refusal)
     check((asked.features is None) != (asked.instances is None), "neither one nor many, or both")
     instances = [asked.features] if asked.features is not None else list(asked.instances or ())
@@ -124,7 +135,7 @@ def query(data: bytes) -> bool:
     """The query of a workshop client."""
     try:
         features = parse_features(data.decode(errors="surrogateescape"))
-    except Refusal as refusal:
+    except InvalidInputError as refusal:
         return _refused(refusal)
     _features(features)
     return True
@@ -132,7 +143,7 @@ def query(data: bytes) -> bool:
 
 def transform(data: bytes) -> bool:
     """A Firehose batch of as many records as there are zero bytes in the data, and one more."""
-    from validator import meter, quarantine  # noqa: PLC0415 (instrumented when it is imported)
+    from validator import batch_metrics, quarantine  # noqa: PLC0415 (instrumented when it is imported)
     from validator.transform import transform as read  # noqa: PLC0415
 
     received = int(NOW.timestamp() * 1000)
@@ -148,26 +159,26 @@ def transform(data: bytes) -> bool:
     ]
     batch = read({"records": records})
     check(
-        [answer["recordId"] for answer in batch.answers] == [one["recordId"] for one in records], "an answer is missing"
+        [answer["recordId"] for answer in batch.results] == [one["recordId"] for one in records], "an answer is missing"
     )
     accepted, reasons = 0, []
-    for record, part, answer in zip(records, parts, batch.answers, strict=True):
+    for record, part, answer in zip(records, parts, batch.results, strict=True):
         check(answer["result"] in {"Ok", "Dropped"}, f"a result {answer['result']}")
         key = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
-        lines, message_id = open_message(part, key)
+        lines, message_id = split_message_header(part, key)
         said = [one for _, one in parse_lines(lines, message_id=message_id, received_at=NOW)]
-        reasons += [str(one) for one in said if isinstance(one, Refusal)]
-        expected = [row(one) for one in said if not isinstance(one, Refusal)]
+        reasons += [str(one) for one in said if isinstance(one, InvalidInputError)]
+        expected = [to_row(one) for one in said if not isinstance(one, InvalidInputError)]
         check(base64.b64decode(answer["data"]).decode().splitlines() == expected, "read fast, it is something else")
         accepted += len(expected)
-    check([str(one.refusal) for one in batch.refused] == reasons, "read fast, it is refused for something else")
+    check([str(one.error) for one in batch.rejected] == reasons, "read fast, it is refused for something else")
     check(accepted == len(batch.accepted), f"{accepted} rows of {len(batch.accepted)} samples")
-    for refused in batch.refused:
-        _refused(refused.refusal)
-        kept = json.loads(quarantine.entry(refused))
+    for refused in batch.rejected:
+        _refused(refused.error)
+        kept = json.loads(quarantine.to_json_line(refused))
         raw = kept["raw"].encode() if "raw" in kept else base64.b64decode(kept["raw_base64"])
         check(raw == refused.line, "the quarantine changed a line")
-    readings = meter.read(batch.accepted, (one.refusal.reason for one in batch.refused))
+    readings = batch_metrics.measure(batch.accepted, (one.error.reason for one in batch.rejected))
     total = readings.total()
     check(math.isfinite(total.squared) and math.isfinite(total.expected_squared), "a live error that is no number")
     return bool(batch.accepted)
@@ -190,7 +201,7 @@ def _nobody(*_arguments: object) -> NoReturn:
     raise EndpointFailedError("endpoint_error", "nobody answers")  # a missing model would have the table asked
 
 
-STUBS: dict[str, object] = {"ask": _nobody, "is_paused": lambda: False, "_publish": lambda _answers: None}
+STUBS: dict[str, object] = {"invoke": _nobody, "is_paused": lambda: False, "_publish": lambda _answers: None}
 """In place of the endpoint, the table and the metrics."""
 
 

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from feature_schema import FEATURES
-from feature_schema.sample import MAX_INSTANCES
+from feature_schema.contracts import MAX_INSTANCES
 from local_aws.apigateway.admission import TOO_MANY
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from dwell.lifecycle.storage import Storage
 from dwell.local import deployment
 from dwell.local import laptop as local
 from dwell.stack import find
-from feature_schema import FEATURES, TARGET, prediction, schema_hash
+from feature_schema import FEATURES, TARGET, build_prediction, get_schema_hash
 from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def robots_report(stack: Stack, model: str, *, off: float) -> Iterator[None]:
 
     def sample() -> str:
         happened = TARGET.minimum + 1_000.0
-        echo = prediction(min(happened + off * promised, TARGET.maximum), model=model, expected_error=promised)
+        echo = build_prediction(min(happened + off * promised, TARGET.maximum), model=model, expected_error=promised)
         return json.dumps(
             {
                 "sample_id": uuid.uuid4().hex,
@@ -275,7 +275,7 @@ def test_every_winner_is_registered_with_what_it_is(stack: Stack, first: str, ta
         package, board = registered(stack, model), entry(model)
         told = package["CustomerMetadataProperties"]
         assert package["ModelApprovalStatus"] == "Approved"
-        assert (told["model"], told["round"], told["schema_hash"]) == (model, board["round"], schema_hash())
+        assert (told["model"], told["round"], told["schema_hash"]) == (model, board["round"], get_schema_hash())
         assert told["dataset_manifest"] == board["dataset"]["manifest"]
     assert told["champion"] == first
     assert float(told["test_rmse"]) < float(told["champion_rmse"]) < float(told["baseline_rmse"])

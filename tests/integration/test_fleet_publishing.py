@@ -12,7 +12,7 @@ import pytest
 
 from dwell.fleet.fleet import Fleet, Settings
 from dwell.fleet.publisher import Publisher, PublishError, sns_client
-from feature_schema import Refusal, Sample, parse_lines
+from feature_schema import InvalidInputError, Sample, parse_lines
 
 if TYPE_CHECKING:
     from dwell.local.laptop import Laptop
@@ -72,7 +72,7 @@ def test_subscribers_receive_what_the_ledger_says(laptop: Laptop) -> None:
     ids = Counter(answer.sample_id for _, answer in lines if isinstance(answer, Sample))
     assert set(ids) == fleet.ledger.published_ids
     assert ids.total() - len(ids) == fleet.ledger.duplicates > 0
-    assert {raw.decode(): answer.reason for raw, answer in lines if isinstance(answer, Refusal)} == {
+    assert {raw.decode(): answer.reason for raw, answer in lines if isinstance(answer, InvalidInputError)} == {
         broken.raw: broken.reason for broken in fleet.ledger.broken.values()
     }
     assert len(ids) + len(fleet.ledger.broken) == fleet.robots.taken > 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from feature_schema import PROVENANCE, ROW, TARGET, VERSION
+from feature_schema import PROVENANCE_COLUMNS, ROW_COLUMNS, TARGET, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def test_the_validator_makes_rows_and_puts_bad_lines_aside(sam_local: SamLocal, 
     for record in answer["records"]:
         if record["result"] == "Ok":
             rows = base64.b64decode(record["data"]).decode().splitlines()
-            assert {row.count(",") + 1 for row in rows} == {len(ROW)}
+            assert {row.count(",") + 1 for row in rows} == {len(ROW_COLUMNS)}
     lines = [base64.b64decode(one["data"]).rstrip(b"\n").count(b"\n") + 1 for one in given["records"]]
     kept = sum(base64.b64decode(one["data"]).count(b"\n") for one in answer["records"] if one["result"] == "Ok")
     assert quarantined(sam_local) - before == sum(lines) - kept
@@ -162,7 +162,7 @@ def test_the_schedule_looks_at_the_alarms(sam_local: SamLocal) -> None:
 
 def test_an_operator_starts_a_training_job(sam_local: SamLocal) -> None:
     # given a stored object of samples
-    numbers = ["1000"] * (len(ROW) - len(PROVENANCE))
+    numbers = ["1000"] * (len(ROW_COLUMNS) - len(PROVENANCE_COLUMNS))
     row = ",".join([*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION)])
     sam_local.laptop.client("s3").put_object(
         Bucket=sam_local.stack.bucket, Key="samples/date=2026-11-23/hour=06/a.gz", Body=gzip.compress(row.encode())

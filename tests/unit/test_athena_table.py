@@ -13,7 +13,16 @@ import sqlglot
 from sqlglot import expressions
 
 from dwell.operations import athena
-from feature_schema import FEATURES, PROVENANCE, ROW, TARGET, happened, parse_line, prediction, row
+from feature_schema import (
+    FEATURES,
+    PROVENANCE_COLUMNS,
+    ROW_COLUMNS,
+    TARGET,
+    build_prediction,
+    get_actual_value,
+    parse_line,
+    to_row,
+)
 from tests.factories.samples import EXPECTED_ERROR, field_value, make_sample
 
 if TYPE_CHECKING:
@@ -44,24 +53,27 @@ def properties(create: expressions.Create) -> dict[str, str]:
 
 
 def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> None:
-    assert tuple(columns(create)) == ROW
+    assert tuple(columns(create)) == ROW_COLUMNS
     by_schema = {field.name: {"integer": "BIGINT", "number": "DOUBLE"}[field.type] for field in (TARGET, *FEATURES)}
-    assert {name: kind for name, kind in columns(create).items() if name not in PROVENANCE} == by_schema
+    assert {name: kind for name, kind in columns(create).items() if name not in PROVENANCE_COLUMNS} == by_schema
 
 
 def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
     # given rows with a prediction and without
-    told = [prediction(field_value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR), None]
+    told = [
+        build_prediction(field_value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR),
+        None,
+    ]
     for answer in told:
         line = json.dumps(make_sample(prediction=answer)).encode()
         parsed = parse_line(line, message_id="m", position=0, received_at=NOW)
-        cells = row(parsed).split(",")
+        cells = to_row(parsed).split(",")
         # then every cell is of its column's type, or empty where nothing was predicted
         read = {
             name: READ[kind](cell) if cell else None
             for (name, kind), cell in zip(columns(create).items(), cells, strict=True)
         }
-        assert read[TARGET.name] == happened(parsed)
+        assert read[TARGET.name] == get_actual_value(parsed)
         assert {name for name, value in read.items() if value is None} == (
             set() if answer else {"predicted", "expected_error", "model"}
         )
@@ -86,7 +98,7 @@ def test_partitions_are_projected_onto_the_folders_that_firehose_writes(create: 
 
 
 def test_a_feature_may_have_the_name_of_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(athena, "ROW", ("demand", "Hour", *PROVENANCE))
+    monkeypatch.setattr(athena, "ROW_COLUMNS", ("demand", "Hour", *PROVENANCE_COLUMNS))
     assert (athena.partition("date"), athena.partition("hour")) == ("date", "stored_hour")
 
 

@@ -49,9 +49,9 @@ def test_the_rows_are_those_that_the_validator_writes(job: Job) -> None:
     # when the validator reads them
     batch = transform({"records": [record]})
     # then its rows are the first of the dataset
-    assert not batch.refused
+    assert not batch.rejected
     (first, *_) = sorted(Path(job.variables["SM_CHANNEL_SAMPLES"]).rglob("*.gz"))
-    assert gzip.decompress(first.read_bytes()).startswith(base64.b64decode(batch.answers[0]["data"]))
+    assert gzip.decompress(first.read_bytes()).startswith(base64.b64decode(batch.results[0]["data"]))
 
 
 def test_the_job_reads_as_many_rows_as_were_ordered_and_the_floor_is_that_of_its_test_set(job: Job) -> None:

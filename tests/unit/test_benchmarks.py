@@ -34,13 +34,13 @@ def test_the_samples_are_all_good_and_packed_as_told() -> None:
     of = samples.lines(200)
     batch = transform(samples.firehose(samples.messages(of, 80)))
 
-    assert (len(batch.accepted), batch.refused) == (200, [])
+    assert (len(batch.accepted), batch.rejected) == (200, [])
     assert [message.count(b"\n") + 1 for message in samples.messages(of, 80)] == [80, 80, 40]
 
 
 def test_the_baseline_answers_good_samples_as_the_validator_does() -> None:
     batch = samples.firehose(samples.lines(100))
-    assert baseline.handler(batch, None)["records"] == transform(batch).answers
+    assert baseline.handler(batch, None)["records"] == transform(batch).results
 
 
 @pytest.mark.parametrize("echo", [None, "absent", {"expected_error": None, "model": None, "source": "fallback"}])
@@ -51,7 +51,7 @@ def test_the_baseline_answers_other_echoes_as_the_validator_does(echo: Any) -> N
     else:
         sample["prediction"] = echo and sample["prediction"] | echo
     batch = samples.firehose([json.dumps(sample).encode()])
-    assert baseline.handler(batch, None)["records"] == transform(batch).answers
+    assert baseline.handler(batch, None)["records"] == transform(batch).results
 
 
 @pytest.mark.usefixtures("robots")
@@ -65,13 +65,13 @@ def test_the_baseline_refuses_what_the_validator_refuses(event: Callable[[str], 
     batch = samples.firehose([*lines, *samples.lines(1)])
     batch["records"][-1]["approximateArrivalTimestamp"] = samples.ARRIVED
 
-    ours = [answer["result"] == "Ok" for answer in transform(batch).answers]
+    ours = [answer["result"] == "Ok" for answer in transform(batch).results]
     theirs = [answer["result"] == "Ok" for answer in baseline.handler(batch, None)["records"]]
 
-    reasons = [refused.refusal.reason for refused in transform(batch).refused]
+    reasons = [refused.error.reason for refused in transform(batch).rejected]
     assert len(set(reasons)) > 6
     twice = [
-        lines[int(one.message_id[-12:])] for one in transform(batch).refused if one.refusal.reason == "duplicate_key"
+        lines[int(one.message_id[-12:])] for one in transform(batch).rejected if one.error.reason == "duplicate_key"
     ]
     assert [our for our, line in zip(ours, [*lines, b""], strict=True) if line not in twice] == [
         their for their, line in zip(theirs, [*lines, b""], strict=True) if line not in twice

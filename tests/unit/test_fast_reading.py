@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 LAYER = Path(__file__).parents[2] / "layers" / "feature_schema" / "python"
 ARRIVED = 1_795_415_940_789  # 2026-11-23T06:39:00.789Z
-MODULES = ("answer", "asking", "description", "derivation", "line", "reading", "refusal", "limits", "schema")
+MODULES = (
+    "predictions",
+    "fast.request_parser",
+    "fields",
+    "parser",
+    "fast.batch_parser",
+    "rows",
+    "errors",
+    "limits",
+    "schema",
+)
 
 
 def _loaded() -> dict[str, Any]:
@@ -46,7 +56,8 @@ def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     importlib.invalidate_caches()
     try:
         yield SimpleNamespace(
-            folder=folder, **{name: importlib.import_module(f"feature_schema.{name}") for name in MODULES}
+            folder=folder,
+            **{name.rpartition(".")[2]: importlib.import_module(f"feature_schema.{name}") for name in MODULES},
         )
     finally:
         sys.path.remove(str(folder))
@@ -59,14 +70,14 @@ def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def by_the_models(schema: Any, data: bytes, message_id: str, received_at: datetime) -> list[Any]:
-    answers = schema.line.parse_lines(data, message_id=message_id, received_at=received_at)
-    refusal = schema.refusal.Refusal
-    return [told(schema, one if isinstance(one, refusal) else schema.reading.record(one)) for _, one in answers]
+    answers = schema.parser.parse_lines(data, message_id=message_id, received_at=received_at)
+    refusal = schema.errors.InvalidInputError
+    return [told(schema, one if isinstance(one, refusal) else schema.rows.to_record(one)) for _, one in answers]
 
 
 def fast(schema: Any, reading: Any, messages: Sequence[bytes]) -> list[list[Any]]:
     """What was said of each line of each message, in order."""
-    refused = {(one.message, one.position): one for one in reading.refused}
+    refused = {(one.message, one.position): one for one in reading.rejected}
     accepted = iter(reading.accepted)
     taken = 0
     said: list[list[Any]] = []
@@ -76,7 +87,7 @@ def fast(schema: Any, reading: Any, messages: Sequence[bytes]) -> list[list[Any]
         for position, line in enumerate(lines):
             if one := refused.get((number, position)):
                 assert one.line == line
-                said[-1].append(told(schema, one.refusal))
+                said[-1].append(told(schema, one.error))
             else:
                 said[-1].append(told(schema, next(accepted)))
                 taken += 1
@@ -87,14 +98,14 @@ def fast(schema: Any, reading: Any, messages: Sequence[bytes]) -> list[list[Any]
 
 def told(schema: Any, outcome: Any) -> Any:
     """An outcome, so that equal means equal in every value and its type, and in every word of a refusal."""
-    if isinstance(outcome, schema.refusal.Refusal):
+    if isinstance(outcome, schema.errors.InvalidInputError):
         return ("refused", outcome.reason, outcome.field, outcome.detail, outcome.instance)
     echo = outcome.prediction
-    target = schema.description.TARGET.name
+    target = schema.fields.TARGET.name
     return (
-        schema.reading.rows([outcome]),
+        schema.rows.to_rows([outcome]),
         repr(getattr(outcome, target)),
-        [repr(getattr(outcome.features, feature.name)) for feature in schema.description.FEATURES],
+        [repr(getattr(outcome.features, feature.name)) for feature in schema.fields.FEATURES],
         outcome.schema_version,
         None
         if not echo
@@ -104,9 +115,9 @@ def told(schema: Any, outcome: Any) -> Any:
 
 def assert_both_agree(schema: Any, *messages: bytes) -> list[list[Any]]:
     arrived = [ARRIVED + number for number in range(len(messages))]
-    said = fast(schema, schema.reading.read(messages, arrived, "message-{}".format), messages)
+    said = fast(schema, schema.batch_parser.parse_batch(messages, arrived, "message-{}".format), messages)
     assert said == [
-        by_the_models(schema, data, f"message-{number}", schema.reading.time_of(arrived[number]))
+        by_the_models(schema, data, f"message-{number}", schema.batch_parser.to_datetime(arrived[number]))
         for number, data in enumerate(messages)
     ]
     return said
@@ -180,11 +191,11 @@ class Writer(random.Random):
         return json.dumps(f"{self.choice('aZ9')}{self.choice(['', 'robot-1', '_.:-'])}{self.randrange(1000)}")
 
     def features(self) -> str:
-        return self.object([(one.name, self.number(one)) for one in self.schema.description.FEATURES])
+        return self.object([(one.name, self.number(one)) for one in self.schema.fields.FEATURES])
 
     def echo(self) -> str:
         pairs = [
-            (self.schema.description.TARGET.name, self.number(self.schema.description.TARGET)),
+            (self.schema.fields.TARGET.name, self.number(self.schema.fields.TARGET)),
             ("expected_error", self.choice(NUMBERS) if self.odd() else self.choice(["1830.25", "12", "1e1", "null"])),
             ("model", self.choice(["null", "null", '""']) if self.random() < 0.1 else self.name()),
             ("source", self.choice(['"guess"', "null"]) if self.odd() else self.choice(['"model"', '"fallback"'])),
@@ -192,11 +203,11 @@ class Writer(random.Random):
         return self.object([pair for pair in pairs if self.random() > 0.05])
 
     def line(self) -> bytes:
-        target = self.schema.description.TARGET
+        target = self.schema.fields.TARGET
         pairs = [
             *((field, self.name()) for field in ("sample_id", "robot_id", "fc_id")),
             ("recorded_at", self.text(self.choice(TIMES)) if self.odd() else '"2026-11-23T06:38:50.123Z"'),
-            ("schema_version", self.choice(NUMBERS) if self.odd() else str(self.schema.description.VERSION)),
+            ("schema_version", self.choice(NUMBERS) if self.odd() else str(self.schema.fields.VERSION)),
             (target.name, self.number(target)),
             ("features", self.features()),
             ("prediction", self.choice(["null", "{}", "[]", "5"]) if self.random() < 0.1 else self.echo()),
@@ -228,7 +239,7 @@ class Writer(random.Random):
         return "{" + comma.join(f"{self.text(key)}{colon}{value}" for key, value in pairs) + "}"
 
     def row(self) -> bytes:
-        fields = [self.schema.description.TARGET, *self.schema.description.FEATURES]
+        fields = [self.schema.fields.TARGET, *self.schema.fields.FEATURES]
         cells = [self.number(field) for field in fields]
         if self.odd():
             cells.pop()
@@ -283,8 +294,8 @@ def test_both_agree_whenever_it_arrives(schema: Any, arrived: int) -> None:
     writer = Writer(schema, 0)
     writer.oddness = 0.0
     message = b"\n".join([writer.row(), writer.line()])
-    said = fast(schema, schema.reading.read([message], [arrived], str), [message])
-    assert said == [by_the_models(schema, message, "0", schema.reading.time_of(arrived))]
+    said = fast(schema, schema.batch_parser.parse_batch([message], [arrived], str), [message])
+    assert said == [by_the_models(schema, message, "0", schema.batch_parser.to_datetime(arrived))]
 
 
 def test_most_of_what_is_written_here_is_accepted_and_some_is_not(schema: Any) -> None:
@@ -296,18 +307,18 @@ def test_most_of_what_is_written_here_is_accepted_and_some_is_not(schema: Any) -
 
 
 def plain(schema: Any, **changed: Any) -> dict[str, Any]:
-    target = schema.description.TARGET
+    target = schema.fields.TARGET
     return {
         "sample_id": "sample-1", "robot_id": "robot-1", "fc_id": "fc1", "recorded_at": "2026-11-23T06:38:50.123Z",
-        "schema_version": schema.description.VERSION, target.name: math.floor(target.maximum),
-        "features": {one.name: math.floor(one.maximum) for one in schema.description.FEATURES}, **changed,
+        "schema_version": schema.fields.VERSION, target.name: math.floor(target.maximum),
+        "features": {one.name: math.floor(one.maximum) for one in schema.fields.FEATURES}, **changed,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("field", ["sample_id", "robot_id", "fc_id", "model"])
 @pytest.mark.parametrize("name", NAMES)
 def test_both_agree_on_names(schema: Any, field: str, name: str) -> None:
-    target = schema.description.TARGET
+    target = schema.fields.TARGET
     echo = {target.name: math.floor(target.maximum), "expected_error": 5, "model": "m", "source": "model"}
     changed: dict[str, Any] = {"prediction": echo | {"model": name}} if field == "model" else {field: name}
     said = assert_both_agree(schema, json.dumps(plain(schema, **changed)).encode())
@@ -323,9 +334,9 @@ def test_both_agree_on_times(schema: Any, time: str) -> None:
 
 @pytest.mark.parametrize("token", NUMBERS)
 def test_both_agree_on_numbers(schema: Any, token: str) -> None:
-    target = schema.description.TARGET.name
+    target = schema.fields.TARGET.name
     text = json.dumps(plain(schema, prediction={target: 1, "expected_error": 5, "model": None, "source": "model"}))
-    for name in (target, "schema_version", "expected_error", *(one.name for one in schema.description.FEATURES)):
+    for name in (target, "schema_version", "expected_error", *(one.name for one in schema.fields.FEATURES)):
         start = text.rindex(f'"{name}": ') + len(name) + 4
         end = min(text.find(stop, start) for stop in ",}" if text.find(stop, start) > 0)
         assert_both_agree(schema, (text[:start] + token + text[end:]).encode())
@@ -341,14 +352,14 @@ def test_both_agree_on_requests(schema: Any, seed: int) -> None:
     body = writer.object(asked).encode(errors="replace")
 
     outcomes: list[Any] = []
-    for read in (schema.asking.read_request, schema.line.parse_request):
+    for read in (schema.request_parser.parse_request, schema.parser.parse_request):
         try:
             request = read(body)
-        except schema.refusal.Refusal as refused:
+        except schema.errors.InvalidInputError as refused:
             outcomes.append((refused.reason, refused.field, refused.detail, refused.instance))
         else:
             one = [] if request.features is None else [request.features]
-            outcomes.append([schema.answer.feature_row(each) for each in (*one, *(request.instances or ()))])
+            outcomes.append([schema.predictions.to_feature_row(each) for each in (*one, *(request.instances or ()))])
     assert outcomes[0] == outcomes[1]
 
 
@@ -356,13 +367,13 @@ def test_both_agree_on_requests(schema: Any, seed: int) -> None:
 @given(seed=seeds)
 def test_both_agree_on_queries(schema: Any, seed: int) -> None:
     writer = Writer(schema, seed)
-    text = ",".join(writer.number(feature) for feature in schema.description.FEATURES)
+    text = ",".join(writer.number(feature) for feature in schema.fields.FEATURES)
     text += writer.choice([",", "]", "\ud800", " "]) if writer.odd() else ""
     outcomes = []
-    for read in (schema.asking.read_features, schema.line.parse_features):
+    for read in (schema.request_parser.parse_features, schema.parser.parse_features):
         try:
-            outcomes.append(schema.answer.feature_row(read(text)))
-        except schema.refusal.Refusal as refused:
+            outcomes.append(schema.predictions.to_feature_row(read(text)))
+        except schema.errors.InvalidInputError as refused:
             outcomes.append(f"{refused.reason} {refused.field} {refused.detail}")
     assert outcomes[0] == outcomes[1]
 
@@ -373,14 +384,15 @@ _STARTS_COLD = """
 import json, os, sys
 os.environ.update(BUCKET_NAME="none", POWERTOOLS_SERVICE_NAME="s", POWERTOOLS_METRICS_NAMESPACE="n")
 os.environ.update(ENDPOINT_NAME="none", ENDPOINT_TIMEOUT="1", AWS_DEFAULT_REGION="us-east-1")
-from feature_schema.reading import read, rows
+from feature_schema.fast.batch_parser import parse_batch
+from feature_schema.rows import to_rows
 lines = [line.encode() for line in json.load(sys.stdin)]
-reading = read(lines, [{arrived}] * len(lines), str)
+reading = parse_batch(lines, [{arrived}] * len(lines), str)
 import validator.handler, inference.handler
-from feature_schema import schema_hash
-from feature_schema.asking import read_features
+from feature_schema import get_schema_hash
+from feature_schema.fast.request_parser import parse_features
 loaded = [name for name in ("pydantic", "boto3") if name in sys.modules]
-print(json.dumps([[row.decode() for row in rows(reading.accepted)], schema_hash(), loaded]))
+print(json.dumps([[row.decode() for row in to_rows(reading.accepted)], get_schema_hash(), loaded]))
 """
 
 
@@ -389,7 +401,7 @@ def built(schema: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layer with what the build derives."""
     folder = tmp_path_factory.mktemp("built")
     shutil.copytree(schema.folder / "feature_schema", folder / "feature_schema")
-    importlib.import_module("feature_schema.built").main(folder / "feature_schema" / "built.json")
+    importlib.import_module("feature_schema.build").write_prebuilt(folder / "feature_schema" / "prebuilt.json")
     return folder
 
 
@@ -404,11 +416,11 @@ def test_good_samples_are_read_without_pydantic_where_the_build_has_been(schema:
 
     rows, schema_hash, loaded = json.loads(answer.stdout)
     assert loaded == []
-    assert schema_hash == schema.description.schema_hash()
+    assert schema_hash == schema.fields.get_schema_hash()
     assert rows == [
-        schema.line.row(
-            schema.line.parse_line(
-                line.encode(), message_id="m", position=0, received_at=schema.reading.time_of(ARRIVED)
+        schema.rows.to_row(
+            schema.parser.parse_line(
+                line.encode(), message_id="m", position=0, received_at=schema.batch_parser.to_datetime(ARRIVED)
             )
         )
         for line in lines
@@ -432,10 +444,10 @@ def test_a_schema_that_no_shape_can_tell_is_left_to_the_models(tmp_path: Path, c
     lines = [json.dumps(one) for one in (sample, sample | {"features": features | {"offset": 5_000}})]
     script = """
 import json, sys
-from feature_schema.reading import READS, read
+from feature_schema.fast.batch_parser import IS_DECODABLE, parse_batch
 lines = [line.encode() for line in json.load(sys.stdin)]
-reading = read(lines, [{arrived}] * len(lines), str)
-print(json.dumps([READS, len(reading.accepted), [one.refusal.reason for one in reading.refused]]))
+reading = parse_batch(lines, [{arrived}] * len(lines), str)
+print(json.dumps([IS_DECODABLE, len(reading.accepted), [one.error.reason for one in reading.rejected]]))
 """
     answer = subprocess.run(
         [sys.executable, "-c", script.replace("{arrived}", str(ARRIVED))], input=json.dumps(lines),

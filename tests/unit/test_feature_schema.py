@@ -17,33 +17,35 @@ from feature_schema import (
     BASELINE,
     FEATURES,
     MAX_INSTANCES,
-    PROVENANCE,
-    ROW,
+    PROVENANCE_COLUMNS,
+    ROW_COLUMNS,
     TARGET,
     VERSION,
-    Refusal,
+    InvalidInputError,
     Sample,
-    baseline,
-    csv_sample_id,
+    build_prediction,
+    clip_to_bounds,
+    derive_csv_sample_id,
     describe,
-    description,
-    feature_row,
-    happened,
+    fields,
+    get_actual_value,
+    get_predicted_value,
+    get_schema_hash,
     parse_features,
     parse_line,
     parse_lines,
     parse_request,
-    predicted,
-    prediction,
-    row,
-    schema_hash,
-    within_bounds,
+    predict_baseline,
+    to_feature_row,
+    to_row,
 )
-from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINE_BYTES, MAX_LINES
+from feature_schema.limits import MAX_CLOCK_SKEW, MAX_LINE_BYTES, MAX_LINES
 from tests.factories.samples import EXPECTED_ERROR, field_value, make_csv_row, make_features, make_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from feature_schema.field import Field
 
 NOW = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
 NAMES = [feature.name for feature in FEATURES]
@@ -63,7 +65,7 @@ REASONS = {
 # --- samples as robots make them -------------------------------------------------------------------------------
 
 
-def within(field: description.Field) -> st.SearchStrategy[int | float]:
+def within(field: Field) -> st.SearchStrategy[int | float]:
     if field.type == "integer":
         return st.integers(math.ceil(field.minimum), math.floor(field.maximum))
     return st.floats(field.minimum, field.maximum)
@@ -109,7 +111,7 @@ def read(line: bytes | str | dict[str, Any]) -> Sample:
 
 
 def reason(line: bytes | str | dict[str, Any]) -> str:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         read(line)
     return refused.value.reason
 
@@ -121,11 +123,11 @@ def a_text(**changed: Any) -> str:
 def assert_within_bounds(sample: Sample) -> None:
     for feature in FEATURES:
         assert feature.minimum <= getattr(sample.features, feature.name) <= feature.maximum
-    assert TARGET.minimum <= happened(sample) <= TARGET.maximum
-    assert sample.recorded_at <= NOW + CLOCK_TOLERANCE
+    assert TARGET.minimum <= get_actual_value(sample) <= TARGET.maximum
+    assert sample.recorded_at <= NOW + MAX_CLOCK_SKEW
     if sample.prediction is not None:
-        assert TARGET.minimum <= predicted(sample.prediction) <= TARGET.maximum
-        assert math.isfinite((predicted(sample.prediction) - happened(sample)) ** 2)
+        assert TARGET.minimum <= get_predicted_value(sample.prediction) <= TARGET.maximum
+        assert math.isfinite((get_predicted_value(sample.prediction) - get_actual_value(sample)) ** 2)
         assert sample.prediction.expected_error is None or math.isfinite(sample.prediction.expected_error**2)
 
 
@@ -138,23 +140,23 @@ def test_a_sample_comes_back_as_it_was_sent(sent: dict[str, Any]) -> None:
 
     assert_within_bounds(sample)
     assert {name: getattr(sample.features, name) for name in NAMES} == sent["features"]
-    assert happened(sample) == sent[TARGET.name]
+    assert get_actual_value(sample) == sent[TARGET.name]
     assert sample.recorded_at == datetime.fromisoformat(sent["recorded_at"])
     echo = sent.get("prediction")
     assert (sample.prediction is None) == (echo is None)
     if echo is not None and sample.prediction is not None:
-        assert predicted(sample.prediction) == echo[TARGET.name]
+        assert get_predicted_value(sample.prediction) == echo[TARGET.name]
 
 
 @given(samples)
 def test_a_row_has_the_columns_of_the_schema_and_the_values_of_the_sample(sent: dict[str, Any]) -> None:
-    cells = dict(zip(ROW, row(read(sent)).split(","), strict=True))
+    cells = dict(zip(ROW_COLUMNS, to_row(read(sent)).split(","), strict=True))
 
     echo = sent.get("prediction") or {}
     assert {name: json.loads(cells[name]) for name in NAMES} == sent["features"]
     assert json.loads(cells[TARGET.name]) == sent[TARGET.name]
     assert cells["schema_version"] == str(VERSION)
-    assert [cells[name] for name in PROVENANCE[:3]] == [sent["sample_id"], sent["robot_id"], sent["fc_id"]]
+    assert [cells[name] for name in PROVENANCE_COLUMNS[:3]] == [sent["sample_id"], sent["robot_id"], sent["fc_id"]]
     milliseconds = timedelta(milliseconds=1)
     assert (
         abs(datetime.fromisoformat(cells["recorded_at"]) - datetime.fromisoformat(sent["recorded_at"])) < milliseconds
@@ -177,7 +179,7 @@ def test_every_line_of_an_arbitrary_message_is_answered_in_order(data: bytes, me
 
     joined = b"\n".join(line for line, _ in answers)
     assert data in {joined, joined + b"\n"}
-    assert all(isinstance(answer, Refusal) and answer.reason in REASONS for _, answer in answers)
+    assert all(isinstance(answer, InvalidInputError) and answer.reason in REASONS for _, answer in answers)
 
 
 @given(samples, st.data())
@@ -193,11 +195,11 @@ def test_a_damaged_sample_is_refused_for_a_known_reason_or_still_keeps_all_bound
 
     try:
         sample = read(sent)
-    except Refusal as refused:
+    except InvalidInputError as refused:
         assert refused.reason in REASONS  # noqa: PT017 - both outcomes are allowed, each with its own promise
     else:
         assert_within_bounds(sample)
-        assert len(row(sample).split(",")) == len(ROW)
+        assert len(to_row(sample).split(",")) == len(ROW_COLUMNS)
 
 
 @given(samples, st.integers(0, 2_000), st.binary(min_size=1, max_size=3))
@@ -209,14 +211,14 @@ def test_a_sample_with_overwritten_bytes_raises_nothing_but_a_refusal(
 
     try:
         sample = read(text[:position] + noise + text[position + len(noise) :])
-    except Refusal as refused:
+    except InvalidInputError as refused:
         assert refused.reason in REASONS  # noqa: PT017 - both outcomes are allowed, each with its own promise
     else:
         assert_within_bounds(sample)
 
 
 @pytest.mark.parametrize("field", [TARGET, *FEATURES], ids=lambda field: field.name)
-def test_bounds_are_inclusive_and_one_beyond_is_out_of_range(field: description.Field) -> None:
+def test_bounds_are_inclusive_and_one_beyond_is_out_of_range(field: Field) -> None:
     def with_value(number: float) -> dict[str, Any]:
         if field is TARGET:
             return make_sample(**{field.name: number})
@@ -347,11 +349,11 @@ def test_an_escaped_key_that_stands_once_is_no_duplicate() -> None:
 
 
 def test_a_clock_may_be_ahead_a_little() -> None:
-    assert read(make_sample(recorded_at=(NOW + CLOCK_TOLERANCE).isoformat()))
+    assert read(make_sample(recorded_at=(NOW + MAX_CLOCK_SKEW).isoformat()))
 
 
 def test_a_refusal_names_the_field_and_never_the_value() -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         read(make_sample(robot_id="not a name: 4711"))
 
     assert refused.value.field == "robot_id"
@@ -363,7 +365,7 @@ def test_a_refusal_passes_through_a_context_manager() -> None:
     def anything() -> Iterator[None]:
         yield
 
-    with pytest.raises(Refusal, match="empty"), anything():
+    with pytest.raises(InvalidInputError, match="empty"), anything():
         read("")
 
 
@@ -391,7 +393,7 @@ def test_a_flood_of_lines_is_one_refusal() -> None:
     ((line, answer),) = parse_lines(flood, message_id="m", received_at=NOW)
 
     assert line == flood
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, InvalidInputError)
     assert answer.reason == "too_many_lines"
 
 
@@ -405,20 +407,20 @@ def test_a_workshop_row_is_a_sample_received_now(target: float, values: dict[str
 
     sample = parse_line(line, message_id="m", position=7, received_at=NOW)
 
-    assert happened(sample) == target
+    assert get_actual_value(sample) == target
     assert {name: getattr(sample.features, name) for name in NAMES} == values
     assert sample.recorded_at == NOW
-    assert sample.sample_id == csv_sample_id("m", 7)
+    assert sample.sample_id == derive_csv_sample_id("m", 7)
     assert sample.prediction is None
-    assert [float(cell) for cell in row(sample).split(",")[: len(NAMES) + 1]] == [
+    assert [float(cell) for cell in to_row(sample).split(",")[: len(NAMES) + 1]] == [
         *(target, *(values[name] for name in NAMES))
     ]
 
 
 def test_the_id_of_a_workshop_row_depends_on_message_and_position_only() -> None:
-    ids = {csv_sample_id(message, position) for message in ("a", "b") for position in range(50)}
+    ids = {derive_csv_sample_id(message, position) for message in ("a", "b") for position in range(50)}
     assert len(ids) == 100
-    assert csv_sample_id("a", 3) in ids
+    assert derive_csv_sample_id("a", 3) in ids
 
 
 @pytest.mark.parametrize(
@@ -453,19 +455,19 @@ def test_a_request_reads_the_same_in_json_and_in_a_query(values: dict[str, int |
     in_query = parse_features(",".join(str(values[name]) for name in NAMES))
 
     assert in_json == in_query
-    assert feature_row(in_query) == ",".join(str(values[name]) for name in NAMES)
+    assert to_feature_row(in_query) == ",".join(str(values[name]) for name in NAMES)
 
 
 @given(st.binary(max_size=100) | st.text(max_size=100) | json_values.map(json.dumps))
 def test_an_arbitrary_request_is_refused_for_a_known_reason(body: bytes | str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         parse_request(body)
     assert refused.value.reason in REASONS
 
 
 @given(st.text(max_size=60))
 def test_an_arbitrary_query_is_refused_for_a_known_reason(text: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         parse_features(text)
     assert refused.value.reason in REASONS
 
@@ -474,7 +476,7 @@ def test_a_request_may_ask_for_as_many_as_the_contract_says_and_no_more() -> Non
     request = parse_request(json.dumps({"instances": [make_features()] * MAX_INSTANCES}))
     assert len(request.instances or ()) == MAX_INSTANCES
 
-    with pytest.raises(Refusal, match="out_of_range:instances"):
+    with pytest.raises(InvalidInputError, match="out_of_range:instances"):
         parse_request(json.dumps({"instances": [make_features()] * (MAX_INSTANCES + 1)}))
 
 
@@ -497,7 +499,7 @@ def test_a_request_may_ask_for_as_many_as_the_contract_says_and_no_more() -> Non
     ],
 )
 def test_a_bad_request_is_refused_with_its_reason(body: str, expected: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         parse_request(body)
     assert refused.value.reason == expected
 
@@ -518,7 +520,7 @@ LARGE = max(feature.maximum for feature in FEATURES) + 1
     ],
 )
 def test_a_refusal_says_which_instance_and_which_field(instances: list[Any], field: str, detail: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         parse_request(json.dumps({"instances": [*[GOOD] * 317, *instances]}))
     assert (refused.value.instance, refused.value.field) == (317, field)
     assert detail in refused.value.detail
@@ -532,7 +534,7 @@ def test_a_key_that_stands_twice_is_told_with_its_place() -> None:
         (f'{{"features": {twice}}}', (F1, None)),
         (f'{{"features": {one}, "features": {twice}}}', ("features", None)),
     ):
-        with pytest.raises(Refusal, match="duplicate_key") as refused:
+        with pytest.raises(InvalidInputError, match="duplicate_key") as refused:
             parse_request(body)
         assert (refused.value.field, refused.value.instance) == told
 
@@ -541,7 +543,7 @@ def test_a_key_that_stands_twice_is_told_with_its_place() -> None:
     ("count", "detail"), [(0, "0 given, at least 1"), (MAX_INSTANCES + 1, f"{MAX_INSTANCES + 1} given, at most")]
 )
 def test_a_wrong_number_of_instances_is_told_in_words(count: int, detail: str) -> None:
-    with pytest.raises(Refusal, match="out_of_range:instances") as refused:
+    with pytest.raises(InvalidInputError, match="out_of_range:instances") as refused:
         parse_request(json.dumps({"instances": [GOOD] * count}))
     assert refused.value.detail.startswith(detail)
     assert refused.value.instance is None
@@ -549,19 +551,19 @@ def test_a_wrong_number_of_instances_is_told_in_words(count: int, detail: str) -
 
 @given(st.floats(TARGET.minimum, TARGET.maximum), st.none() | identifiers)
 def test_an_answer_can_be_echoed_as_it_is(value: float, model: str | None) -> None:
-    answer = prediction(value, model=model, expected_error=None if model is None else EXPECTED_ERROR)
+    answer = build_prediction(value, model=model, expected_error=None if model is None else EXPECTED_ERROR)
 
     echoed = read(make_sample(prediction=answer)).prediction
 
     assert echoed is not None
-    assert predicted(echoed) == value
+    assert get_predicted_value(echoed) == value
     assert (echoed.model, echoed.source) == (model, "fallback" if model is None else "model")
 
 
 def test_the_baseline_is_what_the_schema_says() -> None:
-    answer = baseline(read(make_sample()).features)
+    answer = predict_baseline(read(make_sample()).features)
     told = make_features()[BASELINE] if isinstance(BASELINE, str) else BASELINE
-    assert answer == within_bounds(told)
+    assert answer == clip_to_bounds(told)
 
 
 # --- the description and its hash ------------------------------------------------------------------------------
@@ -572,8 +574,8 @@ def test_the_description_is_plain_data_and_complete() -> None:
 
     assert told == describe()
     assert [feature["name"] for feature in told["features"]] == NAMES
-    assert told["row"] == [TARGET.name, *NAMES, *PROVENANCE]
-    assert told["hash"] == schema_hash()
+    assert told["row"] == [TARGET.name, *NAMES, *PROVENANCE_COLUMNS]
+    assert told["hash"] == get_schema_hash()
     for field in (told["target"], *told["features"]):
         assert field["unit"]
         assert field["meaning"]
@@ -587,43 +589,43 @@ def hash_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, 
     def change(module: Any, name: str, value: Any) -> str:
         monkeypatch.setattr(module, name, value)
         describe.cache_clear()
-        return schema_hash()
+        return get_schema_hash()
 
     yield change
     monkeypatch.undo()
     describe.cache_clear()
 
 
-def _first(**changed: Any) -> tuple[description.Field, ...]:
+def _first(**changed: Any) -> tuple[Field, ...]:
     return (dataclasses.replace(FEATURES[0], **changed), *FEATURES[1:])
 
 
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        (description, "VERSION", VERSION + 1),
-        (description, "BASELINE", field_value(TARGET, 0.123)),
-        (description, "TARGET", dataclasses.replace(TARGET, unit="furlong")),
-        (description, "TARGET", dataclasses.replace(TARGET, maximum=TARGET.maximum + 1)),
-        (description, "FEATURES", _first(name="another")),
-        (description, "FEATURES", _first(type="number" if FEATURES[0].type == "integer" else "integer")),
-        (description, "FEATURES", _first(unit="furlong")),
-        (description, "FEATURES", _first(minimum=FEATURES[0].minimum - 1)),
-        (description, "FEATURES", _first(maximum=FEATURES[0].maximum + 1)),
-        (description, "FEATURES", _first(meaning="another")),
-        (description, "FEATURES", FEATURES[1:]),
-        (description, "FEATURES", (FEATURES[1], FEATURES[0], *FEATURES[2:])),
-        (description, "ROW", ROW[:-1]),
+        (fields, "VERSION", VERSION + 1),
+        (fields, "BASELINE", field_value(TARGET, 0.123)),
+        (fields, "TARGET", dataclasses.replace(TARGET, unit="furlong")),
+        (fields, "TARGET", dataclasses.replace(TARGET, maximum=TARGET.maximum + 1)),
+        (fields, "FEATURES", _first(name="another")),
+        (fields, "FEATURES", _first(type="number" if FEATURES[0].type == "integer" else "integer")),
+        (fields, "FEATURES", _first(unit="furlong")),
+        (fields, "FEATURES", _first(minimum=FEATURES[0].minimum - 1)),
+        (fields, "FEATURES", _first(maximum=FEATURES[0].maximum + 1)),
+        (fields, "FEATURES", _first(meaning="another")),
+        (fields, "FEATURES", FEATURES[1:]),
+        (fields, "FEATURES", (FEATURES[1], FEATURES[0], *FEATURES[2:])),
+        (fields, "ROW_COLUMNS", ROW_COLUMNS[:-1]),
     ],
 )
 def test_the_hash_changes_with_everything_that_gives_a_row_its_meaning(
     hash_after: Callable[[Any, str, Any], str], module: Any, name: str, value: Any
 ) -> None:
-    before = schema_hash()
+    before = get_schema_hash()
     assert len(before) == 16
     assert hash_after(module, name, value) != before
 
 
 def test_the_hash_stays_while_nothing_changes(hash_after: Callable[[Any, str, Any], str]) -> None:
-    before = schema_hash()
-    assert hash_after(description, "VERSION", VERSION) == before
+    before = get_schema_hash()
+    assert hash_after(fields, "VERSION", VERSION) == before

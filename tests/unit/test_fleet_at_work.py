@@ -23,7 +23,15 @@ from dwell.fleet.live_error import Tally
 from dwell.fleet.packing import MAX_LINES
 from dwell.fleet.planner import Planner, PlannerError
 from dwell.fleet.publisher import Publisher, PublishError
-from feature_schema import TARGET, Refusal, Sample, csv_sample_id, happened, parse_lines, prediction
+from feature_schema import (
+    TARGET,
+    InvalidInputError,
+    Sample,
+    build_prediction,
+    derive_csv_sample_id,
+    get_actual_value,
+    parse_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +65,7 @@ class FakeTopic:
             ]
         }
 
-    def lines(self) -> list[tuple[bytes, Sample | Refusal]]:
+    def lines(self) -> list[tuple[bytes, Sample | InvalidInputError]]:
         """Every line as the validator will see it."""
         now = datetime.now(UTC)
         return [
@@ -87,7 +95,8 @@ class FakePlanner:
             self.failures["http_500"] += 1
             raise PlannerError("http_500")
         return [
-            prediction(14_000.0, model=self.model, expected_error=2_000.0 if self.model else None) for _ in instances
+            build_prediction(14_000.0, model=self.model, expected_error=2_000.0 if self.model else None)
+            for _ in instances
         ]
 
 
@@ -158,14 +167,14 @@ def test_everything_mixed_reconciles_line_by_line() -> None:
     # Then every line that arrived is in the ledger, and the other way round
     arrived = topic.lines()
     ids = Counter(answer.sample_id for _, answer in arrived if isinstance(answer, Sample))
-    refusals = {raw.decode(): answer.reason for raw, answer in arrived if isinstance(answer, Refusal)}
+    refusals = {raw.decode(): answer.reason for raw, answer in arrived if isinstance(answer, InvalidInputError)}
     ledger = fleet.ledger
     assert set(ids) == ledger.published_ids
     assert sum(ids.values()) - len(ids) == ledger.duplicates > 30
     assert refusals == {broken.raw: broken.reason for broken in ledger.broken.values()}
     assert len(refusals) > 50
     assert len(ids) + len(refusals) == 2_000
-    assert csv_sample_id(*_first_row(topic)) in ledger.published_ids
+    assert derive_csv_sample_id(*_first_row(topic)) in ledger.published_ids
     # and a duplicate is in a later message than its sample
     seen: set[str] = set()
     for message_id, text in topic.messages:
@@ -191,7 +200,7 @@ def test_predictions_are_echoed_and_live_error_is_what_the_validator_will_measur
     fleet.finish()
 
     echoed = [sample for sample in topic.samples() if sample.prediction is not None]
-    squares = sum((happened(sample) - 14_000.0) ** 2 for sample in echoed)
+    squares = sum((get_actual_value(sample) - 14_000.0) ** 2 for sample in echoed)
     snapshot = fleet.snapshot()
     tally = snapshot.by_world["initial", "m-1"]
     assert snapshot.model == tally.samples == len(echoed)

@@ -17,7 +17,7 @@ from urllib3 import HTTPResponse
 
 from dwell.api import Api, NotSignableError
 from dwell.fleet.planner import Planner, PlannerError, planner_for
-from feature_schema import TARGET, baseline, parse_request, prediction
+from feature_schema import TARGET, build_prediction, parse_request, predict_baseline
 from tests.factories.samples import EXPECTED_ERROR, field_value, make_features
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def answer(request: AWSPreparedRequest) -> tuple[int, bytes]:
     """What the inference function answers without a model."""
     question = parse_request(body_of(request))
     answers = [
-        prediction(baseline(features), model=None, expected_error=None)
+        build_prediction(predict_baseline(features), model=None, expected_error=None)
         for features in (question.instances or [question.features])
         if features is not None
     ]
@@ -111,8 +111,8 @@ def test_a_single_question_has_no_list_around_it() -> None:
 
 def test_answers_are_counted_by_source_and_given_as_they_came() -> None:
     given = [
-        prediction(field_value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
-        prediction(field_value(TARGET, 0.25), model=None, expected_error=None),
+        build_prediction(field_value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
+        build_prediction(field_value(TARGET, 0.25), model=None, expected_error=None),
     ]
     planner = planner_of(FakeApi(lambda _: (200, json.dumps({"predictions": given}).encode())))
 

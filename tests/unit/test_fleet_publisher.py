@@ -15,7 +15,7 @@ from dwell.fleet.ledger import Broken, Ledger
 from dwell.fleet.line import Kind, Line
 from dwell.fleet.packing import MAX_BYTES, MAX_LINES, Message, Packer
 from dwell.fleet.publisher import NoTopicError, Publisher, PublishError, batches, sns_client
-from feature_schema import csv_sample_id
+from feature_schema import derive_csv_sample_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,7 +173,7 @@ def test_everything_published_is_in_the_ledger_under_the_identity_it_will_have()
     assert confirmed == 5
     assert sorted(topic.taken.values()) == sorted(message.text for message in messages)
     assert publisher.ledger == Ledger(
-        published_ids={"a", "c", csv_sample_id(rows_id, 0), csv_sample_id(rows_id, 1)},
+        published_ids={"a", "c", derive_csv_sample_id(rows_id, 0), derive_csv_sample_id(rows_id, 1)},
         broken={"b": Broken("malformed", "b is broken")},
         messages=2,
     )

@@ -16,7 +16,15 @@ from dwell.fleet.drift import DRIFTS, UnknownDriftError, drift_named
 from dwell.fleet.line import Kind
 from dwell.fleet.physics import World
 from dwell.fleet.robots import Robots, noise_floor, row_line, sample_line
-from feature_schema import Refusal, csv_sample_id, happened, parse_features, parse_line, parse_request, prediction
+from feature_schema import (
+    InvalidInputError,
+    build_prediction,
+    derive_csv_sample_id,
+    get_actual_value,
+    parse_features,
+    parse_line,
+    parse_request,
+)
 
 pytestmark = pytest.mark.usefixtures("robots")
 NOW = datetime(2026, 11, 23, 6, 39, 0, 123_456, tzinfo=UTC)
@@ -25,7 +33,7 @@ NOW = datetime(2026, 11, 23, 6, 39, 0, 123_456, tzinfo=UTC)
 def samples(seed: int, count: int = 50, *, predicted: bool = False) -> list[dict[str, Any]]:
     robots = Robots(seed)
     taken = robots.take(count)
-    answers = [prediction(14_000.5, model="xgboost-1", expected_error=2_000.25) for _ in range(count)]
+    answers = [build_prediction(14_000.5, model="xgboost-1", expected_error=2_000.25) for _ in range(count)]
     return robots.samples(taken, NOW, answers if predicted else None)
 
 
@@ -40,14 +48,14 @@ def test_good_samples_are_accepted_as_json_and_as_rows(seed: int, predicted: boo
 
         assert accepted.sample_id == line.identity
         assert (accepted.prediction is not None) == predicted
-        assert (happened(same), same.features) == (happened(accepted), accepted.features)
-        assert (same.sample_id, row.identity, row.kind) == (csv_sample_id("m", position), "", Kind.ROW)
+        assert (get_actual_value(same), same.features) == (get_actual_value(accepted), accepted.features)
+        assert (same.sample_id, row.identity, row.kind) == (derive_csv_sample_id("m", position), "", Kind.ROW)
 
 
 def test_a_prediction_is_echoed_as_it_was_answered() -> None:
     (sample,) = samples(1, 1, predicted=True)
 
-    assert json.loads(sample_line(sample).text)["prediction"] == prediction(
+    assert json.loads(sample_line(sample).text)["prediction"] == build_prediction(
         14_000.5, model="xgboost-1", expected_error=2_000.25
     )
 
@@ -56,7 +64,7 @@ def test_a_missing_prediction_is_an_error_not_a_shift() -> None:
     robots = Robots(1)
 
     with pytest.raises(ValueError, match="shorter"):
-        robots.samples(robots.take(2), NOW, [prediction(1.0, model=None, expected_error=None)])
+        robots.samples(robots.take(2), NOW, [build_prediction(1.0, model=None, expected_error=None)])
 
 
 def test_questions_are_what_the_api_accepts() -> None:
@@ -154,7 +162,7 @@ def test_every_damage_is_refused_for_its_reason_and_can_be_found_again(
 
     line = broken_line(sample, np.random.default_rng(seed), damage)
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         parse_line(line.text.encode(), message_id="m", position=0, received_at=NOW)
     assert refused.value.reason == line.reason
     assert line.kind is Kind.BROKEN

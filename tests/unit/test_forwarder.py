@@ -16,24 +16,24 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_schema import open_message
-from forwarder.delivery import (
-    FIRST_DELAY,
-    LAST_REQUEST_SECONDS,
-    LONGEST_DELAY,
-    EntriesRefusedError,
-    deliver,
-    full_jitter,
-    longest_delay,
-)
-from forwarder.messages import (
+from feature_schema import split_message_header
+from forwarder.kinesis_records import (
     MAX_ENTRIES,
     MAX_RECORD_BYTES,
     MAX_REQUEST_BYTES,
     MessageTooLargeError,
-    entries,
-    requests,
-    size,
+    batch_entries,
+    count_bytes,
+    to_entries,
+)
+from forwarder.put_records import (
+    BASE_DELAY_SECONDS,
+    MAX_DELAY_SECONDS,
+    RESERVED_SECONDS,
+    PutRecordsFailedError,
+    backoff_cap,
+    full_jitter,
+    put_with_retries,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Stream:
     def put_records(self, *, StreamName: str, Records: list[Entry]) -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert StreamName == "samples"
         assert 0 < len(Records) <= MAX_ENTRIES
-        assert sum(size(entry) for entry in Records) <= MAX_REQUEST_BYTES
+        assert sum(count_bytes(entry) for entry in Records) <= MAX_REQUEST_BYTES
         self.requests.append(len(Records))
         answers: list[dict[str, str]] = []
         for entry in Records:
@@ -90,7 +90,7 @@ class Clock:
 
 
 def put(stream: Stream, made: list[Entry], clock: Clock) -> Any:
-    return deliver(
+    return put_with_retries(
         cast("KinesisClient", stream),
         "samples",
         made,
@@ -111,7 +111,7 @@ def entry(key: str, data: bytes = b"data") -> Entry:
 def test_a_message_becomes_one_record_as_it_is(event: Callable[[str], dict[str, Any]], name: str) -> None:
     sent = SNSEvent(event(name))
 
-    made = entries(event(name))
+    made = to_entries(event(name))
 
     assert made == [{"Data": r.sns.message.encode(), "PartitionKey": r.sns.message_id} for r in sent.records]
     assert len(made) == 1
@@ -125,9 +125,9 @@ def test_a_message_becomes_one_record_as_it_is(event: Callable[[str], dict[str, 
 def test_who_reads_a_record_finds_the_message_and_the_id_of_lines_without_one(message: str) -> None:
     event = {"Records": [{"Sns": {"MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e", "Message": message}}]}
 
-    (made,) = entries(event)
+    (made,) = to_entries(event)
 
-    lines, message_id = open_message(cast("bytes", made["Data"]), "unknown")
+    lines, message_id = split_message_header(cast("bytes", made["Data"]), "unknown")
     assert lines == message.encode()
     if any(not line.startswith("{") for line in message.removesuffix("\n").split("\n")):
         assert message_id == made["PartitionKey"]
@@ -136,7 +136,7 @@ def test_who_reads_a_record_finds_the_message_and_the_id_of_lines_without_one(me
 def test_every_message_of_an_event_is_read(event: Callable[[str], dict[str, Any]]) -> None:
     both = {"Records": event("sns-packed")["Records"] + event("sns-single")["Records"]}
 
-    assert [made["PartitionKey"] for made in entries(both)] == [
+    assert [made["PartitionKey"] for made in to_entries(both)] == [
         *("95df01b4-ee98-5cb9-9903-4c221d41eb5e", "0a5f4b1e-2d4c-5f3e-8f5b-1d2f6f3f5d11")
     ]
 
@@ -145,9 +145,9 @@ def test_text_beyond_ascii_is_counted_in_bytes(event: Callable[[str], dict[str, 
     sent = event("sns-single")
     sent["Records"][0]["Sns"]["Message"] = "{" + "ü" * 10
 
-    (made,) = entries(sent)
+    (made,) = to_entries(sent)
 
-    assert size(made) == 21 + len(made["PartitionKey"])
+    assert count_bytes(made) == 21 + len(made["PartitionKey"])
 
 
 def test_a_message_that_no_record_can_hold_is_named(event: Callable[[str], dict[str, Any]]) -> None:
@@ -155,26 +155,26 @@ def test_a_message_that_no_record_can_hold_is_named(event: Callable[[str], dict[
     sent["Records"][0]["Sns"]["Message"] = "x" * MAX_RECORD_BYTES
 
     with pytest.raises(MessageTooLargeError, match="0a5f4b1e-2d4c-5f3e-8f5b-1d2f6f3f5d11"):
-        entries(sent)
+        to_entries(sent)
 
 
 @given(st.lists(st.sampled_from([1, 1_000, 400_000, MAX_RECORD_BYTES - 10]), max_size=40))
 def test_requests_keep_every_entry_in_order_within_the_limits(sizes: list[int]) -> None:
     made = [entry(str(number), bytes(length)) for number, length in enumerate(sizes)]
 
-    grouped = list(requests(made))
+    grouped = list(batch_entries(made))
 
     assert [one["PartitionKey"] for request in grouped for one in request] == [one["PartitionKey"] for one in made]
-    assert all(sum(map(size, request)) <= MAX_REQUEST_BYTES for request in grouped)
+    assert all(sum(map(count_bytes, request)) <= MAX_REQUEST_BYTES for request in grouped)
     # As few as possible: what starts a request would not have fitted into the one before.
     for before, after in itertools.pairwise(grouped):
-        assert sum(map(size, before)) + size(after[0]) > MAX_REQUEST_BYTES
+        assert sum(map(count_bytes, before)) + count_bytes(after[0]) > MAX_REQUEST_BYTES
 
 
 def test_requests_have_at_most_as_many_entries_as_kinesis_takes() -> None:
     made = [entry(str(number)) for number in range(2 * MAX_ENTRIES + 1)]
 
-    assert [len(request) for request in requests(made)] == [MAX_ENTRIES, MAX_ENTRIES, 1]
+    assert [len(request) for request in batch_entries(made)] == [MAX_ENTRIES, MAX_ENTRIES, 1]
 
 
 # --- delivery --------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_what_the_stream_takes_is_put_once() -> None:
     delivery = put(stream, [entry("a", b"1"), entry("b", b"2")], clock)
 
     assert stream.kept == [("a", b"1"), ("b", b"2")]
-    assert (delivery.forwarded, delivery.retried, delivery.refused.total()) == (2, 0, 0)
+    assert (delivery.forwarded, delivery.retried, delivery.failed.total()) == (2, 0, 0)
     assert clock.pauses == []
 
 
@@ -197,8 +197,8 @@ def test_only_refused_entries_are_put_again() -> None:
 
     assert sorted(key for key, _ in stream.kept) == ["a", "b", "c", "d"]
     assert stream.requests == [4, 2, 1]
-    assert (delivery.forwarded, delivery.retried, delivery.refused.total()) == (4, 3, 0)
-    assert clock.pauses == [FIRST_DELAY, 2 * FIRST_DELAY]
+    assert (delivery.forwarded, delivery.retried, delivery.failed.total()) == (4, 3, 0)
+    assert clock.pauses == [BASE_DELAY_SECONDS, 2 * BASE_DELAY_SECONDS]
 
 
 def test_what_stays_refused_raises_before_the_time_is_up() -> None:
@@ -206,19 +206,19 @@ def test_what_stays_refused_raises_before_the_time_is_up() -> None:
 
     delivery = put(stream, [entry("a"), entry("b")], clock)
 
-    assert (delivery.forwarded, dict(delivery.refused)) == (1, {THROTTLED: 1})
-    assert clock.left >= LAST_REQUEST_SECONDS
-    assert max(clock.pauses) == LONGEST_DELAY
-    with pytest.raises(EntriesRefusedError, match=f"1 entries for good.*{THROTTLED}: 1"):
-        delivery.raise_for_refused()
+    assert (delivery.forwarded, dict(delivery.failed)) == (1, {THROTTLED: 1})
+    assert clock.left >= RESERVED_SECONDS
+    assert max(clock.pauses) == MAX_DELAY_SECONDS
+    with pytest.raises(PutRecordsFailedError, match=f"1 entries for good.*{THROTTLED}: 1"):
+        delivery.raise_for_failed()
 
 
 def test_without_time_for_a_retry_there_is_none() -> None:
-    stream, clock = Stream({"a": [INTERNAL]}), Clock(left=LAST_REQUEST_SECONDS)
+    stream, clock = Stream({"a": [INTERNAL]}), Clock(left=RESERVED_SECONDS)
 
     delivery = put(stream, [entry("a")], clock)
 
-    assert (stream.requests, clock.pauses, dict(delivery.refused)) == ([1], [], {INTERNAL: 1})
+    assert (stream.requests, clock.pauses, dict(delivery.failed)) == ([1], [], {INTERNAL: 1})
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), st.lists(st.sampled_from([THROTTLED, INTERNAL]), max_size=4)))
@@ -233,10 +233,10 @@ def test_nothing_is_lost_and_nothing_is_doubled(refusals: dict[str, list[str]]) 
 
 
 def test_pauses_grow_to_a_limit_and_have_full_jitter() -> None:
-    longest = [longest_delay(retry) for retry in range(2_000)]
-    assert longest[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
+    longest = [backoff_cap(retry) for retry in range(2_000)]
+    assert longest[:3] == [BASE_DELAY_SECONDS, 2 * BASE_DELAY_SECONDS, 4 * BASE_DELAY_SECONDS]
     assert longest == sorted(longest)
-    assert longest[-1] == LONGEST_DELAY
+    assert longest[-1] == MAX_DELAY_SECONDS
 
     pauses = [full_jitter(1.0) for _ in range(200)]
     assert all(0 <= pause <= 1 for pause in pauses)
@@ -302,7 +302,7 @@ def test_the_function_fails_when_the_stream_refuses_for_good_and_still_counts(
     monkeypatch.setattr(forwarder.time, "sleep", clock.sleep)
     monkeypatch.setattr(type(context), "get_remaining_time_in_millis", lambda _: clock.left * 1000)
 
-    with pytest.raises(EntriesRefusedError):
+    with pytest.raises(PutRecordsFailedError):
         forwarder.handler(both, context)
 
     counted = published()

@@ -31,18 +31,18 @@ from feature_schema import (
     FEATURES,
     MAX_INSTANCES,
     TARGET,
-    Refusal,
+    InvalidInputError,
     Sample,
-    baseline,
-    feature_row,
+    clip_to_bounds,
+    get_schema_hash,
     parse_line,
     parse_request,
-    schema_hash,
-    within_bounds,
+    predict_baseline,
+    to_feature_row,
 )
-from inference import request
-from inference.endpoint import EndpointAnswer, EndpointFailedError, failure_reason, read_answer
-from inference.pause import Remembered, paused
+from inference import http_request
+from inference.endpoint import EndpointFailedError, EndpointResponse, classify_failure, parse_response
+from inference.pause_state import TtlCache, is_endpoint_paused
 from inference.prediction import predict
 from rounds import Endpoint, Store
 from tests.factories.samples import EXPECTED_ERROR, field_value, make_features, make_sample
@@ -68,7 +68,7 @@ def some_features(count: int = 1) -> list[Features]:
 
 
 def answer_body(predictions: Sequence[Any], **changed: Any) -> bytes:
-    answer = {"model": MODEL, "expected_error": EXPECTED_ERROR, "schema_hash": schema_hash()}
+    answer = {"model": MODEL, "expected_error": EXPECTED_ERROR, "schema_hash": get_schema_hash()}
     return json.dumps(answer | {"predictions": predictions} | changed).encode()
 
 
@@ -98,11 +98,11 @@ def client_error(code: str, message: str = "") -> ClientError:
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_each_exception_means_one_reason(error: Any, reason: str) -> None:
-    assert failure_reason(error) == reason
+    assert classify_failure(error) == reason
 
 
 def test_an_answer_says_which_model_gave_it() -> None:
-    answer = read_answer(answer_body([14_100.5, 9_000]), rows=2)
+    answer = parse_response(answer_body([14_100.5, 9_000]), rows=2)
 
     assert (answer.model, answer.expected_error, answer.predictions) == (MODEL, EXPECTED_ERROR, [14_100.5, 9_000.0])
 
@@ -135,25 +135,25 @@ def test_an_answer_says_which_model_gave_it() -> None:
 )
 def test_nonsense_is_an_endpoint_error(body: bytes) -> None:
     with pytest.raises(EndpointFailedError) as failed:
-        read_answer(body, rows=1)
+        parse_response(body, rows=1)
     assert failed.value.reason == "endpoint_error"
 
 
 def test_a_model_of_another_schema_is_no_model() -> None:
     with pytest.raises(EndpointFailedError) as failed:
-        read_answer(answer_body([1.0], schema_hash="0123456789abcdef"), rows=1)
+        parse_response(answer_body([1.0], schema_hash="0123456789abcdef"), rows=1)
     assert failed.value.reason == "no_model"
 
 
 def test_a_model_that_refuses_our_rows_is_no_model() -> None:
     response: Any = {"Error": {"Code": "ModelError", "Message": "400"}, "OriginalStatusCode": 400}
-    assert failure_reason(ClientError(response, "InvokeEndpoint")) == "no_model"
+    assert classify_failure(ClientError(response, "InvokeEndpoint")) == "no_model"
 
 
 @given(st.binary(max_size=200), st.integers(1, 3))
 def test_arbitrary_bytes_are_an_endpoint_error(body: bytes, rows: int) -> None:
     with pytest.raises(EndpointFailedError, match="endpoint_error"):
-        read_answer(body, rows=rows)
+        parse_response(body, rows=rows)
 
 
 # --- answers ---------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_arbitrary_bytes_are_an_endpoint_error(body: bytes, rows: int) -> None:
 
 def test_a_models_answers_carry_its_name_and_expected_error() -> None:
     told = [field_value(TARGET, 0.25), field_value(TARGET, 0.75)]
-    answers = predict(some_features(2), lambda _: read_answer(answer_body(told), rows=2))
+    answers = predict(some_features(2), lambda _: parse_response(answer_body(told), rows=2))
 
     assert answers.fallback_reason is None
     by_model = {"expected_error": EXPECTED_ERROR, "model": MODEL, "source": "model"}
@@ -170,7 +170,7 @@ def test_a_models_answers_carry_its_name_and_expected_error() -> None:
 
 @pytest.mark.parametrize("reason", ["no_model", "time_out", "endpoint_error"])
 def test_without_the_endpoint_every_answer_is_the_baseline(reason: Any) -> None:
-    def fail(instances: Sequence[Features]) -> EndpointAnswer:
+    def fail(instances: Sequence[Features]) -> EndpointResponse:
         raise EndpointFailedError(reason, "it is gone")
 
     instances = some_features(3)
@@ -178,14 +178,14 @@ def test_without_the_endpoint_every_answer_is_the_baseline(reason: Any) -> None:
 
     assert answers.fallback_reason == reason
     assert answers.answers == [
-        {TARGET.name: baseline(features), "expected_error": None, "model": None, "source": "fallback"}
+        {TARGET.name: predict_baseline(features), "expected_error": None, "model": None, "source": "fallback"}
         for features in instances
     ]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_an_answer_is_inside_the_targets_bounds_and_a_robot_can_echo_it(value: float) -> None:
-    (answer,) = predict(some_features(), lambda _: read_answer(answer_body([value]), rows=1)).answers
+    (answer,) = predict(some_features(), lambda _: parse_response(answer_body([value]), rows=1)).answers
 
     assert TARGET.minimum <= answer[TARGET.name] <= TARGET.maximum
     if TARGET.minimum <= value <= TARGET.maximum:
@@ -200,9 +200,9 @@ def echo(answer: dict[str, Any]) -> Sample:
 
 
 def test_bounds_themselves_stay() -> None:
-    assert within_bounds(TARGET.minimum) == TARGET.minimum
-    assert within_bounds(TARGET.maximum + 1) == TARGET.maximum
-    assert within_bounds(-1e300) == TARGET.minimum
+    assert clip_to_bounds(TARGET.minimum) == TARGET.minimum
+    assert clip_to_bounds(TARGET.maximum + 1) == TARGET.maximum
+    assert clip_to_bounds(-1e300) == TARGET.minimum
 
 
 # --- requests --------------------------------------------------------------------------------------------------
@@ -218,16 +218,16 @@ def test_bounds_themselves_stay() -> None:
         ("e3!0=", True, "malformed"),
         ("ü", True, "malformed"),
         ("\ud800", False, "malformed"),
-        ("x" * (request.MAX_BODY_BYTES + 1), False, "too_long"),
-        ("ü" * (request.MAX_BODY_BYTES // 2 + 1), False, "too_long"),
-        ("x" * 2 * request.MAX_BODY_BYTES, True, "too_long"),
-        (base64.b64encode(b"x" * (request.MAX_BODY_BYTES + 1)).decode(), True, "too_long"),
+        ("x" * (http_request.MAX_BODY_BYTES + 1), False, "too_long"),
+        ("ü" * (http_request.MAX_BODY_BYTES // 2 + 1), False, "too_long"),
+        ("x" * 2 * http_request.MAX_BODY_BYTES, True, "too_long"),
+        (base64.b64encode(b"x" * (http_request.MAX_BODY_BYTES + 1)).decode(), True, "too_long"),
     ],
     ids=range(11),
 )
 def test_a_body_that_cannot_be_read_is_refused(body: str | None, is_base64: bool, reason: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        request.asked_for(body, is_base64=is_base64)
+    with pytest.raises(InvalidInputError) as refused:
+        http_request.parse_body(body, is_base64=is_base64)
     assert refused.value.reason == reason
 
 
@@ -236,7 +236,7 @@ def test_the_largest_request_that_the_schema_allows_is_read() -> None:
     body = json.dumps({"instances": [largest] * MAX_INSTANCES}, indent=2)
 
     for encoded, is_base64 in ((body, False), (base64.b64encode(body.encode()).decode(), True)):
-        assert len(request.asked_for(encoded, is_base64=is_base64).instances or ()) == MAX_INSTANCES
+        assert len(http_request.parse_body(encoded, is_base64=is_base64).instances or ()) == MAX_INSTANCES
 
 
 # --- the function ----------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def inference(lambda_environment: pytest.MonkeyPatch) -> ModuleType:
     lambda_environment.delitem(sys.modules, "inference.handler", raising=False)
     handler = importlib.import_module("inference.handler")
     cloud = Cloud()
-    lambda_environment.setattr(handler, "table", lambda: Store(cloud.clients()[0]))
+    lambda_environment.setattr(handler, "get_store", lambda: Store(cloud.clients()[0]))
     lambda_environment.setattr(handler, "cloud", cloud, raising=False)
     return handler
 
@@ -302,7 +302,7 @@ def test_one_prediction(
 
     features = parse_request(APIGatewayProxyEventV2(event(name)).decoded_body or "").features
     assert features is not None
-    assert runtime.asked == [feature_row(features)]
+    assert runtime.asked == [to_feature_row(features)]
     assert answer["statusCode"] == 200
     assert body_of(answer) == {
         TARGET.name: 1_000.5,
@@ -359,7 +359,7 @@ def test_a_good_request_is_answered_whatever_the_endpoint_does(
 
     assert answer["statusCode"] == 200
     assert [(one[TARGET.name], one["source"]) for one in body_of(answer)["predictions"]] == [
-        (baseline(features), "fallback") for features in instances
+        (predict_baseline(features), "fallback") for features in instances
     ]
     assert published() == {
         (frozenset(), "Predictions"): 0,
@@ -409,12 +409,12 @@ def test_a_table_that_does_not_answer_leaves_it_a_missing_model(error: Exception
         def get(self, *_: object) -> None:
             raise error
 
-    assert paused(Silent(), ENDPOINT) is False  # type: ignore[arg-type]  # as much of a store as is asked
+    assert is_endpoint_paused(Silent(), ENDPOINT) is False  # type: ignore[arg-type]  # as much of a store as is asked
 
 
 def test_a_pause_is_looked_at_again_after_a_while() -> None:
     now, state = [0.0], [False]
-    remembered = Remembered(lambda: state[0], lambda: now[0])
+    remembered = TtlCache(lambda: state[0], lambda: now[0])
     assert not remembered()
     state[0] = True
     assert not remembered()
@@ -428,8 +428,8 @@ def test_the_workshops_interface_falls_back_too(call: Call, runtime: Runtime, ev
 
     answer = call("api-liveinference")
 
-    features = request.asked_in_query(event("api-liveinference")["queryStringParameters"])
-    assert (answer["statusCode"], float(answer["body"])) == (200, baseline(features))
+    features = http_request.parse_query(event("api-liveinference")["queryStringParameters"])
+    assert (answer["statusCode"], float(answer["body"])) == (200, predict_baseline(features))
 
 
 @pytest.mark.usefixtures("robots")

@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dwell.operations.failed_batches import FailedRecord, lines
-from feature_schema import ROW, csv_sample_id
-from forwarder.delivery import deliver as forward
-from forwarder.messages import entries
+from feature_schema import ROW_COLUMNS, derive_csv_sample_id
+from forwarder.kinesis_records import to_entries
+from forwarder.put_records import put_with_retries as forward
 from tests.factories.samples import make_csv_row, make_sample
 from tests.unit.fake_aws import FakeS3, ProcessDied
 from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, RetriesExhaustedError, invoke_with_retries
@@ -97,11 +97,11 @@ class Backend:
         forward(
             cast("KinesisClient", self.stream),
             "stream",
-            entries(event),
+            to_entries(event),
             seconds_left=lambda: 30,
             sleep=lambda _seconds: None,
             jitter=lambda _longest: 0,
-        ).raise_for_refused()
+        ).raise_for_failed()
 
     def drain(self, batch: int) -> None:
         """Firehose reads the stream, a few records at a time, and asks the validator until it has an answer."""
@@ -142,10 +142,10 @@ class Backend:
         batch = transform(event)
 
         def store() -> None:
-            if batch.refused:
-                quarantine.store(cast("S3Client", self.s3), BUCKET, batch.refused)
+            if batch.rejected:
+                quarantine.put(cast("S3Client", self.s3), BUCKET, batch.rejected)
 
-        return batch.answers if _works(store) else None
+        return batch.results if _works(store) else None
 
     def redrive(self) -> None:
         """What failed in every attempt goes back, when the trouble is over."""
@@ -159,7 +159,7 @@ class Backend:
                 self.notify(f"again-{record.name}-{number}", line.text)
 
     def ids(self) -> Counter[str]:
-        return Counter(row.split(",")[ROW.index("sample_id")] for row in self.rows)
+        return Counter(row.split(",")[ROW_COLUMNS.index("sample_id")] for row in self.rows)
 
     def quarantined(self) -> Counter[str]:
         objects = [one.content for one in self.s3.versions if one.latest]
@@ -200,7 +200,7 @@ def test_every_sample_becomes_a_row_and_every_bad_line_waits(
                 samples.add(identity)
             elif kind == "row":
                 made.append(CELLS)
-                rows.add(csv_sample_id(f"m-{number}", position))
+                rows.add(derive_csv_sample_id(f"m-{number}", position))
             else:
                 made.append(f"no sample: {identity}")
                 refused.add(made[-1])

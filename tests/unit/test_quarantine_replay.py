@@ -22,9 +22,9 @@ from dwell.fleet.publisher import PublishError
 from dwell.operations import cli, quarantine
 from dwell.operations.quarantine import Chosen, DamagedObjectError
 from dwell.template import content
-from feature_schema import FEATURES, TARGET, Refusal, csv_sample_id, parse_line
-from validator.quarantine import document
-from validator.transform import RefusedLine
+from feature_schema import FEATURES, TARGET, InvalidInputError, derive_csv_sample_id, parse_line
+from validator.quarantine import build_object
+from validator.transform import RejectedLine
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RECEIVED = "2026-11-23T06:39:00.000Z"
@@ -131,8 +131,8 @@ def test_a_line_is_found_since_it_was_received_whatever_day_its_object_is_filed_
 ) -> None:
     # given an object as the validator files it: under its earliest line's hour, after an outage of up to a year
     times = [first.replace(tzinfo=UTC), first.replace(tzinfo=UTC) + later]
-    lines = [RefusedLine(b"{", Refusal("malformed"), "m", 0, at) for at in times]
-    key, body = document(lines)
+    lines = [RejectedLine(b"{", InvalidInputError("malformed"), "m", 0, at) for at in times]
+    key, body = build_object(lines)
     s3 = FakeS3({})
     s3.objects[key] = body.decode()
     s3.written[key] = (times[-1] + stored).replace(microsecond=0)
@@ -171,7 +171,10 @@ def test_what_is_accepted_by_now_goes_back_once_and_the_rest_stays() -> None:
     assert (done.replayed, done.objects) == (2, 2)
     assert done.still_refused == {"malformed": 3}
     # under the ids that the first delivery would have given them
-    assert [line["sample_id"] for line in publisher.lines] == [csv_sample_id("m", 3), csv_sample_id("m", 4)]
+    assert [line["sample_id"] for line in publisher.lines] == [
+        derive_csv_sample_id("m", 3),
+        derive_csv_sample_id("m", 4),
+    ]
     assert len(s3.under("quarantine/")) == 3
     assert [one["position"] for one in s3.under("replayed/")] == [3, 4]
     # a second time does nothing

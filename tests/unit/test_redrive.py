@@ -25,7 +25,7 @@ from dwell.operations import failed_batches, failures_queue
 from dwell.operations import redrive as redrive_command
 from dwell.operations.failed_batches import SentBack
 from dwell.operations.quarantine import DamagedObjectError
-from feature_schema import FEATURES, TARGET, VERSION, Refusal, Sample, csv_sample_id, parse_lines
+from feature_schema import FEATURES, TARGET, VERSION, InvalidInputError, Sample, derive_csv_sample_id, parse_lines
 from feature_schema.limits import MAX_LINES
 from tests.unit.fake_aws import Pages, ProcessDied
 from tests.unit.test_quarantine_replay import FakePublisher
@@ -284,8 +284,8 @@ class TestBatches:
         assert (done.objects, done.records, done.lines) == (1, 3, 5)
         assert done.errors == ["Lambda.FunctionError: it returned an error result."]
         ids = [line["sample_id"] for line in publisher.lines]
-        by_hand = csv_sample_id(f"{KEY}#2", 0)
-        assert ids == ["a", "b", csv_sample_id("m-1", 0), csv_sample_id("m-1", 1), by_hand]
+        by_hand = derive_csv_sample_id(f"{KEY}#2", 0)
+        assert ids == ["a", "b", derive_csv_sample_id("m-1", 0), derive_csv_sample_id("m-1", 1), by_hand]
         assert list(bucket.bodies) == [f"replayed/{KEY}"]
         assert send_back(bucket, FakePublisher()).objects == 0
 
@@ -308,7 +308,7 @@ class TestBatches:
             for number, message in enumerate(sns.messages)
             for _, outcome in parse_lines(message.encode(), message_id=str(number), received_at=NOW)
         ]
-        assert [one.reason for one in read if isinstance(one, Refusal)] == ["too_many_lines"]
+        assert [one.reason for one in read if isinstance(one, InvalidInputError)] == ["too_many_lines"]
         assert sorted(one.sample_id for one in read if isinstance(one, Sample)) == sorted(before + after)
         assert (done.lines, done.stays) == (1 + len(before) + len(after), [])
         assert list(bucket.bodies) == [f"replayed/{KEY}"]

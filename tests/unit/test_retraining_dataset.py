@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_schema import describe, schema_hash
+from feature_schema import describe, get_schema_hash
 from retraining import dataset
 from retraining.dataset import BYTES_A_SAMPLE, MAX_OBJECTS, StoredObject, chosen, is_anything_stored, stored_objects
 from tests.unit.fake_aws import BUCKET, NOW, Cloud
@@ -142,5 +142,5 @@ def test_the_files_are_what_sagemaker_and_the_job_expect() -> None:
     }
     assert (written.objects, written.stored_objects, written.bytes, written.cut_off) == (2, 7, 30, NOW)
     assert written.maximum_samples == 2_000_000
-    assert written.schema_hash == schema_hash()
+    assert written.schema_hash == get_schema_hash()
     assert written.manifest == f"s3://{BUCKET}/{folder}/manifest.json"

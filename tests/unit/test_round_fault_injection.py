@@ -19,7 +19,7 @@ from aws_lambda_powertools import Logger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_schema import schema_hash
+from feature_schema import get_schema_hash
 from promotion import handler as promotion
 from retraining import handler as retraining
 from retraining import source
@@ -64,7 +64,7 @@ def results(ending: Ending, *, champion: bool) -> bytes:
     if not champion:
         against |= {"against": "baseline", "model": None}
         changes = {"champion": None}
-    outcome = tournament(schema_hash=schema_hash(), comparison=against, **changes)
+    outcome = tournament(schema_hash=get_schema_hash(), comparison=against, **changes)
     archive = packed(("tournament.json", outcome.model_dump_json().encode()))
     return archive[: len(archive) // 2] if ending == "broken" else archive
 

@@ -17,7 +17,7 @@ from dwell.lifecycle import live_error, page
 from dwell.lifecycle.cli import tell
 from dwell.lifecycle.report import LiveError, Moment, Report, Samples, round_entry
 from dwell.lifecycle.storage import Storage
-from feature_schema import FEATURES, ROW, TARGET, VERSION, describe
+from feature_schema import FEATURES, ROW_COLUMNS, TARGET, VERSION, describe
 
 START = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ def test_storage_reads_each_object_once() -> None:
     storage.read()
     assert len(bucket.reads) == 2
     assert list(storage.samples()["sample_id"]) == ["s-1", "s-2"]
-    assert list(storage.samples().columns) == list(ROW)
+    assert list(storage.samples().columns) == list(ROW_COLUMNS)
     assert [line["reason"] for line in storage.quarantined()] == ["malformed"]
     assert storage.failed() == 0
 

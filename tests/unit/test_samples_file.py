@@ -15,7 +15,7 @@ import pytest
 from dwell.operations.check import inspect
 from dwell.operations.sample_line import Origin, line
 from dwell.operations.samples_file import SamplesFileError, records
-from feature_schema import FEATURES, TARGET, VERSION, Sample, happened, parse_line, prediction, row
+from feature_schema import FEATURES, TARGET, VERSION, Sample, build_prediction, get_actual_value, parse_line, to_row
 from tests.factories.samples import field_value
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
@@ -50,7 +50,7 @@ def read(path: Path, content: str | bytes) -> list[Sample]:
 
 def test_workshop_rows_are_read_by_position(tmp_path: Path) -> None:
     samples = read(tmp_path / "rows.csv", f"{row_text(1)}\n\n{row_text(2)}\r\n{row_text(3)}")
-    assert [happened(sample) for sample in samples] == [TARGET.minimum + number for number in (1, 2, 3)]
+    assert [get_actual_value(sample) for sample in samples] == [TARGET.minimum + number for number in (1, 2, 3)]
     assert [sample.fc_id for sample in samples] == ["unknown"] * 3
     # the order of the file is the order of time
     assert [sample.recorded_at for sample in samples] == [NOW - timedelta(milliseconds=left) for left in (9, 8, 7)]
@@ -62,22 +62,22 @@ def test_columns_are_found_by_name(tmp_path: Path, byte_order_mark: bytes) -> No
     header = ",".join([*reversed(NAMES), "sample_id", " fc_id ", "recorded_at"])
     cells = ",".join([*map(str, reversed(values(7))), "own-id", "", "2026-11-22 06:39:00+00:00"])
     (sample,) = read(tmp_path / "named.csv", byte_order_mark + f"{header}\n{cells}\n".encode())
-    assert (sample.sample_id, sample.fc_id, happened(sample)) == ("own-id", "unknown", TARGET.minimum + 7)
+    assert (sample.sample_id, sample.fc_id, get_actual_value(sample)) == ("own-id", "unknown", TARGET.minimum + 7)
     assert sample.recorded_at == datetime(2026, 11, 22, 6, 39, tzinfo=UTC)
 
 
 def test_stored_rows_are_read_with_all_that_they_say(tmp_path: Path) -> None:
-    echo = prediction(TARGET.minimum + 5, model="xgboost-20261123T063900Z", expected_error=3.5)
+    echo = build_prediction(TARGET.minimum + 5, model="xgboost-20261123T063900Z", expected_error=3.5)
     raw = json.dumps(a_sample(prediction=echo)).encode()
     stored = parse_line(raw, message_id="m", position=0, received_at=NOW)
-    assert read(tmp_path / "from-the-bucket", gzip.compress(f"{row(stored)}\n".encode())) == [stored]
+    assert read(tmp_path / "from-the-bucket", gzip.compress(f"{to_row(stored)}\n".encode())) == [stored]
 
 
 def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
     # as pandas writes a column in which a value was missing once
     cells = ",".join(str(float(one)) for one in values(7))
     (sample,) = read(tmp_path / "floats.csv", f"{cells}\n")
-    assert happened(sample) == TARGET.minimum + 7
+    assert get_actual_value(sample) == TARGET.minimum + 7
 
 
 def test_json_samples_stay_as_they_are(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_json_samples_get_what_they_do_not_say(tmp_path: Path) -> None:
 def test_flat_json_is_read_by_name(tmp_path: Path) -> None:
     flat = dict(zip(NAMES, values(3), strict=True)) | {"fc_id": "fc-9"}
     (sample,) = read(tmp_path / "flat.jsonl", json.dumps(flat))
-    assert (happened(sample), sample.fc_id) == (TARGET.minimum + 3, "fc-9")
+    assert (get_actual_value(sample), sample.fc_id) == (TARGET.minimum + 3, "fc-9")
 
 
 @pytest.mark.parametrize("recorded_at", [datetime(2026, 11, 22, 6, 39), datetime(2026, 11, 22, 6, 39, tzinfo=UTC)])  # noqa: DTZ001 (a column without a zone)
@@ -107,7 +107,7 @@ def test_parquet_is_read_by_name(tmp_path: Path, recorded_at: datetime) -> None:
     table = [dict(zip(NAMES, map(float, values(number)), strict=True)) for number in range(3)]
     pq.write_table(pa.Table.from_pylist([one | {"recorded_at": recorded_at} for one in table]), path)
     samples = read(path, path.read_bytes())
-    assert [happened(sample) for sample in samples] == [TARGET.minimum + number for number in range(3)]
+    assert [get_actual_value(sample) for sample in samples] == [TARGET.minimum + number for number in range(3)]
     assert samples[0].recorded_at == datetime(2026, 11, 22, 6, 39, tzinfo=UTC)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_schema import BASELINE, FEATURES, PROVENANCE, TARGET
-from feature_schema.rules import UnsoundSchemaError, check_baseline, check_fields
+from feature_schema import BASELINE, FEATURES, PROVENANCE_COLUMNS, TARGET
+from feature_schema.schema_checks import InvalidSchemaError, check_baseline, check_fields
 
 PACKAGE = Path(__file__).parents[2] / "layers/feature_schema/python/feature_schema"
 FIRST, *OTHERS = FEATURES
@@ -48,7 +48,7 @@ def imported(folder: Path, schema: str) -> subprocess.CompletedProcess[str]:
     package = folder / "feature_schema"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "schema.py").write_text(schema)
-    program = "import feature_schema as f; print(*f.ROW[:2], f.baseline(f.Features(floor_area=2)))"
+    program = "import feature_schema as f; print(*f.ROW_COLUMNS[:2], f.predict_baseline(f.Features(floor_area=2)))"
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -82,32 +82,34 @@ def test_an_unsound_schema_says_what_is_wrong(tmp_path: Path, old: str, new: str
     done = imported(tmp_path, SCHEMA.replace(old, new))
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("feature_schema.rules.UnsoundSchemaError: ")
+    assert last.startswith("feature_schema.schema_checks.InvalidSchemaError: ")
     assert says in last
 
 
-@pytest.mark.parametrize("name", [*PROVENANCE, "Model", "features", "source", OTHERS[0].name.upper(), TARGET.name])
+@pytest.mark.parametrize(
+    "name", [*PROVENANCE_COLUMNS, "Model", "features", "source", OTHERS[0].name.upper(), TARGET.name]
+)
 def test_a_name_that_something_else_has_is_refused(name: str) -> None:
-    with pytest.raises(UnsoundSchemaError, match=f"(?i)name {name} is taken"):
-        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken={*PROVENANCE, "features", "source"})
+    with pytest.raises(InvalidSchemaError, match=f"(?i)name {name} is taken"):
+        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken={*PROVENANCE_COLUMNS, "features", "source"})
 
 
 @pytest.mark.parametrize("name", ["", "länge", "a-b", "a b", "a,b", "1st", "x" * 64])
 def test_a_name_that_is_none_everywhere_is_refused(name: str) -> None:
-    with pytest.raises(UnsoundSchemaError, match=re.escape(repr(name))):
+    with pytest.raises(InvalidSchemaError, match=re.escape(repr(name))):
         check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken=())
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [(1.0, 1.0), (2.0, 1.0), (float("-inf"), 1.0), (0.0, float("nan"))])
 def test_a_range_is_finite_and_not_empty(minimum: float, maximum: float) -> None:
-    with pytest.raises(UnsoundSchemaError, match=f"{TARGET.name} a finite range"):
+    with pytest.raises(InvalidSchemaError, match=f"{TARGET.name} a finite range"):
         check_fields(replace(TARGET, minimum=minimum, maximum=maximum), FEATURES, taken=())
 
 
 def test_this_schema_keeps_to_the_rules() -> None:
-    check_fields(TARGET, FEATURES, taken=PROVENANCE)
+    check_fields(TARGET, FEATURES, taken=PROVENANCE_COLUMNS)
     check_baseline(BASELINE, TARGET, FEATURES)
-    with pytest.raises(UnsoundSchemaError, match="at least one feature"):
+    with pytest.raises(InvalidSchemaError, match="at least one feature"):
         check_fields(TARGET, [], taken=())
-    with pytest.raises(UnsoundSchemaError, match="not within the bounds"):
+    with pytest.raises(InvalidSchemaError, match="not within the bounds"):
         check_baseline(float("nan"), TARGET, FEATURES)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwell.stored_samples import newest_samples, parse
-from feature_schema import FEATURES, ROW, TARGET, VERSION
+from feature_schema import FEATURES, ROW_COLUMNS, TARGET, VERSION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -129,14 +129,14 @@ def test_an_id_is_what_was_sent_whatever_it_means_elsewhere(name: str, *, predic
 )
 def test_rows_of_another_version_and_what_is_no_row_shift_nothing(rows: list[tuple[bool, str]]) -> None:
     table = parse(gzip.compress("\n".join(row for _, row in rows).encode()))
-    assert list(table.columns) == list(ROW)
+    assert list(table.columns) == list(ROW_COLUMNS)
     assert table["sample_id"].to_list() == [row.split(",")[len(FEATURES) + 1] for good, row in rows if good]
     assert set(table["schema_version"]) <= {VERSION}
 
 
 def test_the_table_has_the_columns_of_a_row_and_numbers_where_something_was_predicted() -> None:
     table = newest_samples(cast("S3Client", a_bucket(OVER_MIDNIGHT)), "bucket", rows=100)
-    assert list(table.columns) == list(ROW)
+    assert list(table.columns) == list(ROW_COLUMNS)
     assert table["recorded_at"].iloc[-1] == START + timedelta(minutes=6)
     assert list(table["predicted"].dropna()) == [9]
     assert list(table["model"].dropna()) == ["m"]
@@ -144,4 +144,4 @@ def test_the_table_has_the_columns_of_a_row_and_numbers_where_something_was_pred
 
 def test_an_empty_bucket_gives_an_empty_table() -> None:
     table = newest_samples(cast("S3Client", a_bucket({})), "bucket", rows=100)
-    assert (len(table), list(table.columns)) == (0, list(ROW))
+    assert (len(table), list(table.columns)) == (0, list(ROW_COLUMNS))

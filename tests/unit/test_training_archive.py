@@ -15,7 +15,7 @@ import pytest
 import archive
 from archive import ArchiveError, ModelDescription
 from candidates import ALGORITHMS, Algorithm
-from feature_schema import FEATURES, TARGET, schema_hash
+from feature_schema import FEATURES, TARGET, get_schema_hash
 from tests.factories.datasets import make_dataset
 
 TRAINING_JOB = Path(archive.__file__).parent
@@ -24,7 +24,7 @@ DESCRIPTION = ModelDescription(
     model="xgboost-20261123T063900Z",
     algorithm="xgboost",
     expected_error=1830.25,
-    schema_hash=schema_hash(),
+    schema_hash=get_schema_hash(),
     round="20261123T063900Z-no-model",
     features=tuple(feature.name for feature in FEATURES),
     target=TARGET.name,
@@ -53,7 +53,7 @@ def test_an_archive_describes_itself(tmp_path: Path) -> None:
         "model": "xgboost-20261123T063900Z",
         "algorithm": "linear",
         "expected_error": 1830.25,
-        "schema_hash": schema_hash(),
+        "schema_hash": get_schema_hash(),
         "round": "20261123T063900Z-no-model",
         "features": [feature.name for feature in FEATURES],
         "target": TARGET.name,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from dataset import Dataset, DatasetError, read_dataset, read_description
-from feature_schema import ROW, TARGET, VERSION, schema_hash
+from feature_schema import ROW_COLUMNS, TARGET, VERSION, get_schema_hash
 from tests.factories.datasets import SyntheticDataset, make_dataset, recorded_at, write_channels
 
 ROWS = make_dataset(400)
-RECORDED_AT = ROW.index("recorded_at")
+RECORDED_AT = ROW_COLUMNS.index("recorded_at")
 
 
 def read(folder: Path, lines: list[str], **options: Any) -> Dataset:
@@ -135,7 +135,7 @@ def test_a_number_is_learnt_from_as_it_is_asked_about(tmp_path: Path) -> None:
 def test_the_description_knows_the_schema(tmp_path: Path) -> None:
     channels = write_channels(tmp_path, ROWS.lines, recent_since="2026-11-23T07:00:00+01:00")
     description = read_description(Path(channels["SM_CHANNEL_DATASET"]))
-    assert (description.schema_hash, description.schema_version) == (schema_hash(), VERSION)
+    assert (description.schema_hash, description.schema_version) == (get_schema_hash(), VERSION)
     assert description.recent_since == np.datetime64("2026-11-23T06:00:00.000", "ms")
 
 
@@ -167,7 +167,7 @@ def of_version(version: int, lines: list[str]) -> list[str]:
         (ROWS.lines[:1] * 3, {}, "one of 1 samples is the whole test set"),
         (of_one_moment(), {}, "none is older"),
         ([], {}, "the dataset is empty"),
-        ([*ROWS.lines, f"1,{ROWS.lines[0]}"], {}, f"have not {len(ROW)} cells"),
+        ([*ROWS.lines, f"1,{ROWS.lines[0]}"], {}, f"have not {len(ROW_COLUMNS)} cells"),
         (of_version(VERSION + 1, ROWS.lines), {}, f"none of 400 rows is of the schema's version {VERSION}"),
         (cell(1, "wide"), {}, "not as the validator writes it"),
         (cell(1, ""), {}, "not as the validator writes it"),

@@ -17,7 +17,7 @@ import archive
 import serving
 from archive import ModelDescription
 from candidates import ALGORITHMS
-from feature_schema import FEATURES, TARGET, schema_hash
+from feature_schema import FEATURES, TARGET, get_schema_hash
 from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, _ = algorithm.load_module().fit(ROWS.features, ROWS.target, **algorithm.hyperparameters)
     names = tuple(feature.name for feature in FEATURES)
     description = ModelDescription(
-        "xgboost-20261123T063900Z", algorithm.name, 1830.25, schema_hash(), "r", names, TARGET.name, "all"
+        "xgboost-20261123T063900Z", algorithm.name, 1830.25, get_schema_hash(), "r", names, TARGET.name, "all"
     )
     archive.write(folder, description, model)
     return folder
@@ -55,7 +55,7 @@ def test_json_names_the_model_its_expected_error_and_its_schema(model_dir: Path)
     told = json.loads(body)
     assert mimetype == JSON
     assert (told["model"], told["expected_error"]) == ("xgboost-20261123T063900Z", 1830.25)
-    assert told["schema_hash"] == schema_hash()
+    assert told["schema_hash"] == get_schema_hash()
     expected = archive.load(model_dir).model.predict(ROWS.features[:3])
     np.testing.assert_array_equal(told["predictions"], expected)
 

@@ -19,11 +19,11 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_schema import FEATURES, ROW, TARGET, Refusal, csv_sample_id, parse_lines
+from feature_schema import FEATURES, ROW_COLUMNS, TARGET, InvalidInputError, derive_csv_sample_id, parse_lines
 from tests.factories.samples import field_value, make_csv_row
-from validator import meter, quarantine, transform
-from validator.meter import MODELS_PER_BATCH, MODELS_PER_ENVIRONMENT, LiveError, Readings
-from validator.transform import RefusedLine
+from validator import batch_metrics, quarantine, transform
+from validator.batch_metrics import MAX_MODELS_PER_BATCH, MAX_MODELS_PER_ENVIRONMENT, BatchMetrics, LiveError
+from validator.transform import RejectedLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def rows(answer: dict[str, str]) -> list[dict[str, str]]:
     """The rows in one answered record, by column."""
     text = base64.b64decode(answer["data"]).decode()
     assert text.endswith("\n")
-    return [dict(zip(ROW, line.split(","), strict=True)) for line in text.splitlines()]
+    return [dict(zip(ROW_COLUMNS, line.split(","), strict=True)) for line in text.splitlines()]
 
 
 def workshop_row() -> bytes:
@@ -82,22 +82,22 @@ def test_every_record_is_answered_in_order_and_every_line_accounted_for(event: R
 
     batch = transform.transform(event(name))
 
-    assert [answer["recordId"] for answer in batch.answers] == [record.record_id for record in sent]
-    for record, answer in zip(sent, batch.answers, strict=True):
+    assert [answer["recordId"] for answer in batch.results] == [record.record_id for record in sent]
+    for record, answer in zip(sent, batch.results, strict=True):
         message_id = record.record_id if record.metadata is None else record.metadata.partition_key
         lines = len(parse_lines(record.data_as_bytes, message_id=message_id, received_at=ARRIVED))
-        refused = [line for line in batch.refused if line.message_id == message_id]
+        refused = [line for line in batch.rejected if line.message_id == message_id]
         good = rows(answer) if answer["result"] == "Ok" else []
         assert len(good) + len(refused) == lines
         assert answer["result"] == ("Ok" if good else "Dropped")
-    assert len(batch.accepted) == sum(len(rows(answer)) for answer in batch.answers if answer["result"] == "Ok")
+    assert len(batch.accepted) == sum(len(rows(answer)) for answer in batch.results if answer["result"] == "Ok")
 
 
 @pytest.mark.usefixtures("robots")
 def test_the_message_that_sns_delivered_becomes_rows_with_what_the_robots_echoed(event: ReadEvent) -> None:
     message = event("sns-packed")["Records"][0]["Sns"]["Message"]
 
-    (answer,) = transform.transform(event("firehose-packed")).answers
+    (answer,) = transform.transform(event("firehose-packed")).results
 
     sent = [json.loads(line) for line in message.splitlines()]
     assert [cells["sample_id"] for cells in rows(answer)] == [sample["sample_id"] for sample in sent]
@@ -107,11 +107,13 @@ def test_the_message_that_sns_delivered_becomes_rows_with_what_the_robots_echoed
 
 @pytest.mark.usefixtures("robots")
 def test_workshop_rows_get_ids_from_their_message_and_the_time_of_arrival(event: ReadEvent) -> None:
-    single, packed = transform.transform(event("firehose-workshop-rows")).answers
+    single, packed = transform.transform(event("firehose-workshop-rows")).results
 
     row_id, packed_id = "7c1d0f52-6a3b-5b0e-9f0e-3a9c5a1f77d2", "95df01b4-ee98-5cb9-9903-4c221d41eb5e"
-    assert [cells["sample_id"] for cells in rows(single)] == [csv_sample_id(row_id, 0)]
-    assert [cells["sample_id"] for cells in rows(packed)] == [csv_sample_id(packed_id, position) for position in (0, 1)]
+    assert [cells["sample_id"] for cells in rows(single)] == [derive_csv_sample_id(row_id, 0)]
+    assert [cells["sample_id"] for cells in rows(packed)] == [
+        derive_csv_sample_id(packed_id, position) for position in (0, 1)
+    ]
     assert rows(single)[0]["recorded_at"] == "2026-11-23T06:39:00.789Z"
 
 
@@ -122,8 +124,8 @@ def test_a_record_put_directly_is_known_by_its_own_id(event: ReadEvent) -> None:
     batch = transform.transform(sent)
 
     record_id = sent["records"][0]["recordId"]
-    assert [cells["sample_id"] for cells in rows(batch.answers[0])] == [csv_sample_id(record_id, 0)]
-    assert [(line.message_id, line.position) for line in batch.refused] == [(record_id, 1)]
+    assert [cells["sample_id"] for cells in rows(batch.results[0])] == [derive_csv_sample_id(record_id, 0)]
+    assert [(line.message_id, line.position) for line in batch.rejected] == [(record_id, 1)]
 
 
 @pytest.mark.usefixtures("robots")
@@ -131,7 +133,7 @@ def test_broken_lines_are_refused_with_reason_and_place_and_the_good_one_beside_
     batch = transform.transform(event("firehose-broken"))
 
     weight, fullness, length = FEATURES[5].name, FEATURES[10].name, FEATURES[1].name
-    assert [(line.refusal.reason, line.position) for line in batch.refused] == [
+    assert [(line.error.reason, line.position) for line in batch.rejected] == [
         ("malformed", 1),
         (f"missing:{weight}", 2),
         (f"out_of_range:{fullness}", 3),
@@ -146,19 +148,19 @@ def test_broken_lines_are_refused_with_reason_and_place_and_the_good_one_beside_
         ("malformed", 12),
         ("malformed", 0),
     ]
-    assert [answer["result"] for answer in batch.answers] == ["Ok", "Dropped", "Ok"]
-    assert batch.answers[1]["data"] == ""
+    assert [answer["result"] for answer in batch.results] == ["Ok", "Dropped", "Ok"]
+    assert batch.results[1]["data"] == ""
 
 
 @given(st.lists(st.binary(max_size=60) | st.just(workshop_row()), max_size=5))
 def test_any_batch_is_answered_and_accounted_for(messages: list[bytes]) -> None:
     batch = transform.transform(firehose(*messages))
 
-    assert [answer["recordId"] for answer in batch.answers] == [f"record-{n}" for n in range(len(messages))]
-    stored = sum(len(rows(answer)) for answer in batch.answers if answer["result"] == "Ok")
+    assert [answer["recordId"] for answer in batch.results] == [f"record-{n}" for n in range(len(messages))]
+    stored = sum(len(rows(answer)) for answer in batch.results if answer["result"] == "Ok")
     lines = sum(len(parse_lines(message, message_id="m", received_at=ARRIVED)) for message in messages)
     assert stored == len(batch.accepted)
-    assert stored + len(batch.refused) == lines
+    assert stored + len(batch.rejected) == lines
 
 
 def test_records_whose_rows_do_not_fit_into_the_answer_are_left_whole_and_uncounted() -> None:
@@ -168,12 +170,12 @@ def test_records_whose_rows_do_not_fit_into_the_answer_are_left_whole_and_uncoun
 
     batch = transform.transform(sent)
 
-    results = [answer["result"] for answer in batch.answers]
+    results = [answer["result"] for answer in batch.results]
     kept = results.count("Ok")
     assert 0 < kept < 12
-    assert results == ["Ok"] * kept + ["ProcessingFailed"] * batch.surplus
-    assert len(json.dumps({"records": batch.answers})) <= transform.MAX_RESPONSE_BYTES
-    assert (len(batch.accepted), len(batch.refused)) == (9_000 * kept, kept)
+    assert results == ["Ok"] * kept + ["ProcessingFailed"] * batch.overflowed
+    assert len(json.dumps({"records": batch.results})) <= transform.MAX_RESPONSE_BYTES
+    assert (len(batch.accepted), len(batch.rejected)) == (9_000 * kept, kept)
 
 
 def test_a_buffer_of_one_megabyte_always_fits() -> None:
@@ -182,19 +184,21 @@ def test_a_buffer_of_one_megabyte_always_fits() -> None:
 
     batch = transform.transform(firehose(*[message] * 4))
 
-    assert batch.surplus == 0
-    assert all(answer["result"] == "Ok" for answer in batch.answers)
+    assert batch.overflowed == 0
+    assert all(answer["result"] == "Ok" for answer in batch.results)
 
 
 # --- quarantine ------------------------------------------------------------------------------------------------
 
 
-def refused_line(line: bytes = b"broken", *, received_at: datetime = ARRIVED, position: int = 0) -> RefusedLine:
-    return RefusedLine(line, Refusal("malformed", None, "not valid JSON"), "message-1", position, received_at)
+def refused_line(line: bytes = b"broken", *, received_at: datetime = ARRIVED, position: int = 0) -> RejectedLine:
+    return RejectedLine(
+        line, InvalidInputError("malformed", None, "not valid JSON"), "message-1", position, received_at
+    )
 
 
 def test_a_quarantined_line_tells_all_that_is_needed_to_send_it_again() -> None:
-    assert json.loads(quarantine.entry(refused_line(b'{"a": "\xc3\xbc"', position=3))) == {
+    assert json.loads(quarantine.to_json_line(refused_line(b'{"a": "\xc3\xbc"', position=3))) == {
         "reason": "malformed",
         "detail": "not valid JSON",
         "raw": '{"a": "ü"',
@@ -205,7 +209,7 @@ def test_a_quarantined_line_tells_all_that_is_needed_to_send_it_again() -> None:
 
 
 def test_a_line_that_is_not_utf8_is_kept_byte_by_byte() -> None:
-    kept = json.loads(quarantine.entry(refused_line(b"\xff\x00")))
+    kept = json.loads(quarantine.to_json_line(refused_line(b"\xff\x00")))
 
     assert base64.b64decode(kept["raw_base64"]) == b"\xff\x00"
     assert "raw" not in kept
@@ -213,7 +217,7 @@ def test_a_line_that_is_not_utf8_is_kept_byte_by_byte() -> None:
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=5))
 def test_a_document_is_one_line_of_json_for_each_refused_line(lines: list[bytes]) -> None:
-    key, body = quarantine.document([refused_line(line) for line in lines])
+    key, body = quarantine.build_object([refused_line(line) for line in lines])
 
     entries = [json.loads(entry) for entry in body.splitlines()]
     raw = [entry["raw"].encode() if "raw" in entry else base64.b64decode(entry["raw_base64"]) for entry in entries]
@@ -223,8 +227,8 @@ def test_a_document_is_one_line_of_json_for_each_refused_line(lines: list[bytes]
 
 
 def test_the_same_lines_have_the_same_key_and_others_another() -> None:
-    once, again = quarantine.document([refused_line()]), quarantine.document([refused_line()])
-    other, _ = quarantine.document([refused_line(position=1)])
+    once, again = quarantine.build_object([refused_line()]), quarantine.build_object([refused_line()])
+    other, _ = quarantine.build_object([refused_line(position=1)])
 
     assert once == again
     assert other != once[0]
@@ -232,7 +236,7 @@ def test_the_same_lines_have_the_same_key_and_others_another() -> None:
 
 def test_the_key_has_the_hour_of_the_first_arrival() -> None:
     later = ARRIVED.replace(hour=7)
-    key, _ = quarantine.document([refused_line(received_at=later), refused_line(received_at=ARRIVED)])
+    key, _ = quarantine.build_object([refused_line(received_at=later), refused_line(received_at=ARRIVED)])
     assert "/hour=06/" in key
 
 
@@ -245,7 +249,7 @@ def samples_of(event: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.usefixtures("robots")
 def test_only_echoes_of_a_model_count_as_predicted(event: ReadEvent) -> None:
-    readings = meter.read(samples_of(event("firehose-packed")), [])
+    readings = batch_metrics.measure(samples_of(event("firehose-packed")), [])
 
     assert readings.accepted == 4
     (model,) = readings.models
@@ -261,32 +265,32 @@ def test_an_echo_that_does_not_say_who_or_how_well_is_no_measurement(event: Read
     sample = json.loads(event("sns-single")["Records"][0]["Sns"]["Message"])
     sample["prediction"] |= changed
 
-    readings = meter.read(samples_of(firehose(json.dumps(sample).encode())), [])
+    readings = batch_metrics.measure(samples_of(firehose(json.dumps(sample).encode())), [])
 
     assert (readings.accepted, readings.models) == (1, {})
 
 
-def readings_of(counts: dict[str, int]) -> Readings:
-    return Readings(models={model: LiveError(count, count * 4.0, float(count)) for model, count in counts.items()})
+def readings_of(counts: dict[str, int]) -> BatchMetrics:
+    return BatchMetrics(models={model: LiveError(count, count * 4.0, float(count)) for model, count in counts.items()})
 
 
 def test_the_models_with_most_predictions_get_metrics_of_their_own() -> None:
     readings = readings_of({f"noise-{n}": 1 for n in range(100)} | {"live": 50, "canary": 5})
 
-    names = meter.named(readings, set())
+    names = batch_metrics.select_models(readings, set())
 
     assert names[:2] == ["live", "canary"]
-    assert len(names) == MODELS_PER_BATCH
+    assert len(names) == MAX_MODELS_PER_BATCH
     assert readings.total().predicted == 155
 
 
 def test_invented_names_do_not_make_metrics_without_end() -> None:
     published: set[str] = {"live"}
     for batch in range(1_000):
-        published.update(meter.named(readings_of({"live": 10, f"noise-{batch}": 20}), published))
+        published.update(batch_metrics.select_models(readings_of({"live": 10, f"noise-{batch}": 20}), published))
 
-    assert len(published) == MODELS_PER_ENVIRONMENT
-    assert meter.named(readings_of({"live": 10, "noise-1000": 20}), published) == ["live"]
+    assert len(published) == MAX_MODELS_PER_ENVIRONMENT
+    assert batch_metrics.select_models(readings_of({"live": 10, "noise-1000": 20}), published) == ["live"]
 
 
 # --- the function ----------------------------------------------------------------------------------------------
@@ -320,7 +324,7 @@ def validator(lambda_environment: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def bucket(validator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     bucket = Bucket()
-    monkeypatch.setattr(quarantine, "client", lambda: bucket)
+    monkeypatch.setattr(quarantine, "get_client", lambda: bucket)
     return bucket
 
 
@@ -330,7 +334,7 @@ def test_a_clean_batch_is_answered_without_a_quarantine(
 ) -> None:
     answer = validator.handler(event("firehose-packed"), context)
 
-    assert json.loads(answer) == {"records": transform.transform(event("firehose-packed")).answers}
+    assert json.loads(answer) == {"records": transform.transform(event("firehose-packed")).results}
     assert bucket.objects == {}
     squared = (14_350 - 14_100.5) ** 2 + (9_120 - 10_450) ** 2
     live_error = {"PredictedSamples": 2, "SquaredError": squared, "ExpectedSquaredError": 2 * 1_830.25**2}
@@ -388,9 +392,9 @@ def test_when_the_quarantine_cannot_be_written_the_batch_fails_and_counts_nothin
 
 @pytest.mark.usefixtures("robots")
 def test_the_quarantine_is_written_as_s3_expects(validator: ModuleType, event: ReadEvent, context: Context) -> None:
-    key, body = quarantine.document(transform.transform(event("firehose-broken")).refused)
+    key, body = quarantine.build_object(transform.transform(event("firehose-broken")).rejected)
     expected = {"Bucket": "data", "Key": key, "Body": body, "ContentType": "application/x-ndjson"}
-    with Stubber(quarantine.client()) as stubber:
+    with Stubber(quarantine.get_client()) as stubber:
         stubber.add_response("put_object", {}, expected)
 
         validator.handler(event("firehose-broken"), context)
@@ -406,7 +410,7 @@ def test_one_batch_logs_one_metric_line_and_one_more_for_each_model_and_reason(
     validator.handler(sent, context)
 
     metrics = [line for line in capsys.readouterr().out.splitlines() if "_aws" in json.loads(line)]
-    reasons = {line.refusal.reason for line in transform.transform(sent).refused}
+    reasons = {line.error.reason for line in transform.transform(sent).rejected}
     assert len(metrics) == 1 + 1 + len(reasons)
 
 
@@ -415,14 +419,14 @@ def test_the_function_remembers_which_models_it_has_published(
     validator: ModuleType, bucket: Bucket, event: ReadEvent, context: Context, published: Callable[[], Metrics]
 ) -> None:
     sample = json.loads(event("sns-single")["Records"][0]["Sns"]["Message"])
-    for number in range(MODELS_PER_ENVIRONMENT + 10):
+    for number in range(MAX_MODELS_PER_ENVIRONMENT + 10):
         sample["prediction"]["model"] = f"invented-{number}"
         validator.handler(firehose(json.dumps(sample).encode()), context)
 
     counted = published()
     models = {dims for dims, name in counted if dims and name == "PredictedSamples"}
-    assert len(models) == MODELS_PER_ENVIRONMENT
-    assert counted[frozenset(), "PredictedSamples"] == MODELS_PER_ENVIRONMENT + 10
+    assert len(models) == MAX_MODELS_PER_ENVIRONMENT
+    assert counted[frozenset(), "PredictedSamples"] == MAX_MODELS_PER_ENVIRONMENT + 10
 
 
 @pytest.mark.usefixtures("robots")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from feature_schema import schema_hash
+from feature_schema import get_schema_hash
 from promotion.context import Surroundings
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
@@ -74,7 +74,7 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
             started_at=STARTED,
             job=JOB,
             champion=CHAMPION if champion else None,
-            dataset=Dataset(manifest="m", objects=3, bytes=12, cut_off=NOW, schema_hash=schema_hash()),
+            dataset=Dataset(manifest="m", objects=3, bytes=12, cut_off=NOW, schema_hash=get_schema_hash()),
         )
     )
     store.create(RoundLock(flight=InFlightRound(round=ROUND, job=JOB, event="e", cut_off=NOW, lease_until=NOW)))
@@ -105,7 +105,7 @@ def a_cloud(*, champion: bool = True, job: str = "Completed", **results: Any) ->
             "LastModifiedTime": NOW - timedelta(hours=1),
         }
     against = {} if champion else {"champion": None, "comparison": comparison(against="baseline", model=None)}
-    outcome = tournament(**{"schema_hash": schema_hash(), **against, **results})
+    outcome = tournament(**{"schema_hash": get_schema_hash(), **against, **results})
     cloud.sagemaker.jobs[JOB] = {
         "TrainingJobName": JOB,
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from feature_schema import schema_hash
+from feature_schema import get_schema_hash
 from promotion import handler
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import job_ended
@@ -75,7 +75,7 @@ class TestRegister:
             "dataset_manifest": "m",
             "dataset_train": "6",
             "dataset_test": "2",
-            "schema_hash": schema_hash(),
+            "schema_hash": get_schema_hash(),
         }
         assert model(cloud, WINNER).package == PACKAGE
         assert cloud.sagemaker.deployments == [NEW]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dwell.operations.endpoint import EndpointError, wait
-from feature_schema import schema_hash
+from feature_schema import get_schema_hash
 from leaderboard import standing as leaderboard
 from leaderboard.board import board
 from promotion.endpoint_changed import endpoint_changed
@@ -72,7 +72,7 @@ def two_models(schema: str | None = None, *, expected_error: float = PROMISED) -
             job=f"dwell-{FIRST}",
             status="promoted",
             promoted=CHAMPION,
-            dataset=Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=schema or schema_hash()),
+            dataset=Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=schema or get_schema_hash()),
         )
     )
     job_ended(JOB, around(cloud))
@@ -186,7 +186,7 @@ def a_third(cloud: Cloud) -> str:
                 "candidates": [
                     {"name": "linear", "algorithm": "linear", "trained_on": "all", "model": name, "rmse": 2_000.0}
                 ],
-                "dataset": Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=schema_hash()),
+                "dataset": Dataset(manifest="m", objects=1, bytes=1, cut_off=NOW, schema_hash=get_schema_hash()),
             }
         )
     )

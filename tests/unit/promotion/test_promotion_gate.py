@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from feature_schema import TARGET, Prediction, prediction, schema_hash
-from inference.endpoint import EndpointFailedError, read_answer
+from feature_schema import TARGET, Prediction, build_prediction, get_schema_hash
+from inference.endpoint import EndpointFailedError, parse_response
 from promotion.job_results import Tournament
 from promotion.promotion_gate import Verdict, judge
 
@@ -128,10 +128,15 @@ def test_everything_else_keeps_what_is_live(changes: dict[str, Any], reason: str
     ],
 )
 def test_what_passes_can_be_promised_by_an_answer_and_is_taken_by_inference(promise: float) -> None:
-    answer = {"model": WINNER, "expected_error": promise, "schema_hash": schema_hash(), "predictions": [TARGET.maximum]}
+    answer = {
+        "model": WINNER,
+        "expected_error": promise,
+        "schema_hash": get_schema_hash(),
+        "predictions": [TARGET.maximum],
+    }
     try:
-        read_answer(json.dumps(answer).encode(), rows=1)
-        Prediction.model_validate(prediction(TARGET.maximum, model=WINNER, expected_error=promise))
+        parse_response(json.dumps(answer).encode(), rows=1)
+        Prediction.model_validate(build_prediction(TARGET.maximum, model=WINNER, expected_error=promise))
         takes = True
     except (EndpointFailedError, ValidationError):
         takes = False

@@ -1,10 +1,10 @@
-"""The feature schema: what a sample is, shared by every function, the robots and the notebooks.
+"""The feature schema: defines a sample for every function, the robots and the notebooks.
 
-``schema`` names the features and the target, once. ``sample`` holds the contracts on the wire, ``line`` reads lines,
-``refusal`` says why something is not accepted, ``description`` tells the schema as plain data. ``reading`` and
-``asking`` read much and fast, with decoders that are derived from the same models.
+``schema`` names the features and the target; ``fields`` describes them as plain data. ``contracts`` holds the wire
+contracts as pydantic models, ``parser`` parses lines and requests with them, ``errors`` says why an input is invalid.
+``fast`` parses the same inputs in bulk, without pydantic.
 
-A name is imported when it is first asked for: whoever asks for none of the models does not wait for pydantic.
+Names are imported on first use, so that a function that needs no model does not import pydantic.
 """
 
 from __future__ import annotations
@@ -13,72 +13,112 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from feature_schema.answer import baseline, feature_row, happened, predicted, prediction, within_bounds
-    from feature_schema.description import (
+    from feature_schema.contracts import MAX_INSTANCES, ExpectedError, Identifier, Prediction, PredictionRequest, Sample
+    from feature_schema.errors import InvalidInputError
+    from feature_schema.fields import (
         BASELINE,
         FEATURES,
-        PROVENANCE,
-        ROW,
+        PROVENANCE_COLUMNS,
+        ROW_COLUMNS,
         TARGET,
         VERSION,
         describe,
-        schema_hash,
+        get_schema_hash,
     )
-    from feature_schema.envelope import open_message
-    from feature_schema.limits import csv_sample_id
-    from feature_schema.line import parse_features, parse_line, parse_lines, parse_request, row
-    from feature_schema.refusal import Refusal
-    from feature_schema.sample import MAX_INSTANCES, ExpectedError, Identifier, Prediction, PredictionRequest, Sample
+    from feature_schema.limits import derive_csv_sample_id
+    from feature_schema.message_header import split_message_header
+    from feature_schema.parser import parse_features, parse_line, parse_lines, parse_request
+    from feature_schema.predictions import (
+        build_prediction,
+        clip_to_bounds,
+        get_actual_value,
+        get_predicted_value,
+        predict_baseline,
+        to_feature_row,
+    )
+    from feature_schema.rows import to_row
     from feature_schema.schema import Features, Target
 
-_HOMES = {
-    "answer": ("baseline", "feature_row", "happened", "predicted", "prediction", "within_bounds"),
-    "description": ("BASELINE", "FEATURES", "PROVENANCE", "ROW", "TARGET", "VERSION", "describe", "schema_hash"),
-    "envelope": ("open_message",),
-    "limits": ("csv_sample_id",),
-    "line": ("parse_features", "parse_line", "parse_lines", "parse_request", "row"),
-    "refusal": ("Refusal",),
-    "sample": ("MAX_INSTANCES", "ExpectedError", "Identifier", "Prediction", "PredictionRequest", "Sample"),
-    "schema": ("Features", "Target"),
+_MODULE_NAMES = {
+    "contracts": (
+        "MAX_INSTANCES",
+        "ExpectedError",
+        "Identifier",
+        "Prediction",
+        "PredictionRequest",
+        "Sample",
+    ),
+    "errors": ("InvalidInputError",),
+    "fields": (
+        "BASELINE",
+        "FEATURES",
+        "PROVENANCE_COLUMNS",
+        "ROW_COLUMNS",
+        "TARGET",
+        "VERSION",
+        "describe",
+        "get_schema_hash",
+    ),
+    "limits": ("derive_csv_sample_id",),
+    "message_header": ("split_message_header",),
+    "parser": (
+        "parse_features",
+        "parse_line",
+        "parse_lines",
+        "parse_request",
+    ),
+    "predictions": (
+        "build_prediction",
+        "clip_to_bounds",
+        "get_actual_value",
+        "get_predicted_value",
+        "predict_baseline",
+        "to_feature_row",
+    ),
+    "rows": ("to_row",),
+    "schema": (
+        "Features",
+        "Target",
+    ),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names}
 
 __all__ = [
     "BASELINE",
     "FEATURES",
     "MAX_INSTANCES",
-    "PROVENANCE",
-    "ROW",
+    "PROVENANCE_COLUMNS",
+    "ROW_COLUMNS",
     "TARGET",
     "VERSION",
     "ExpectedError",
     "Features",
     "Identifier",
+    "InvalidInputError",
     "Prediction",
     "PredictionRequest",
-    "Refusal",
     "Sample",
     "Target",
-    "baseline",
-    "csv_sample_id",
+    "build_prediction",
+    "clip_to_bounds",
+    "derive_csv_sample_id",
     "describe",
-    "feature_row",
-    "happened",
-    "open_message",
+    "get_actual_value",
+    "get_predicted_value",
+    "get_schema_hash",
     "parse_features",
     "parse_line",
     "parse_lines",
     "parse_request",
-    "predicted",
-    "prediction",
-    "row",
-    "schema_hash",
-    "within_bounds",
+    "predict_baseline",
+    "split_message_header",
+    "to_feature_row",
+    "to_row",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    return found
+    globals()[name] = value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return value

@@ -13,11 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from feature_schema import schema
-from feature_schema.description import FEATURES, TARGET
-from feature_schema.limits import CLOCK_TOLERANCE, MAX_LINE_BYTES, UNKNOWN_SENDER, csv_sample_id, split_lines
-from feature_schema.reading import record, rows
-from feature_schema.refusal import Refusal, refusal
-from feature_schema.sample import PredictionRequest, Sample
+from feature_schema.contracts import PredictionRequest, Sample
+from feature_schema.errors import InvalidInputError, to_input_error
+from feature_schema.fields import FEATURES, TARGET
+from feature_schema.limits import MAX_CLOCK_SKEW, MAX_LINE_BYTES, UNKNOWN_SENDER, derive_csv_sample_id, split_lines
 from feature_schema.schema import Features, Target
 
 if TYPE_CHECKING:
@@ -34,38 +33,40 @@ def parse_line(line: bytes, *, message_id: str, position: int, received_at: date
     the stream took it. Raises ``Refusal``, and nothing else.
     """
     if len(line) > MAX_LINE_BYTES:
-        raise Refusal("too_long", detail=f"{len(line)} bytes, at most {MAX_LINE_BYTES}")
+        raise InvalidInputError("too_long", detail=f"{len(line)} bytes, at most {MAX_LINE_BYTES}")
     text = line.strip()
     if not text:
-        raise Refusal("empty")
+        raise InvalidInputError("empty")
     try:
         if text[:1] in b'{["':
             sample = Sample.model_validate_json(text)
             if text.count(b'"') != _quotes(sample):
                 _refuse_duplicate_keys(text)
         else:
-            sample = _workshop_sample(text, csv_sample_id(message_id, position), received_at)
+            sample = _workshop_sample(text, derive_csv_sample_id(message_id, position), received_at)
     except ValidationError as error:
-        raise refusal(error) from None
-    if sample.recorded_at > received_at + CLOCK_TOLERANCE:
-        raise Refusal("in_the_future", "recorded_at", "recorded after it was received")
+        raise to_input_error(error) from None
+    if sample.recorded_at > received_at + MAX_CLOCK_SKEW:
+        raise InvalidInputError("in_the_future", "recorded_at", "recorded after it was received")
     return sample
 
 
-def parse_lines(data: bytes, *, message_id: str, received_at: datetime) -> list[tuple[bytes, Sample | Refusal]]:
+def parse_lines(
+    data: bytes, *, message_id: str, received_at: datetime
+) -> list[tuple[bytes, Sample | InvalidInputError]]:
     """Read a message of one or many lines.
 
     A message of more than ``MAX_LINES`` lines is refused as a whole, as if it were one line.
     """
     try:
         lines = split_lines(data)
-    except Refusal as flood:
+    except InvalidInputError as flood:
         return [(data, flood)]
-    answers: list[tuple[bytes, Sample | Refusal]] = []
+    answers: list[tuple[bytes, Sample | InvalidInputError]] = []
     for position, line in enumerate(lines):
         try:
             answers.append((line, parse_line(line, message_id=message_id, position=position, received_at=received_at)))
-        except Refusal as refused:
+        except InvalidInputError as refused:
             answers.append((line, refused))
     return answers
 
@@ -109,8 +110,8 @@ def _refuse_duplicate_keys(text: bytes) -> None:
             raise _duplicate(within, instance=number)
 
 
-def _duplicate(twice: _Twice, instance: int | None = None) -> Refusal:
-    return Refusal("duplicate_key", twice.key, "a key stands twice in one object", instance)
+def _duplicate(twice: _Twice, instance: int | None = None) -> InvalidInputError:
+    return InvalidInputError("duplicate_key", twice.key, "a key stands twice in one object", instance)
 
 
 def _numbers(text: bytes, names: tuple[str, ...]) -> dict[str, Any]:
@@ -118,11 +119,11 @@ def _numbers(text: bytes, names: tuple[str, ...]) -> dict[str, Any]:
     try:
         values = _NUMBERS.validate_python(from_json(b"[" + text + b"]", allow_inf_nan=False))
     except ValueError:
-        raise Refusal("malformed", detail=_NEITHER) from None
+        raise InvalidInputError("malformed", detail=_NEITHER) from None
     if len(values) != len(names):
         if not all(type(value) in {int, float} for value in values):  # a word such as null is no short row
-            raise Refusal("malformed", detail=_NEITHER)
-        raise Refusal("malformed", detail=f"{len(values)} numbers, {len(names)} expected")
+            raise InvalidInputError("malformed", detail=_NEITHER)
+        raise InvalidInputError("malformed", detail=f"{len(values)} numbers, {len(names)} expected")
     return dict(zip(names, values, strict=True))
 
 
@@ -148,7 +149,7 @@ def parse_features(text: str) -> Features:
     try:
         return Features.model_validate(_numbers(text.encode(errors="replace"), _FEATURE_NAMES))
     except ValidationError as error:
-        raise refusal(error) from None
+        raise to_input_error(error) from None
 
 
 def parse_request(body: bytes | str) -> PredictionRequest:
@@ -157,17 +158,12 @@ def parse_request(body: bytes | str) -> PredictionRequest:
     try:
         request = PredictionRequest.model_validate_json(text)
     except ValidationError as error:
-        raise refusal(error) from None
+        raise to_input_error(error) from None
     asked = len(request.instances or ()) + (request.features is not None)
     if text.count(b'"') != 2 * (len(request.model_fields_set) + asked * len(FEATURES)):
         _refuse_duplicate_keys(text)
     if request.features is None and request.instances is None:
-        raise Refusal("missing:features", "features", "give either 'features' or 'instances'")
+        raise InvalidInputError("missing:features", "features", "give either 'features' or 'instances'")
     if request.features is not None and request.instances is not None:
-        raise Refusal("unexpected_field", "instances", "give either 'features' or 'instances', not both")
+        raise InvalidInputError("unexpected_field", "instances", "give either 'features' or 'instances', not both")
     return request
-
-
-def row(sample: Sample) -> str:
-    """A sample as a row of a dataset: CSV without newline, columns as ``description.ROW``, absent cells empty."""
-    return rows([record(sample)])[0].decode()

@@ -6,47 +6,47 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import Refusal
-from feature_schema.asking import read_features, read_request
+from feature_schema import InvalidInputError
+from feature_schema.fast.request_parser import parse_features, parse_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from feature_schema.asking import Asked
+    from feature_schema.fast.request_parser import ParsedRequest
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest request that the schema allows has a fifth of it."""
 
 
-def body_bytes(body: str | None, *, is_base64: bool) -> bytes:
+def decode_body(body: str | None, *, is_base64: bool) -> bytes:
     """The body as it was sent. API Gateway encodes one whose content type is not text. Raises ``Refusal``."""
     if not body:
-        raise Refusal("malformed", detail="the request has no body")
+        raise InvalidInputError("malformed", detail="the request has no body")
     if len(body) > MAX_BODY_BYTES * 4 // 3:  # before decoding, in characters
-        raise Refusal("too_long", detail=f"at most {MAX_BODY_BYTES} bytes")
+        raise InvalidInputError("too_long", detail=f"at most {MAX_BODY_BYTES} bytes")
     try:
         raw = base64.b64decode(body, validate=True) if is_base64 else body.encode(errors="surrogatepass")
     except (binascii.Error, ValueError):
-        raise Refusal("malformed", detail="the body is not base64") from None
+        raise InvalidInputError("malformed", detail="the body is not base64") from None
     if len(raw) > MAX_BODY_BYTES:
-        raise Refusal("too_long", detail=f"{len(raw)} bytes, at most {MAX_BODY_BYTES}")
+        raise InvalidInputError("too_long", detail=f"{len(raw)} bytes, at most {MAX_BODY_BYTES}")
     return raw
 
 
-def asked_for(body: str | None, *, is_base64: bool) -> Asked:
+def parse_body(body: str | None, *, is_base64: bool) -> ParsedRequest:
     """What a ``POST /predictions`` asks for. Raises ``Refusal``."""
-    return read_request(body_bytes(body, is_base64=is_base64))
+    return parse_request(decode_body(body, is_base64=is_base64))
 
 
-def asked_in_query(parameters: Mapping[str, str] | None) -> Any:
+def parse_query(parameters: Mapping[str, str] | None) -> Any:
     """What a ``GET /liveinference`` asks for. Raises ``Refusal``."""
     text = (parameters or {}).get("features")
     if text is None:
-        raise Refusal("missing:features", "features", "give ?features=, numbers separated by commas")
-    return read_features(text)
+        raise InvalidInputError("missing:features", "features", "give ?features=, numbers separated by commas")
+    return parse_features(text)
 
 
-def problem(refused: Refusal) -> dict[str, Any]:
+def build_error_body(refused: InvalidInputError) -> dict[str, Any]:
     """The body of the answer to a bad request."""
     which = {} if refused.instance is None else {"instance": refused.instance}
     return {"reason": refused.reason, "field": refused.field, "message": refused.detail or refused.reason, **which}

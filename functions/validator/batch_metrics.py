@@ -18,14 +18,14 @@ from feature_schema import TARGET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from feature_schema.reading import Record
+    from feature_schema.rows import Record
 
 _target = attrgetter(TARGET.name)
 
-MODELS_PER_BATCH = 5
+MAX_MODELS_PER_BATCH = 5
 """A batch holds samples of the live model, the one before, and the one in a canary. More names than this are noise."""
 
-MODELS_PER_ENVIRONMENT = 20
+MAX_MODELS_PER_ENVIRONMENT = 20
 """Names that one Lambda environment publishes in its life, which is hours."""
 
 
@@ -45,11 +45,11 @@ class LiveError:
 
 
 @dataclass(slots=True)
-class Readings:
+class BatchMetrics:
     """What a batch amounts to."""
 
     accepted: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     """Refused lines by reason."""
     models: dict[str, LiveError] = field(default_factory=dict)
 
@@ -61,13 +61,13 @@ class Readings:
         return total
 
 
-def read(samples: Sequence[Record], reasons: Iterable[str]) -> Readings:
+def measure(samples: Sequence[Record], reasons: Iterable[str]) -> BatchMetrics:
     """Count the samples and the reasons of refused lines.
 
     An echo counts as predicted only if a model gave it and said which one it is and how far off it expects to be:
     fallbacks say nothing about a model.
     """
-    readings = Readings(accepted=len(samples), refused=Counter(reasons))
+    readings = BatchMetrics(accepted=len(samples), rejected=Counter(reasons))
     for sample in samples:
         echo = sample.prediction
         if not echo or echo.source != "model" or not echo.model or not echo.expected_error:
@@ -81,7 +81,7 @@ def read(samples: Sequence[Record], reasons: Iterable[str]) -> Readings:
     return readings
 
 
-def named(readings: Readings, published: set[str]) -> list[str]:
+def select_models(readings: BatchMetrics, published: set[str]) -> list[str]:
     """The models that get metrics of their own: those with most predictions in the batch, within both limits.
 
     A name is whatever a robot echoes, and every new name is a new metric that costs money. ``published`` are the
@@ -89,10 +89,10 @@ def named(readings: Readings, published: set[str]) -> list[str]:
     the alarm looks at.
     """
     by_count = sorted(readings.models, key=lambda model: (-readings.models[model].predicted, model))
-    room = MODELS_PER_ENVIRONMENT - len(published)
+    room = MAX_MODELS_PER_ENVIRONMENT - len(published)
     chosen: list[str] = []
     for model in by_count:
-        if len(chosen) == MODELS_PER_BATCH:
+        if len(chosen) == MAX_MODELS_PER_BATCH:
             break
         if model not in published:
             if room <= 0:
@@ -102,11 +102,11 @@ def named(readings: Readings, published: set[str]) -> list[str]:
     return chosen
 
 
-def publish(readings: Readings, models: Iterable[str]) -> None:
+def emit(readings: BatchMetrics, models: Iterable[str]) -> None:
     """Write the metrics to standard output, with dimensions of their own for each of ``models`` and each reason."""
     sums = EphemeralMetrics()
     _count(sums, "AcceptedSamples", readings.accepted)
-    _count(sums, "RefusedSamples", readings.refused.total())
+    _count(sums, "RefusedSamples", readings.rejected.total())
     _live_error(sums, readings.total())
     sums.flush_metrics()
     for model in models:
@@ -114,7 +114,7 @@ def publish(readings: Readings, models: Iterable[str]) -> None:
         of_model.add_dimension("model", model)
         _live_error(of_model, readings.models[model])
         of_model.flush_metrics()
-    for reason, count in sorted(readings.refused.items()):
+    for reason, count in sorted(readings.rejected.items()):
         of_reason = EphemeralMetrics()
         of_reason.add_dimension("reason", reason)
         _count(of_reason, "RefusedSamples", count)

@@ -26,18 +26,18 @@ class MessageTooLargeError(ValueError):
     """A message that the stream would never take, so that trying again is useless."""
 
 
-def size(entry: Entry) -> int:
+def count_bytes(entry: Entry) -> int:
     """The bytes that Kinesis counts: data and partition key."""
     return len(cast("bytes", entry["Data"])) + len(entry["PartitionKey"].encode())
 
 
-def has_bare_lines(data: bytes) -> bool:
+def has_csv_rows(data: bytes) -> bool:
     """Whether any line may be something else than a JSON sample. Counting costs nothing beside sending."""
     others = data.count(b"\n") - data.endswith(b"\n")  # a last newline starts no line
     return not data.startswith(b"{") or others != data.count(b"\n{")
 
 
-def entries(event: Mapping[str, Any]) -> list[Entry]:
+def to_entries(event: Mapping[str, Any]) -> list[Entry]:
     """One entry for each message of an SNS event. Raises ``MessageTooLargeError``.
 
     The message's id is the partition key: it spreads messages over the shards, and the validator, which sees it as
@@ -48,23 +48,23 @@ def entries(event: Mapping[str, Any]) -> list[Entry]:
     for record in event["Records"]:
         message = record["Sns"]
         data = message["Message"].encode()
-        if has_bare_lines(data):
+        if has_csv_rows(data):
             data = b"#%s\n%s" % (message["MessageId"].encode(), data)
         entry: Entry = {"Data": data, "PartitionKey": message["MessageId"]}
-        if size(entry) > MAX_RECORD_BYTES:
+        if count_bytes(entry) > MAX_RECORD_BYTES:
             raise MessageTooLargeError(
-                f"message {message['MessageId']} has {size(entry)} bytes, and a record at most {MAX_RECORD_BYTES}"
+                f"message {message['MessageId']} has {count_bytes(entry)} bytes, a record at most {MAX_RECORD_BYTES}"
             )
         made.append(entry)
     return made
 
 
-def requests(of: Iterable[Entry]) -> Iterator[list[Entry]]:
+def batch_entries(of: Iterable[Entry]) -> Iterator[list[Entry]]:
     """The entries in their order, in as few requests as the limits allow."""
     request: list[Entry] = []
     request_bytes = 0
     for entry in of:
-        entry_bytes = size(entry)
+        entry_bytes = count_bytes(entry)
         if request and (len(request) == MAX_ENTRIES or request_bytes + entry_bytes > MAX_REQUEST_BYTES):
             yield request
             request, request_bytes = [], 0

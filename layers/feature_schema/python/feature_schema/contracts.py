@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from feature_schema import schema
-from feature_schema.description import TARGET
+from feature_schema.fields import TARGET
 from feature_schema.schema import Features, Target
 
 MAX_INSTANCES = 500
@@ -23,7 +23,7 @@ FiniteNumber = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 ExpectedError = Annotated[FiniteNumber, Field(gt=0, le=TARGET.maximum - TARGET.minimum)]
 """How far off a model expects to be: a root mean square, in the target's unit."""
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+MIN_RECORDED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 """Nobody sent samples before; an older time is a clock that was never set. The time of what a sample is *about*, if it
 is another, is a feature."""
 
@@ -65,7 +65,7 @@ class Sample(Target):
     sample_id: Identifier
     robot_id: Identifier
     fc_id: Identifier
-    recorded_at: Annotated[AwareDatetime, Field(ge=EARLIEST)]
+    recorded_at: Annotated[AwareDatetime, Field(ge=MIN_RECORDED_AT)]
     schema_version: Annotated[int, Field(ge=schema.VERSION, le=schema.VERSION)]  # a Literal would take `true` for 1
     features: Features
     prediction: Prediction | None = None

@@ -12,7 +12,7 @@ import re
 _FIRST_LINE = re.compile(rb"#([0-9A-Za-z-]{1,64})\n")
 
 
-def open_message(data: bytes, message_id: str) -> tuple[bytes, str]:
+def split_message_header(data: bytes, message_id: str) -> tuple[bytes, str]:
     """The lines of a record, and the id of their message: the one in front of them, or else ``message_id``."""
     first = _FIRST_LINE.match(data)
     return (data, message_id) if first is None else (data[first.end() :], first[1].decode())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from feature_schema import built, rules
+from feature_schema import prebuilt, schema_checks
+from feature_schema.field import Field
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from feature_schema.schema import Unit
 
-PROVENANCE = (
+PROVENANCE_COLUMNS = (
     "sample_id",
     "robot_id",
     "fc_id",
@@ -30,32 +31,20 @@ PROVENANCE = (
 schema's version, by which a dataset tells rows of an earlier one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A feature or the target. ``type`` is ``integer`` or ``number``; bounds are inclusive and in ``unit``."""
-
-    name: str
-    type: str
-    unit: str
-    minimum: float
-    maximum: float
-    meaning: str
-
-
 def _bound(field: FieldInfo, name: str, attribute: str) -> float:
     for constraint in field.metadata:
         if hasattr(constraint, attribute):
             return float(getattr(constraint, attribute))
-    raise rules.UnsoundSchemaError(f"the schema gives no bound '{attribute}' for {name}")
+    raise schema_checks.InvalidSchemaError(f"the schema gives no bound '{attribute}' for {name}")
 
 
 def _fields(model: type[BaseModel], unit: type[Unit]) -> tuple[Field, ...]:
-    rules.check_contract(model)
+    schema_checks.check_contract(model)
     described = []
     for name, field in model.model_fields.items():
         units = [known.symbol for known in field.metadata if isinstance(known, unit)]
         if len(units) != 1 or not field.description:
-            raise rules.UnsoundSchemaError(f"the schema must give {name} one unit and a meaning")
+            raise schema_checks.InvalidSchemaError(f"the schema must give {name} one unit and a meaning")
         described.append(
             Field(
                 name=name,
@@ -69,14 +58,14 @@ def _fields(model: type[BaseModel], unit: type[Unit]) -> tuple[Field, ...]:
     return tuple(described)
 
 
-def declared() -> dict[str, Any]:
+def read_declaration() -> dict[str, Any]:
     """What ``schema`` declares, as JSON-ready data. Raises ``UnsoundSchemaError``."""
     from feature_schema import schema  # noqa: PLC0415 (pydantic, which is loaded only where nothing is built)
 
     features = _fields(schema.Features, schema.Unit)
-    (target,) = rules.only_one(_fields(schema.Target, schema.Unit))
-    rules.check_fields(target, features, taken={*PROVENANCE, "features", "prediction", "source"})
-    rules.check_baseline(schema.BASELINE, target, features)
+    (target,) = schema_checks.check_single_target(_fields(schema.Target, schema.Unit))
+    schema_checks.check_fields(target, features, taken={*PROVENANCE_COLUMNS, "features", "prediction", "source"})
+    schema_checks.check_baseline(schema.BASELINE, target, features)
     return {
         "version": schema.VERSION,
         "target": asdict(target),
@@ -85,7 +74,7 @@ def declared() -> dict[str, Any]:
     }
 
 
-_DECLARED: dict[str, Any] = built.part("description", declared)
+_DECLARED: dict[str, Any] = prebuilt.load_or_derive("fields", read_declaration)
 
 VERSION: int = _DECLARED["version"]
 
@@ -97,7 +86,7 @@ FEATURES: tuple[Field, ...] = tuple(Field(**feature) for feature in _DECLARED["f
 TARGET = Field(**_DECLARED["target"])
 """The target. A schema has exactly one."""
 
-ROW: tuple[str, ...] = (TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE)
+ROW_COLUMNS: tuple[str, ...] = (TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE_COLUMNS)
 """The columns of a stored row: target first, features in order (the workshop's file format), then provenance."""
 
 
@@ -113,7 +102,7 @@ def describe() -> dict[str, Any]:
         "target": asdict(TARGET),
         "features": [asdict(feature) for feature in FEATURES],
         "baseline": BASELINE,
-        "row": list(ROW),
+        "row": list(ROW_COLUMNS),
     }
     return {**meaning, "hash": _hash(meaning)}
 
@@ -123,6 +112,6 @@ def _hash(meaning: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def schema_hash() -> str:
+def get_schema_hash() -> str:
     """16 hexadecimal digits over everything that gives a row its meaning; stamped on datasets and models."""
     return str(describe()["hash"])

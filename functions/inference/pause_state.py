@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from rounds import Store
 
-REMEMBERED_SECONDS = 20.0
-WAIT_SECONDS = 0.3
+TTL_SECONDS = 20.0
+TIMEOUT_SECONDS = 0.3
 
 
 @cache
-def table() -> Store:
+def get_store() -> Store:
     """The table of rounds, for whom no model answers; the others need none of its packages."""
     import boto3  # noqa: PLC0415 - see above
     from botocore.config import Config  # noqa: PLC0415 - see above
@@ -29,14 +29,14 @@ def table() -> Store:
     from rounds import Store  # noqa: PLC0415 - see above
 
     patience = Config(
-        connect_timeout=WAIT_SECONDS,
-        read_timeout=WAIT_SECONDS,
+        connect_timeout=TIMEOUT_SECONDS,
+        read_timeout=TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},
     )
     return Store(boto3.resource("dynamodb", config=patience).Table(os.environ["TABLE_NAME"]))
 
 
-def paused(store: Store, endpoint: str) -> bool:
+def is_endpoint_paused(store: Store, endpoint: str) -> bool:
     """Whether an operator took the endpoint down, or it is on its way back. False if the table does not say."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - with the table's other packages
 
@@ -49,8 +49,8 @@ def paused(store: Store, endpoint: str) -> bool:
     return seen is not None and seen.pause is not None
 
 
-class Remembered:
-    """An answer that is asked for again only after ``REMEMBERED_SECONDS``."""
+class TtlCache:
+    """An answer that is asked for again only after ``TTL_SECONDS``."""
 
     def __init__(self, ask: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._ask, self._clock = ask, clock
@@ -60,5 +60,5 @@ class Remembered:
         """The answer."""
         if self._clock() >= self._until:
             self._answer = self._ask()
-            self._until = self._clock() + REMEMBERED_SECONDS
+            self._until = self._clock() + TTL_SECONDS
         return self._answer

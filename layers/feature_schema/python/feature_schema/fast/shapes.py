@@ -16,8 +16,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from feature_schema.limits import time_text
-from feature_schema.sample import Prediction, PredictionRequest, Sample
+from feature_schema.contracts import Prediction, PredictionRequest, Sample
+from feature_schema.limits import format_time
 from feature_schema.schema import Features, Target
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class _UnderivableError(TypeError):
     """A model checks what no shape can tell."""
 
 
-def shapes() -> dict[str, Shape]:
+def derive_shapes() -> dict[str, Shape]:
     """The shapes of all models on the wire, by the models' names."""
     models: tuple[type[BaseModel], ...] = (Sample, Features, Target, Prediction, PredictionRequest)
-    return {model.__name__: shape(model) for model in models}
+    return {model.__name__: derive_shape(model) for model in models}
 
 
-def shape(model: type[BaseModel]) -> Shape:
+def derive_shape(model: type[BaseModel]) -> Shape:
     """The shape of a model."""
     try:
         return _shape(model.__pydantic_core_schema__, {}, strict=False)
@@ -95,7 +95,7 @@ def _time(core: Mapping[str, Any]) -> Shape:
     earliest = given.get("ge")
     if given.get("tz_constraint") != "aware" or not isinstance(earliest, datetime) or earliest.microsecond % 1000:
         raise _UnderivableError("a time has a zone, and a lower bound of milliseconds")
-    return {"kind": "time", "ge": time_text(earliest)}
+    return {"kind": "time", "ge": format_time(earliest)}
 
 
 def _choice(core: Mapping[str, Any]) -> Shape:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)  # neither frozen nor slotted: `with` and `raise` write to an exception's own attributes
-class Refusal(Exception):  # noqa: N818 - the domain's word; nothing went wrong in the program
+class InvalidInputError(Exception):
     """A refused line or request.
 
     ``reason`` is a code from a bounded set, safe as a metric dimension: ``malformed``, ``empty``, ``too_long``,
@@ -65,29 +65,31 @@ def _length(limits: dict[str, int]) -> str:
     return f"{limits['actual_length']} given, {limit}"
 
 
-def _refusal(error: ErrorDetails) -> Refusal:
+def _refusal(error: ErrorDetails) -> InvalidInputError:
     told = _fault(error)
     told.instance = _instance(error)
     return told
 
 
-def _fault(error: ErrorDetails) -> Refusal:
+def _fault(error: ErrorDetails) -> InvalidInputError:
     kind, field = error["type"], _field_name(error)
     if kind in _MALFORMED and not (error["loc"] and kind in _NOT_AN_OBJECT):
-        return Refusal("malformed", detail="not a JSON object" if kind in _NOT_AN_OBJECT else "not valid JSON")
+        return InvalidInputError(
+            "malformed", detail="not a JSON object" if kind in _NOT_AN_OBJECT else "not valid JSON"
+        )
     if kind == "extra_forbidden":
-        return Refusal("unexpected_field", field[:64], f"no such field in the contract: {field[:64]!r}")
+        return InvalidInputError("unexpected_field", field[:64], f"no such field in the contract: {field[:64]!r}")
     if kind == "missing":
-        return Refusal(f"missing:{field}", field, "required, and not given")
+        return InvalidInputError(f"missing:{field}", field, "required, and not given")
     if field == "schema_version":
-        return Refusal("unknown_schema_version", field, error["msg"])
+        return InvalidInputError("unknown_schema_version", field, error["msg"])
     if kind in _LENGTHS:
-        return Refusal(f"out_of_range:{field}", field, _length(error["ctx"]))
+        return InvalidInputError(f"out_of_range:{field}", field, _length(error["ctx"]))
     fault = "out_of_range" if kind in _OUT_OF_RANGE else "wrong_type"
-    return Refusal(f"{fault}:{field}", field, error["msg"])
+    return InvalidInputError(f"{fault}:{field}", field, error["msg"])
 
 
-def refusal(error: ValidationError) -> Refusal:
+def to_input_error(error: ValidationError) -> InvalidInputError:
     """The one reason for a pydantic error: another schema version explains every other fault; else the first fault."""
     refusals = [_refusal(details) for details in error.errors(include_url=False, include_input=False)]
     for candidate in refusals:

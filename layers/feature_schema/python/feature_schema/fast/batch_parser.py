@@ -20,30 +20,27 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import astuple
 
-from feature_schema import decoding
-from feature_schema.decoding import NOT_DECODED, SHAPES
-from feature_schema.description import FEATURES, TARGET, VERSION
+from feature_schema.errors import InvalidInputError
+from feature_schema.fast import decoders
+from feature_schema.fast.decoders import DECODE_ERRORS, SHAPES
+from feature_schema.fields import FEATURES, TARGET, VERSION
 from feature_schema.limits import (
-    CLOCK_TOLERANCE,
+    MAX_CLOCK_SKEW,
     MAX_LINE_BYTES,
     UNKNOWN_SENDER,
-    csv_sample_id,
+    derive_csv_sample_id,
+    format_time,
     split_lines,
-    time_text,
 )
-from feature_schema.refusal import Refusal
+from feature_schema.rows import RECORD_TYPE, to_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from feature_schema.sample import Sample
-
-type Record = Any
-"""An accepted sample: a struct with the fields of ``Sample``. What is null or absent is false, and ``recorded_at`` is
-text as a row has it: UTC with milliseconds, ``2026-11-23T06:39:00.123Z``."""
+    from feature_schema.rows import Record
 
 
-class RefusedLine(NamedTuple):
+class InvalidLine(NamedTuple):
     """A line that is no sample."""
 
     message: int
@@ -51,16 +48,16 @@ class RefusedLine(NamedTuple):
     position: int
     """Counts the lines of the message from 0."""
     line: bytes
-    refusal: Refusal
+    error: InvalidInputError
 
 
-class Reading(NamedTuple):
+class ParsedBatch(NamedTuple):
     """What messages hold, in the order of their lines. It is flat, since most messages hold one sample."""
 
     accepted: list[Record]
     ends: list[int]
     """For each message, where its records end in ``accepted``; they begin where those of the one before end."""
-    refused: list[RefusedLine]
+    rejected: list[InvalidLine]
 
 
 _SAMPLE = SHAPES["Sample"]
@@ -72,7 +69,7 @@ _PATTERNS = {
     if field["shape"]["kind"] == "text"
 }  # fmt: skip
 
-READS = decoding.is_known(_SAMPLE) and len(_PATTERNS) == 1
+IS_DECODABLE = decoders.is_decodable(_SAMPLE) and len(_PATTERNS) == 1
 """Whether lines can be read without pydantic. If the schema checks what no shape can tell, all are for its models."""
 
 
@@ -81,17 +78,14 @@ def _leave(_line: bytes) -> Record:
     raise msgspec.DecodeError
 
 
-RECORD = decoding.struct("Record", _SAMPLE)
-_FEATURES = decoding.struct("Features", SHAPES["Features"])
-_decode = msgspec.json.Decoder(RECORD).decode if READS else _leave
-_decode_row = msgspec.json.Decoder(decoding.row_struct("Row", SHAPES["Target"], SHAPES["Features"])).decode
+_FEATURES = decoders.build_struct("Features", SHAPES["Features"])
+_decode = msgspec.json.Decoder(RECORD_TYPE).decode if IS_DECODABLE else _leave
+_decode_row = msgspec.json.Decoder(decoders.build_row_struct("Row", SHAPES["Target"], SHAPES["Features"])).decode
 _ROW_STARTS = re.compile(rb"-?[0-9]")
 _FEATURE_NAMES = [feature.name for feature in FEATURES]
-_encode_lines = msgspec.json.Encoder().encode_lines
-_target = attrgetter(TARGET.name)
 
 
-def read(messages: Sequence[bytes], arrived: Sequence[int], message_id: Callable[[int], str]) -> Reading:
+def parse_batch(messages: Sequence[bytes], arrived: Sequence[int], message_id: Callable[[int], str]) -> ParsedBatch:
     """Read messages. Never raises for what is in them.
 
     ``arrived`` is when the stream took each, in milliseconds since 1970. ``message_id`` answers the id of the message
@@ -99,12 +93,12 @@ def read(messages: Sequence[bytes], arrived: Sequence[int], message_id: Callable
     """
     ends: list[int] = []
     lines: list[bytes] = []
-    outcomes: list[Record | Refusal | None] = []  # of each line; none: still to be judged
+    outcomes: list[Record | InvalidInputError | None] = []  # of each line; none: still to be judged
     unread: list[int] = []
     for message in messages:
         try:
             own = split_lines(message) if b"\n" in message else [message]
-        except Refusal as flood:
+        except InvalidInputError as flood:
             unread.append(len(lines))
             outcomes.append(flood)
             lines.append(message)
@@ -112,61 +106,61 @@ def read(messages: Sequence[bytes], arrived: Sequence[int], message_id: Callable
             for line in own:
                 try:
                     outcomes.append(_decode(line))
-                except NOT_DECODED:
+                except DECODE_ERRORS:
                     unread.append(len(outcomes))
                     outcomes.append(None)
             lines += own
         ends.append(len(lines))
     unread += _odd(outcomes, lines, set(unread), min(arrived, default=0))
-    refused: list[RefusedLine] = []
+    rejected: list[InvalidLine] = []
     for index in sorted(unread):
         number = bisect_right(ends, index)
         position = index - (ends[number - 1] if number else 0)
         outcome = outcomes[index]
-        if not isinstance(outcome, Refusal):
+        if not isinstance(outcome, InvalidInputError):
             outcomes[index] = outcome = _judged(lines[index], position, arrived[number], message_id(number))
-        if isinstance(outcome, Refusal):
-            refused.append(RefusedLine(number, position, lines[index], outcome))
-    if refused:
-        outcomes = [outcome for outcome in outcomes if not isinstance(outcome, Refusal)]
-        of_message = Counter(one.message for one in refused)
+        if isinstance(outcome, InvalidInputError):
+            rejected.append(InvalidLine(number, position, lines[index], outcome))
+    if rejected:
+        outcomes = [outcome for outcome in outcomes if not isinstance(outcome, InvalidInputError)]
+        of_message = Counter(one.message for one in rejected)
         gone = accumulate(of_message[number] for number in range(len(ends)))
         ends = [end - before for end, before in zip(ends, gone, strict=True)]
-    return Reading(outcomes, ends, refused)
+    return ParsedBatch(outcomes, ends, rejected)
 
 
-def time_of(arrived: int) -> datetime:
+def to_datetime(arrived: int) -> datetime:
     """Milliseconds since 1970 as an aware time."""
     return datetime.fromtimestamp(arrived / 1000, UTC)
 
 
-def _judged(line: bytes, position: int, arrived: int, message_id: str) -> Record | Refusal:
+def _judged(line: bytes, position: int, arrived: int, message_id: str) -> Record | InvalidInputError:
     """What a single line is, by the decoder of rows if it is one, else by the models."""
-    received_at = time_of(arrived)
-    if READS and _ROW_STARTS.match(line) and len(line) <= MAX_LINE_BYTES and time_text(received_at) >= _EARLIEST:
-        with suppress(*NOT_DECODED):
-            return _row_record(_decode_row(b"[%b]" % line), csv_sample_id(message_id, position), received_at)
-    from feature_schema.line import parse_line  # noqa: PLC0415 (pydantic: only for a line that is odd or wrong)
+    received_at = to_datetime(arrived)
+    if (
+        IS_DECODABLE
+        and _ROW_STARTS.match(line)
+        and len(line) <= MAX_LINE_BYTES
+        and format_time(received_at) >= _EARLIEST
+    ):
+        with suppress(*DECODE_ERRORS):
+            return _row_record(_decode_row(b"[%b]" % line), derive_csv_sample_id(message_id, position), received_at)
+    from feature_schema.parser import parse_line  # noqa: PLC0415 (imports pydantic, needed for invalid or unusual lines only)
 
     try:
-        return record(parse_line(line, message_id=message_id, position=position, received_at=received_at))
-    except Refusal as refused:
+        return to_record(parse_line(line, message_id=message_id, position=position, received_at=received_at))
+    except InvalidInputError as refused:
         return refused
-
-
-def record(sample: Sample) -> Record:
-    """A sample that the models accepted, as a record."""
-    return msgspec.convert({**sample.model_dump(), "recorded_at": time_text(sample.recorded_at)}, RECORD)
 
 
 def _row_record(values: Any, sample_id: str, received_at: datetime) -> Record:
     target, *features = astuple(values)
-    return RECORD(
+    return RECORD_TYPE(
         **{TARGET.name: target},
         sample_id=sample_id,
         robot_id=UNKNOWN_SENDER,
         fc_id=UNKNOWN_SENDER,
-        recorded_at=time_text(received_at),
+        recorded_at=format_time(received_at),
         schema_version=VERSION,
         features=_FEATURES(**dict(zip(_FEATURE_NAMES, features, strict=True))),
     )
@@ -178,15 +172,15 @@ _NAMES = [field["name"] for field in _SAMPLE["fields"] if field["shape"]["kind"]
 _names: Callable[[Record], tuple[str, ...]] = attrgetter(*(_NAMES or ("sample_id", "robot_id")))
 _IDS = re.compile("".join(f"(?:{pattern[1:-1]},)*" for pattern in _PATTERNS))
 _EARLIEST = _FIELDS["recorded_at"]["shape"].get("ge", "")
-_BARE_QUOTES = decoding.quotes(_SAMPLE)
-_ECHO_QUOTES = decoding.field_quotes(_FIELDS["prediction"])
+_BARE_QUOTES = decoders.count_quotes(_SAMPLE)
+_ECHO_QUOTES = decoders.count_field_quotes(_FIELDS["prediction"])
 _ANY_TIME = b"0000-00-00T00:00:00.000Z,"
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 def _odd(outcomes: list[Any], lines: list[bytes], unread: set[int], arrived: int) -> Iterator[int]:
     """The decoded lines that are not plain, which means nothing yet. Halves what has some until they are alone."""
-    latest = time_text(time_of(arrived) + CLOCK_TOLERANCE)
+    latest = format_time(to_datetime(arrived) + MAX_CLOCK_SKEW)
     parts: list[Sequence[int]] = [range(len(outcomes))]
     if unread:
         parts = [[index for index in parts[0] if index not in unread]]
@@ -251,30 +245,6 @@ def _are_plain_times(texts: list[str], latest: str) -> bool:
         return False
     try:
         msgspec.convert(texts, list[datetime])
-    except NOT_DECODED:
+    except DECODE_ERRORS:
         return False
     return min(texts) >= _EARLIEST and max(texts) <= latest
-
-
-# --- rows ------------------------------------------------------------------------------------------------------
-
-
-def rows(records: Sequence[Record]) -> list[bytes]:
-    """Records as rows of a dataset: CSV without newline, columns as ``description.ROW``, absent cells empty."""
-    text = _encode_lines([_cells(record) for record in records]).translate(None, b'[]"')
-    return text.split(b"\n")[:-1]
-
-
-def _cells(record: Record) -> tuple[Any, ...]:
-    """The cells of a row, nested as it comes: their JSON without brackets and quotation marks is CSV."""
-    echo = record.prediction
-    return (
-        _target(record),
-        astuple(record.features),
-        record.sample_id,
-        record.robot_id,
-        record.fc_id,
-        record.recorded_at,
-        *((_target(echo), echo.expected_error or "", echo.model or "") if echo else ("", "", "")),
-        record.schema_version,
-    )

@@ -1,0 +1,58 @@
+"""Accepted samples as records, and records as rows of a dataset (CSV without newline, columns ``ROW_COLUMNS``)."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from feature_schema.fast import decoders
+from feature_schema.fields import TARGET
+from feature_schema.limits import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feature_schema.contracts import Sample
+
+type Record = Any
+"""An accepted sample: a struct with the fields of ``Sample``. A null or absent value is falsy, and ``recorded_at`` is
+text as in a row: UTC with milliseconds, ``2026-11-23T06:39:00.123Z``."""
+
+RECORD_TYPE = decoders.build_struct("Record", decoders.SHAPES["Sample"])
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+_get_target = attrgetter(TARGET.name)
+
+
+def to_record(sample: Sample) -> Record:
+    """Convert a sample that the models accepted."""
+    return msgspec.convert({**sample.model_dump(), "recorded_at": format_time(sample.recorded_at)}, RECORD_TYPE)
+
+
+def to_row(sample: Sample) -> str:
+    """Convert a sample to a row: CSV without newline, columns as in ``fields.ROW_COLUMNS``, absent cells empty."""
+    return to_rows([to_record(sample)])[0].decode()
+
+
+def to_rows(records: Sequence[Record]) -> list[bytes]:
+    """Convert records to rows: CSV without newline, columns as in ``fields.ROW_COLUMNS``, absent cells empty."""
+    text = _encode_lines([_to_cells(record) for record in records]).translate(None, b'[]"')
+    return text.split(b"\n")[:-1]
+
+
+def _to_cells(record: Record) -> tuple[Any, ...]:
+    """Return the cells of a row, nested: their JSON without brackets and quotation marks is CSV."""
+    echo = record.prediction
+    return (
+        _get_target(record),
+        astuple(record.features),
+        record.sample_id,
+        record.robot_id,
+        record.fc_id,
+        record.recorded_at,
+        *((_get_target(echo), echo.expected_error or "", echo.model or "") if echo else ("", "", "")),
+        record.schema_version,
+    )
