@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import rows
 from benchmarks.measure import ROWS, entry, figure, meets
 from benchmarks.page import page
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 
 FOLDER = ROOT / "build" / "bench"
 

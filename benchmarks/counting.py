@@ -15,7 +15,7 @@ from benchmarks.prices import Counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 BUFFER_SECONDS = 15
 """Of the transform and of both deliveries: the same for both paths, longer than it takes to publish."""

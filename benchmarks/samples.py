@@ -8,7 +8,7 @@ import math
 import random
 from typing import Any
 
-from dwell.fleet.packing import MAX_LINES
+from dwell.messaging.batching import MAX_LINES
 from feature_schema import FEATURES, TARGET, VERSION
 
 ARRIVED = 1_795_415_940_789

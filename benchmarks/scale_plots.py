@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from dwell.capacity import measured
+from dwell.capacity import measurements as measured
+from dwell.capacity.costs_and_limits import costs, robots_at_most
 from dwell.capacity.day import STEP, Outage, Peak, simulate
 from dwell.capacity.load import Fleet, load
-from dwell.capacity.plan import costs, robots_at_most
 from dwell.template import ROOT, template
 
 if TYPE_CHECKING:

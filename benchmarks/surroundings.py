@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

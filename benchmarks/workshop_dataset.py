@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dwell.fleet.robots import Robots
+from dwell.simulator.robots import Robots
 from feature_schema import FEATURES, ROW_COLUMNS, TARGET, VERSION, describe
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dwell.fleet.robots import Interactions
+    from dwell.simulator.robots import Interactions
 
 TRAIN, TEST = 1_500_000, 500_000
 """The workshop's split by time: the first rows to learn from, the last to test on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dwell.unwritable import is_unwritable
+from dwell.console.output_errors import is_unwritable
 
 FAILED, INTERRUPTED = 1, 130
 
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         try:
             # Here, since it takes a second, in which Ctrl-C is as likely as later.
-            from dwell.commands import app  # noqa: PLC0415
+            from dwell.commands.app import app  # noqa: PLC0415
 
             app()
         finally:

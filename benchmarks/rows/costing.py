@@ -10,7 +10,7 @@ from benchmarks import counting, samples
 from benchmarks.measure import row
 from benchmarks.prices import dollars_per_million
 from dwell.local import deployment
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 
 if TYPE_CHECKING:
     from benchmarks.prices import Counted

@@ -11,7 +11,7 @@ import boto3
 
 from benchmarks.measure import REPEATS, in_turns, over, row, seconds
 from benchmarks.surroundings import Context, function, quiet, stand_in
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 from feature_schema import FEATURES, parse_request, to_feature_row
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from benchmarks import samples
 from benchmarks.measure import in_turns, over, row, seconds
 from benchmarks.surroundings import RUNTIME, VARIABLES, stand_in
 from dwell.local import deployment
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dwell.capacity import measured
+from dwell.capacity import measurements as measured
 from dwell.capacity.load import Fleet, FleetError, load
 from dwell.capacity.prices import quota
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dwell.capacity import measured
+from dwell.capacity import measurements as measured
 from dwell.capacity.prices import INSTANCES, Instance, quota
 from feature_schema import MAX_INSTANCES
 

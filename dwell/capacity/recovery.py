@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dwell.capacity import measured
+from dwell.capacity import measurements as measured
 from dwell.capacity.load import Fleet, FleetError, load
 
 if TYPE_CHECKING:
     from dwell.template import Template
 
 DRIFTED_RATIO = 2.1
-"""Live error over the promised one after the demonstration's drift (``dwell/fleet/drift.py``)."""
+"""Live error over the promised one after the demonstration's drift (``dwell/simulator/drift.py``)."""
 ALARM_SECONDS = 60
 """CloudWatch looks at an alarm once a minute; at one of 10 or 30 seconds as often as its period."""
 UNITS = {"minute": 60, "hour": 3_600, "day": 86_400}

@@ -7,14 +7,14 @@ import platform
 import tomllib
 from typing import TYPE_CHECKING
 
-from dwell.local import tether
-from dwell.local.laptop import ROOT, clean_environment
+from dwell.local import child_process as tether
+from dwell.local.emulator_process import ROOT, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 SAM = ROOT / ".venvs" / "sam" / "bin"
 LOGS = ROOT / "build" / "local"

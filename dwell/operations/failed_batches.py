@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dwell.fleet.line import Kind, Line
-from dwell.fleet.packing import MAX_BYTES, Message, Packer
-from dwell.fleet.publisher import PublishError
-from dwell.operations.quarantine import REPLAYED, DamagedObjectError
+from dwell.messaging.batching import MAX_BYTES, Message, Packer
+from dwell.messaging.line import Kind, Line
+from dwell.messaging.publisher import PublishError
+from dwell.operations.quarantine_replay import REPLAYED, DamagedObjectError
 from feature_schema import InvalidInputError, parse_lines, split_message_header
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from dwell.fleet.publisher import Publisher
+    from dwell.messaging.publisher import Publisher
 
 PREFIX = "failed/processing-failed/"
 """Where Firehose writes a record, as it came, that could not be transformed."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.credentials import Credentials
 
-from dwell.api import Api
+from dwell.client.signed_api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable

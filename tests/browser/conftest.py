@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dwell.client.stack import find
 from dwell.local import deployment
-from dwell.local import laptop as local
-from dwell.stack import find
+from dwell.local import emulator_process as local
 from tests.browser import chromium
 from tests.browser.showing import Shown, board, put
 from tests.sample_history import SampleHistory

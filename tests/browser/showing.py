@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 from rounds import Store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
     from tests.sample_history import SampleHistory
 
 ROOT = local.ROOT

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dwell.fleet.publisher import Publisher, sns_client
-from dwell.lifecycle.screen import Screen
+from dwell.demo.screen import Screen
 from dwell.local.deployment import DeploymentError
-from dwell.local.laptop import LaptopError
+from dwell.local.emulator_process import LaptopError
+from dwell.messaging.publisher import Publisher, sns_client
 from tests.faults import ingest, loop, planners, report
 from tests.faults.stage import PARAMETERS, BrokenPromiseError, Stage, staged
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dwell.fleet.fleet import Fleet, Settings
-from dwell.fleet.line import Kind, Line
-from dwell.fleet.packing import Packer
-from dwell.fleet.robots import Robots, sample_line
-from dwell.lifecycle.reconciliation import reconcile
+from dwell.demo.reconciliation import reconcile
+from dwell.messaging.batching import Packer
+from dwell.messaging.line import Kind, Line
+from dwell.simulator.fleet_runner import Fleet, Settings
+from dwell.simulator.robots import Robots, sample_line
 from tests.faults.rules import BATCHES_FAIL, FORWARDER_DIES, INGEST
 from tests.faults.stage import BrokenPromiseError
 
 if TYPE_CHECKING:
-    from dwell.fleet.ledger import Ledger
-    from dwell.fleet.publisher import Publisher
-    from dwell.lifecycle.report import Samples
+    from dwell.demo.report import Samples
+    from dwell.messaging.publish_log import Ledger
+    from dwell.messaging.publisher import Publisher
     from tests.faults.stage import Stage
 
 RATE = 2_000.0

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from dwell.api import api_for
-from dwell.fleet.robots import Robots
+from dwell.client.signed_api import api_for
+from dwell.simulator.robots import Robots
 from feature_schema import TARGET
 from tests.faults.rules import SERVING
 
 if TYPE_CHECKING:
-    from dwell.api import Api
+    from dwell.client.signed_api import Api
     from tests.faults.stage import Stage
 
 ASKERS = 4

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dwell.lifecycle.report import Samples
+    from dwell.demo.report import Samples
     from tests.faults.ingest import Metrics
     from tests.faults.planners import Answers
 

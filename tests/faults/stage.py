@@ -15,20 +15,22 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from boto3.dynamodb.conditions import Key
 
-from dwell import stack
-from dwell.fleet.publisher import Publisher, sns_client
-from dwell.lifecycle.storage import Storage
-from dwell.local import deployment, laptop
-from dwell.operations import failed_batches, failures_queue
+from dwell.client import stack
+from dwell.demo.bucket_contents import Storage
+from dwell.local import deployment
+from dwell.local import emulator_process as laptop
+from dwell.messaging.publisher import Publisher, sns_client
+from dwell.operations import failed_batches
+from dwell.operations import failed_events as failures_queue
 from local_aws.faults import injection as faults
 from tests.faults.rules import document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from dwell.lifecycle.screen import Screen
-    from dwell.local.laptop import Laptop
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
+    from dwell.demo.screen import Screen
+    from dwell.local.emulator_process import Laptop
     from local_aws.faults.rules import Rule
 
 PARAMETERS = {"MinimumSamples": "1000", "CooldownSeconds": "0", "RoundsPerDay": "100", "EndpointTimeoutSeconds": "1"}

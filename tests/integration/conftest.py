@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dwell.client.stack import find
 from dwell.local import deployment
-from dwell.local import laptop as local
-from dwell.stack import find
+from dwell.local import emulator_process as local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from local_aws.apigateway.admission import TOO_MANY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 ONE = {"features": {field.name: int(field.minimum) for field in FEATURES}}
 

@@ -16,7 +16,7 @@ from feature_schema import TARGET
 from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 
 def test_the_table_answers_over_the_stored_rows(laptop: Laptop) -> None:

@@ -18,12 +18,12 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from dwell.api import api_for
-from dwell.commands import app
-from dwell.lifecycle.storage import Storage
+from dwell.client.signed_api import api_for
+from dwell.client.stack import find
+from dwell.commands.app import app
+from dwell.demo.bucket_contents import Storage
 from dwell.local import deployment
-from dwell.local import laptop as local
-from dwell.stack import find
+from dwell.local import emulator_process as local
 from feature_schema import FEATURES, TARGET, build_prediction, get_schema_hash
 from tests.factories.datasets import make_dataset
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 PARAMETERS = {"MinimumSamples": "1000000", "MinimumPredictions": "100"}
 ROWS = 4_000

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from dwell.lifecycle.storage import Storage
-from dwell.local.laptop import ROOT
+from dwell.demo.bucket_contents import Storage
+from dwell.local.emulator_process import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 PAGE = ROOT / "docs" / "robots-and-planners.md"
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.parser.models import (
 )
 
 from dwell.local.deployment import SAM
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

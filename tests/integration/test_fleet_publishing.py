@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.fleet.fleet import Fleet, Settings
-from dwell.fleet.publisher import Publisher, PublishError, sns_client
+from dwell.messaging.publisher import Publisher, PublishError, sns_client
+from dwell.simulator.fleet_runner import Fleet, Settings
 from feature_schema import InvalidInputError, Sample, parse_lines
 
 if TYPE_CHECKING:
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dwell.local import deployment, tether
-from dwell.local import laptop as local
+from dwell.local import child_process as tether
+from dwell.local import deployment
+from dwell.local import emulator_process as local
 from local_aws import guardian
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ TRUST = json.dumps(
 STARTER = """
 import sys, time
 from pathlib import Path
-from dwell.local import laptop
+from dwell.local import emulator_process as laptop
 with laptop.running(log=Path(sys.argv[1])) as running:
     print(running.port, running.pid, running.folder, flush=True)
     time.sleep(300)
@@ -106,8 +107,8 @@ def test_nothing_stays_when_a_process_is_killed(
 def command(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Runs `dwell local ...` as a process of its own, with a state file of its own."""
     program = (
-        "import sys; from pathlib import Path; from dwell.local import cli, laptop;"
-        " laptop.STATE = Path(sys.argv.pop(1)); cli.app()"
+        "import sys; from pathlib import Path; from dwell.commands import local as cli;"
+        " from dwell.local import emulator_process as laptop; laptop.STATE = Path(sys.argv.pop(1)); cli.app()"
     )
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -196,7 +197,7 @@ def test_everything_listens_on_the_loopback_only(laptop: local.Laptop) -> None:
 def test_a_tethered_command_ends_with_its_starter(tmp_path: Path) -> None:
     # given a process that runs a command which started another
     program = (
-        "import os, sys; from pathlib import Path; from dwell.local import tether;"
+        "import os, sys; from pathlib import Path; from dwell.local import child_process as tether;"
         " tether.run(['sh', '-c', 'echo $$; sleep 300 & sleep 300'], cwd=Path(), environment=dict(os.environ),"
         " output=Path(sys.argv[1]))"
     )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from dwell.api import api_for
+from dwell.client.signed_api import api_for
 from feature_schema import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 

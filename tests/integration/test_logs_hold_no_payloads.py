@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from dwell.api import api_for
+from dwell.client.signed_api import api_for
 from feature_schema import FEATURES, TARGET, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 WORD = "telltale"
 """Part of every name and of every bad line that is sent."""

@@ -13,16 +13,16 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from dwell.commands import app
-from dwell.lifecycle.storage import Storage
-from dwell.local.laptop import ROOT
+from dwell.commands.app import app
+from dwell.demo.bucket_contents import Storage
+from dwell.local.emulator_process import ROOT
 from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 ROW = [int(field.minimum) for field in (TARGET, *FEATURES)]
 FEATURE_CELLS = ",".join(str(cell) for cell in ROW[1:])

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
+from dwell.client.stack import find
 from dwell.local import deployment
-from dwell.stack import find
 from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dwell.local.laptop import Laptop
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
+    from dwell.local.emulator_process import Laptop
 
 OPEN = "dwell-open"
 ASKED_A_SECOND = 5

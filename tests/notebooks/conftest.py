@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from dwell.fleet.fleet import Fleet, Settings
-from dwell.fleet.planner import planner_for
-from dwell.fleet.publisher import Publisher, sns_client
-from dwell.lifecycle.storage import Storage
+from dwell.client.stack import find
+from dwell.demo.bucket_contents import Storage
 from dwell.local import deployment
-from dwell.local import laptop as local
-from dwell.stack import find
+from dwell.local import emulator_process as local
+from dwell.messaging.publisher import Publisher, sns_client
+from dwell.simulator.fleet_runner import Fleet, Settings
+from dwell.simulator.planner import planner_for
 from tests.notebooks.execution import Execution
 from tests.notebooks.outside import Outside, nobody_there
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 FLEET = Settings(robots=2_000, rate=700, request_rate=8, predicted=0.5, broken=0.02, duplicates=0.01, rows=0.02)
 ANSWERS = 5_000

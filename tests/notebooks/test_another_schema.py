@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import dwell.stack
-import dwell.stored_samples
+import dwell.client.stack
+import dwell.client.stored_samples
 import feature_schema
-from dwell.operations import quarantine
+from dwell.operations import quarantine_replay as quarantine
 from tests.notebooks.execution import NOTEBOOKS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The other schema in place of ours, a stack of no substance, and figures that stay open."""
     schema = {"target": CROP, "features": FIELDS, "baseline": 7.0}
     monkeypatch.setattr(feature_schema, "describe", lambda: schema)
-    monkeypatch.setattr(dwell.stack, "find", lambda name: SimpleNamespace(name=name, bucket="bucket"))
+    monkeypatch.setattr(dwell.client.stack, "find", lambda name: SimpleNamespace(name=name, bucket="bucket"))
     monkeypatch.setattr(boto3, "client", lambda service: service)
     monkeypatch.setattr(quarantine, "survey", lambda *_, **__: quarantine.Survey())
     with mpl.rc_context():
@@ -77,7 +77,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 def run(samples: pd.DataFrame, bench: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Run the cells; the titles of the panels that each has drawn."""
-    bench.setattr(dwell.stored_samples, "newest_samples", lambda *_, **__: samples)
+    bench.setattr(dwell.client.stored_samples, "newest_samples", lambda *_, **__: samples)
     names: dict[str, Any] = {}
     drawn = {}
     for cell in nbformat.read(NOTEBOOKS / "1-look-at-the-samples.ipynb", as_version=4).cells:

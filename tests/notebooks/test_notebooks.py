@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.api import api_for
-from dwell.board import read_board
+from dwell.client.leaderboard import read_board
+from dwell.client.signed_api import api_for
 from feature_schema import FEATURES, TARGET
 from tests.notebooks.execution import KEPT, PNG, SVG, complaints, shown
 from tests.notebooks.outside import nobody_there
@@ -19,8 +19,8 @@ from tests.notebooks.outside import nobody_there
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from dwell.local.laptop import Laptop
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
+    from dwell.local.emulator_process import Laptop
     from tests.notebooks.outside import Outside
 
 HTML, PLAIN = "text/html", "text/plain"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dwell.client.stack import find
 from dwell.local import deployment
-from dwell.local import laptop as local
-from dwell.stack import find
+from dwell.local import emulator_process as local
 from feature_schema import FEATURES, TARGET, VERSION
 from rounds import Endpoint
 from tests.privileges.stage import Stage, eventually

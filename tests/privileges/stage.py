@@ -21,8 +21,8 @@ from tests.template import as_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dwell.local.laptop import Laptop
-    from dwell.stack import Stack as Deployed
+    from dwell.client.stack import Stack as Deployed
+    from dwell.local.emulator_process import Laptop
     from tests.privileges.grants import Grant
 
 

@@ -11,7 +11,7 @@ import base_image
 import engine
 
 from dwell.local import deployment
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 from dwell.local.functions import logical_ids
 
 if TYPE_CHECKING:

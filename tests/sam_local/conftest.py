@@ -25,15 +25,15 @@ import base_image
 import doorway
 import engine
 
+from dwell.client.stack import find
 from dwell.local import deployment
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 from dwell.local.functions import logical_ids
-from dwell.stack import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dwell.stack import Stack
+    from dwell.client.stack import Stack
 
 ROOT = local.ROOT
 NO_SKIPS = "DWELL_NO_SKIPS"

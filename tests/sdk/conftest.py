@@ -20,7 +20,7 @@ from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.training.configs import Compute, InputData, SourceCode
 from sagemaker.train import ModelTrainer
 
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 from retraining.source import TRAINING_JOB
 from tests.factories.datasets import make_dataset, write_channels
 

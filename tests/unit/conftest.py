@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from dwell.fleet.physics import AnotherSchemaError, require_robots
+from dwell.simulator.physics import AnotherSchemaError, require_robots
 
 if TYPE_CHECKING:
     from collections.abc import Callable

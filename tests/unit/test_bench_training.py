@@ -16,7 +16,7 @@ from benchmarks import workshop_dataset
 from benchmarks.baselines import boosted_trees, reference_model
 from benchmarks.recovery import ReportError, laptop_seconds
 from dataset import read_dataset, read_description
-from dwell.fleet.robots import Robots, sample_line
+from dwell.simulator.robots import Robots, sample_line
 from feature_schema import TARGET
 from validator.transform import transform
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 ECHO = """
 import json

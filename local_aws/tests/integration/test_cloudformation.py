@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 NAMES = {
     "Topic": "AWS::SNS::Topic",

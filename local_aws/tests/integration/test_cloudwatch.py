@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
     MakeFunction = Callable[..., str]
     MakeQueue = Callable[[], tuple[str, str]]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
     MakeQueue = Callable[[], tuple[str, str]]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 from local_aws.faults import injection as faults
 from local_aws.tests.integration.conftest import FunctionMaker
 

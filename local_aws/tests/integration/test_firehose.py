@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dwell.local import laptop as local
+from dwell.local import emulator_process as local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
     MakeFunction = Callable[..., str]
 

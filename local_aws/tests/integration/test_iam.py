@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
 
 def test_a_bucket_that_denies_requests_without_tls_is_usable(laptop: Laptop) -> None:

@@ -16,7 +16,7 @@ from local_aws.lambda_.functions import CONCURRENCY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.laptop import Laptop
+    from dwell.local.emulator_process import Laptop
 
     MakeFunction = Callable[..., str]
 

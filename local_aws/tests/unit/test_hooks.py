@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dwell.local.laptop import ROOT
+from dwell.local.emulator_process import ROOT
 from local_aws import hooks
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from dwell.commands import app
-from dwell.fleet import physics
+from dwell.commands.app import app
+from dwell.simulator import physics
 from feature_schema import FEATURES, TARGET, schema
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 PLACES = ("template.yaml", "samconfig.toml", "functions", "layers", "dwell")
 MAY_NAME = {
     "layers/feature_schema/python/feature_schema/schema.py",
-    "dwell/fleet/physics.py",
+    "dwell/simulator/physics.py",
 }
 
 

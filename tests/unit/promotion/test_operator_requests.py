@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.operations.endpoint import EndpointError, wait
+from dwell.operations.endpoint_requests import EndpointError, wait
 from feature_schema import get_schema_hash
 from leaderboard import standing as leaderboard
 from leaderboard.board import board

@@ -1,0 +1,69 @@
+"""A deployed stack as its users know it: by name, on AWS or on a laptop, through the usual AWS environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from dwell.console.aws_errors import explain
+
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+"""Set by ``dwell local env``: the AWS on this laptop."""
+
+
+class StackError(RuntimeError):
+    """There is no such stack, or it cannot be looked up; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What a stack's outputs say. ``api_url`` is one that can be reached from here."""
+
+    name: str
+    topic_arn: str
+    api_url: str
+    bucket: str
+    table: str
+    endpoint: str
+    retraining_function: str
+    failures_queue: str
+    promotion_function: str
+
+
+def find(name: str) -> Stack:
+    """Look a stack up with the usual credentials, region and endpoint. Raises ``StackError``."""
+    try:
+        (found,) = boto3.Session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except KeyError as error:
+        # botocore looks into an answer that it could parse without asking whether it is one of CloudFormation's
+        answers = ResponseParserError(f"no {error}")
+        raise StackError(f"cannot look up the stack {name!r}: {explain(answers)}") from error
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        if isinstance(error, ClientError) and "does not exist" in str(error):
+            raise StackError(f"there is no stack {name!r} in this account and region; give --stack") from error
+        raise StackError(f"cannot look up the stack {name!r}: {explain(error)}") from error
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    try:
+        return Stack(
+            name=name,
+            topic_arn=outputs["SamplesTopicArn"],
+            api_url=reachable_api_url(outputs["ApiUrl"], outputs["ApiId"]),
+            bucket=outputs["DataBucketName"],
+            table=outputs["RoundsTableName"],
+            endpoint=outputs["EndpointName"],
+            retraining_function=outputs["RetrainingFunctionName"],
+            failures_queue=outputs["FailuresQueueUrl"],
+            promotion_function=outputs["PromotionFunctionName"],
+        )
+    except KeyError as error:
+        raise StackError(f"the stack {name!r} has no output {error}: is it Dwell, and fully deployed?") from error
+
+
+def reachable_api_url(api_url: str, api_id: str) -> str:
+    """The API's URL: its own on AWS; on a laptop, where that name leads nowhere, the emulator's path to it."""
+    endpoint = os.environ.get(ENDPOINT_VARIABLE)
+    return f"{endpoint.rstrip('/')}/_aws/execute-api/{api_id}/$default" if endpoint else api_url

@@ -1,0 +1,1 @@
+"""The commands of ``dwell``, one module for each group."""

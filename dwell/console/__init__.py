@@ -1,0 +1,1 @@
+"""Terminal output: tables, numbers, times, exit statuses, and AWS errors as sentences."""

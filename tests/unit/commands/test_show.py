@@ -1,0 +1,98 @@
+"""What ``dwell leaderboard``, ``rounds`` and ``decisions`` say of a working day."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from dwell.commands import operate as cli
+from dwell.commands.app import app
+from leaderboard.board import board
+from leaderboard.standing import standing
+from tests.unit.looks import around, filled
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the API answers; a test may change it."""
+    answer: dict[str, Any] = json.loads(json.dumps(board(standing(around(filled()), limit=20), limit=20)))
+    monkeypatch.setattr(cli, "find", lambda _: None)
+    monkeypatch.setattr(cli, "_board", lambda *_: answer)
+    monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
+    return answer
+
+
+def dwell(*arguments: str) -> list[str]:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "rounds", "decisions"])
+def test_it_fits_a_terminal_and_breaks_no_name(told: dict[str, Any], command: str) -> None:
+    lines = dwell(command)
+    assert max(len(line) for line in lines if not line.startswith("Errors of")) <= 80
+    text = "\n".join(lines)
+    names = {
+        "leaderboard": [one["model"] for one in told["leaderboard"]],
+        "rounds": [name for one in told["rounds"] for name in (one["round"], one["promoted"]) if name],
+        "decisions": [name for one in told["decisions"] for name in (one["cause"], one["decided_at"])],
+    }
+    assert [name for name in names[command] if name not in text] == []
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "rounds"])
+def test_the_entrant_is_told(told: dict[str, Any], command: str) -> None:
+    assert "    entrant: night-shift" in dwell(command)
+
+
+def test_groups_of_one_test_set_say_which(told: dict[str, Any]) -> None:
+    lines = dwell("leaderboard")
+    groups = [line.split()[3].rstrip(",") for line in lines if line.startswith("Test set of")]
+    assert groups == list(dict.fromkeys(one["test_set"] for one in told["leaderboard"]))
+    assert len(groups) > 1
+    assert any("do not compare" in line for line in lines)
+
+
+def test_only_the_model_that_answers_is_live(told: dict[str, Any]) -> None:
+    newest, kept, oldest = told["rounds"]
+    lines = dwell("rounds")
+    assert f"    came of it: {newest['promoted']} (live): better than the champion" in lines
+    assert f"    came of it: {oldest['promoted']} (deployed): better than the baseline" in lines
+    assert f"    came of it: {kept['sentence']}" in lines
+    told["endpoint"] = None
+    assert "(live)" not in "\n".join(dwell("rounds"))
+
+
+def test_a_model_that_an_operator_had_deployed_is_told_with_its_round(told: dict[str, Any]) -> None:
+    kept = told["rounds"][1]
+    assert (kept["promoted"], kept["submitted"], kept["status"]) == (None, None, "kept")
+    told["rounds"] = [kept | {"submitted": "linear-20261123T034505Z", "deployment": "rolled_back"}]
+    assert f"linear-20261123T034505Z (rolled back): {kept['sentence']}" in "\n".join(dwell("rounds"))
+
+
+def test_the_best_candidate_stands_beside_the_champion(told: dict[str, Any]) -> None:
+    newest = told["rounds"][0]
+    best = min(one["rmse"] for one in newest["candidates"] if one["rmse"])
+    line = next(line for line in dwell("rounds") if line.startswith(newest["round"]))
+    assert line.split()[-2:] == [f"{newest['champion_rmse']:,.0f}", f"{best:,.0f}"]
+
+
+def test_a_decision_is_told_in_a_sentence_with_note_and_entrant(told: dict[str, Any]) -> None:
+    told["decisions"][0]["facts"] |= {"note": "new [pods]", "entrant": "night-shift"}
+    lines = dwell("decisions")
+    assert {"    entrant: night-shift", "    note: new [pods]"} <= set(lines)
+    assert "    why: too few new samples: 7,214 of 10,000" in lines
+    assert "too_few_samples" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize("command", ["rounds", "decisions"])
+def test_a_stack_from_an_earlier_checkout_tells_its_codes(told: dict[str, Any], command: str) -> None:
+    for one in told[command]:
+        del one["sentence"]
+        one.pop("submitted", None)
+    assert told[command][1]["reason"] in "\n".join(dwell(command))

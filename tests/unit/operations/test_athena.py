@@ -1,0 +1,170 @@
+"""The DDL of ``dwell table``, read by a parser that nobody here wrote, against rows as the validator writes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import sqlglot
+from sqlglot import expressions
+
+from dwell.operations import athena
+from feature_schema import (
+    FEATURES,
+    PROVENANCE_COLUMNS,
+    ROW_COLUMNS,
+    TARGET,
+    build_prediction,
+    get_actual_value,
+    parse_line,
+    to_row,
+)
+from tests.factories.samples import EXPECTED_ERROR, field_value, make_sample
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena import AthenaClient
+
+NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
+READ = {"BIGINT": int, "DOUBLE": float, "TEXT": str, "VARCHAR": str}
+
+
+@pytest.fixture(scope="module")
+def create() -> expressions.Create:
+    """The statement as Athena's dialect reads it."""
+    (statement,) = sqlglot.parse(athena.ddl("a-bucket"), read="athena")
+    assert isinstance(statement, expressions.Create)
+    return statement
+
+
+def columns(create: expressions.Create) -> dict[str, str]:
+    """Types by column."""
+    assert isinstance(create.this, expressions.Schema)
+    return {each.name: each.kind.this.name for each in create.this.expressions}
+
+
+def properties(create: expressions.Create) -> dict[str, str]:
+    """What TBLPROPERTIES says."""
+    found = create.find_all(expressions.Property)
+    return {each.name: each.args["value"].name for each in found if type(each) is expressions.Property}
+
+
+def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> None:
+    assert tuple(columns(create)) == ROW_COLUMNS
+    by_schema = {field.name: {"integer": "BIGINT", "number": "DOUBLE"}[field.type] for field in (TARGET, *FEATURES)}
+    assert {name: kind for name, kind in columns(create).items() if name not in PROVENANCE_COLUMNS} == by_schema
+
+
+def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
+    # given rows with a prediction and without
+    told = [
+        build_prediction(field_value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR),
+        None,
+    ]
+    for answer in told:
+        line = json.dumps(make_sample(prediction=answer)).encode()
+        parsed = parse_line(line, message_id="m", position=0, received_at=NOW)
+        cells = to_row(parsed).split(",")
+        # then every cell is of its column's type, or empty where nothing was predicted
+        read = {
+            name: READ[kind](cell) if cell else None
+            for (name, kind), cell in zip(columns(create).items(), cells, strict=True)
+        }
+        assert read[TARGET.name] == get_actual_value(parsed)
+        assert {name for name, value in read.items() if value is None} == (
+            set() if answer else {"predicted", "expected_error", "model"}
+        )
+
+
+def test_partitions_are_projected_onto_the_folders_that_firehose_writes(create: expressions.Create) -> None:
+    said = properties(create)
+    template = Path(__file__).parents[3].joinpath("template.yaml").read_text()
+    written = re.search(r'Prefix: "(samples/.*)"', template)
+    assert written is not None
+    assert written[1] == "samples/date=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
+    assert (
+        said["storage.location.template"]
+        == "s3://a-bucket/samples/date=${" + athena.DAY + "}/hour=${" + athena.HOUR + "}/"
+    )
+    assert said["projection.enabled"] == "true"
+    assert said[f"projection.{athena.DAY}.format"] == "yyyy-MM-dd"
+    assert (said[f"projection.{athena.HOUR}.range"], said[f"projection.{athena.HOUR}.digits"]) == ("0,23", "2")
+    (partitioned,) = create.find_all(expressions.PartitionedByProperty)
+    assert [each.name for each in partitioned.this.expressions] == [athena.DAY, athena.HOUR]
+    assert {f"projection.{name}.type" for name in (athena.DAY, athena.HOUR)} <= set(said)
+
+
+def test_a_feature_may_have_the_name_of_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(athena, "ROW_COLUMNS", ("demand", "Hour", *PROVENANCE_COLUMNS))
+    assert (athena.partition("date"), athena.partition("hour")) == ("date", "stored_hour")
+
+
+def test_rows_are_plain_csv_without_a_header(create: expressions.Create) -> None:
+    (form,) = create.find_all(expressions.RowFormatDelimitedProperty)
+    assert form.args["fields"].name == ","
+    assert "skip.header.line.count" not in properties(create)
+    assert properties(create)["serialization.null.format"] == ""
+
+
+def test_a_meaning_may_hold_an_apostrophe(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = athena.columns()
+    monkeypatch.setattr(athena, "columns", lambda: [(name, kind, "the item's own \\ way") for name, kind, _ in known])
+    (statement,) = sqlglot.parse(athena.ddl("a-bucket"), read="athena")
+    assert statement is not None
+    comments = {each.this.name for each in statement.find_all(expressions.CommentColumnConstraint)}
+    assert comments == {"the item's own \\ way"}
+
+
+@pytest.mark.parametrize(
+    ("bucket", "names"),
+    [
+        ("a-bucket", {"table": "samples; drop"}),
+        ("a-bucket", {"table": ""}),
+        ("a-bucket", {"database": "De`fault"}),
+        ("a'bucket", {}),
+    ],
+)
+def test_names_that_are_none_are_refused(bucket: str, names: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="is no name"):
+        athena.ddl(bucket, **names)
+
+
+class Athena:
+    """Answers with one state after the other."""
+
+    def __init__(self, *states: str) -> None:
+        self.states = list(states)
+        self.asked: dict[str, Any] = {}
+
+    def start_query_execution(self, **asked: Any) -> dict[str, str]:
+        self.asked = asked
+        return {"QueryExecutionId": "e"}
+
+    def get_query_execution(self, *, QueryExecutionId: str) -> dict[str, Any]:  # noqa: N803 - the API's name
+        assert QueryExecutionId == "e"
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"QueryExecution": {"Status": {"State": state, "StateChangeReason": "no such database"}}}
+
+
+def execute(fake: Athena, **more: Any) -> str:
+    ticks = iter(range(100))
+    return athena.run(
+        cast("AthenaClient", fake), "SELECT 1", database="d", sleep=lambda _: None, clock=lambda: next(ticks), **more
+    )
+
+
+def test_an_execution_is_waited_for() -> None:
+    fake = Athena("QUEUED", "RUNNING", "SUCCEEDED")
+    assert execute(fake, results="s3://b/r/") == "e"
+    assert fake.asked["ResultConfiguration"] == {"OutputLocation": "s3://b/r/"}
+    assert "ResultConfiguration" not in (execute(two := Athena("SUCCEEDED")), two.asked)[1]
+
+
+def test_a_failure_is_told_in_athenas_words() -> None:
+    with pytest.raises(athena.AthenaError, match="FAILED: no such database"):
+        execute(Athena("FAILED"))
+    with pytest.raises(athena.AthenaError, match="within 5 s"):
+        execute(Athena("RUNNING"), seconds=5)
