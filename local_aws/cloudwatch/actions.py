@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from local_aws import hooks
 from local_aws.cloudwatch.notifications import bus_detail, function_event, notification
 from local_aws.eventbridge import service_events as events
-from local_aws.lambda_.event_delivery import DeliveryRefusedError, Sender, invoke
+from local_aws.iam.permissions import Sender
+from local_aws.lambda_.event_delivery import DeliveryRefusedError, invoke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,6 +20,9 @@ QUEUES = "ministack.services.sqs"
 QUEUE_SECONDS = 5
 """AWS publishes a queue's metrics each minute; the alarms of a local stack have shorter periods."""
 
+MAX_COUNTED_RECEIVES = 3
+"""A message of a standard queue that was received so often no longer counts for the age of the oldest one."""
+
 
 def install() -> None:
     """Count where every event passes, and look at the queues by the clock."""
@@ -100,8 +103,12 @@ def _watch_queues() -> None:
 
 def _publish_queue(queue: dict[str, Any]) -> None:
     name = {"QueueName": queue["attributes"]["QueueArn"].rpartition(":")[2]}
-    for metric, number in count_messages(list(queue["messages"]), time.time()).items():
+    messages, now = list(queue["messages"]), time.time()
+    for metric, number in count_messages(messages, now).items():
         metrics.publish("AWS/SQS", metric, number, "Count", name)
+    age_seconds = find_oldest_age(messages, now, is_fifo=queue["is_fifo"])
+    if age_seconds is not None:
+        metrics.publish("AWS/SQS", "ApproximateAgeOfOldestMessage", age_seconds, "Seconds", name)
 
 
 def count_messages(messages: Sequence[Mapping[str, Any]], now: float) -> dict[str, int]:
@@ -113,3 +120,18 @@ def count_messages(messages: Sequence[Mapping[str, Any]], now: float) -> dict[st
         "ApproximateNumberOfMessagesNotVisible": len(hidden) - delayed,
         "ApproximateNumberOfMessagesDelayed": delayed,
     }
+
+
+def find_oldest_age(messages: Sequence[Mapping[str, Any]], now: float, *, is_fifo: bool) -> float | None:
+    """The age in seconds of a queue's oldest message; none while it has none that counts.
+
+    A dead letter's age counts from when it became one. A standard queue leaves out messages that were received
+    three times or more; a FIFO queue does not, as such a message blocks its group.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """
+    ages = [
+        now - message.get("dead_since", message["sent_at"])
+        for message in messages
+        if is_fifo or message["receive_count"] - message.get("receives_before", 0) < MAX_COUNTED_RECEIVES
+    ]
+    return max(ages, default=None)

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from local_aws import hooks
-from local_aws.lambda_ import event_delivery as deliveries
+from local_aws.iam import permissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def _if_permitted(write: Callable[..., None]) -> Callable[..., None]:
         group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
         stream = f"arn:aws:logs:{arn[3]}:{arn[4]}:log-group:{group}:log-stream:{request_id}"
         for action in NEEDED:
-            if not deliveries.role_may(role, action, stream):
+            if not permissions.role_allows(role, action, stream):
                 logger.warning("The log of %s is lost: %s is not allowed %s on %s", name, role, action, group)
                 return
         write(func, request_id, *arguments, **options)

@@ -1,0 +1,1 @@
+"""SQS: dead-letter queues, and messages that other services send."""
