@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks import rows
+from benchmarks import cases
 from benchmarks.measure import ROWS, entry, figure, meets
 from benchmarks.page import page
 from dwell.local.emulator_process import ROOT
@@ -19,7 +19,7 @@ FOLDER = ROOT / "build" / "bench"
 
 def main(names: list[str]) -> None:
     """Measure the rows of these names, or all. What was measured before and is not measured now stays in the report."""
-    for module in pkgutil.iter_modules(rows.__path__, f"{rows.__name__}."):
+    for module in pkgutil.iter_modules(cases.__path__, f"{cases.__name__}."):
         importlib.import_module(module.name)
     unknown = [name for name in names if name not in ROWS]
     if unknown:

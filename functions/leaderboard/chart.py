@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from leaderboard.live_error import Interval
-    from leaderboard.look import Look
-    from leaderboard.window import Window
+    from leaderboard.page_data import Look
+    from leaderboard.time_range import Window
 
 LANE, GAP, PLOT, FOOT = 42, 20, 220, 28
 """Heights of a lane, of what lies between lanes and plot, of the plot, and of the times below it."""

@@ -12,11 +12,11 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from leaderboard import page, query, widget
-from leaderboard.board import board
-from leaderboard.look import look
-from leaderboard.standing import Surroundings, standing
-from leaderboard.window import Window
+from leaderboard import html_view, query, widget
+from leaderboard.json_view import board
+from leaderboard.leaderboard_state import Surroundings, standing
+from leaderboard.page_data import look
+from leaderboard.time_range import Window
 from rounds import Store
 
 if TYPE_CHECKING:
@@ -64,12 +64,16 @@ def _page(event: dict[str, Any]) -> dict[str, Any]:
     try:
         span, refresh = query.span(event), query.refresh(event)
     except query.BadQueryError as error:
-        return {"statusCode": 400, "headers": page.HEADERS, "body": page.problem(str(error))}
+        return {"statusCode": 400, "headers": html_view.HEADERS, "body": html_view.problem(str(error))}
     around = surroundings()
     now = around.clock()
     shown = look(around, Window(now - span.length, now))
     logger.info("page", extra={"models": len(shown.standing.models), "intervals": len(shown.live_error)})
-    return {"statusCode": 200, "headers": page.HEADERS, "body": page.page(shown, span=span.text, refresh=refresh)}
+    return {
+        "statusCode": 200,
+        "headers": html_view.HEADERS,
+        "body": html_view.page(shown, span=span.text, refresh=refresh),
+    }
 
 
 def _widget(event: dict[str, Any]) -> str:
@@ -79,4 +83,4 @@ def _widget(event: dict[str, Any]) -> str:
         return widget.DESCRIPTION
     shown = look(around, wanted.window)
     logger.info("widget", extra={"models": len(shown.standing.models), "intervals": len(shown.live_error)})
-    return page.widget(shown, zone=wanted.zone, theme=wanted.theme)
+    return html_view.widget(shown, zone=wanted.zone, theme=wanted.theme)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from leaderboard.window import Window
+    from leaderboard.time_range import Window
 
 MOST_POINTS = 200
 """More points than this are noise on a chart."""

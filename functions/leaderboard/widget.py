@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import CloudWatchDashboardCustomWidgetEvent
 
-from leaderboard.window import Window
+from leaderboard.time_range import Window
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.cloud_watch_custom_widget_event import TimeRange

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from dwell.commands import operate as cli
 from dwell.commands.app import app
-from leaderboard.board import board
-from leaderboard.standing import standing
-from tests.unit.looks import around, filled
+from leaderboard.json_view import board
+from leaderboard.leaderboard_state import standing
+from tests.unit.leaderboard.leaderboard_fixtures import around, filled
 
 
 @pytest.fixture

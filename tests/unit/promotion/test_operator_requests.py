@@ -9,8 +9,8 @@ import pytest
 
 from dwell.operations.endpoint_requests import EndpointError, wait
 from feature_schema import get_schema_hash
-from leaderboard import standing as leaderboard
-from leaderboard.board import board
+from leaderboard import leaderboard_state as leaderboard
+from leaderboard.json_view import board
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate

@@ -17,9 +17,9 @@ from promotion.settings import Settings
 from promotion.submission import submit
 from rounds import Model
 from tests.unit.fake_aws import NOW, validate_request
+from tests.unit.project.test_template_alarms import ALARMS
 from tests.unit.promotion.test_job_end import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
 from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER
-from tests.unit.test_template_alarms import ALARMS
 
 LIVE_ERROR, FAILURES, LATENCY = (ALARMS[f"NewModel{kind}"]["AlarmName"] for kind in ("Error", "Failures", "Latency"))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from leaderboard.look import Look, look
-from leaderboard.standing import Surroundings
-from leaderboard.window import Window
+from leaderboard.leaderboard_state import Surroundings
+from leaderboard.page_data import Look, look
+from leaderboard.time_range import Window
 from rounds import Store
 from tests.sample_history import SampleHistory
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud

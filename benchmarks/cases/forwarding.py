@@ -12,8 +12,8 @@ import importlib
 import os
 
 from benchmarks import samples
+from benchmarks.lambda_harness import VARIABLES, Context, function, quiet, stand_in
 from benchmarks.measure import in_turns, over, row, seconds
-from benchmarks.surroundings import VARIABLES, Context, function, quiet, stand_in
 
 MESSAGES = 40
 PUTS = 40

@@ -19,18 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_schema import TARGET
-from leaderboard import handler, page
-from leaderboard.alarms import AlarmOn
-from leaderboard.refusals import Refusals
+from leaderboard import handler, html_view
+from leaderboard.alarm_history import AlarmOn
+from leaderboard.rejections import Refusals
 from rounds import Endpoint, Store
 from tests.sample_history import MISSING, OUT_OF_RANGE, RECOVERED
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
-from tests.unit.looks import LOOK, SCENE, around, filled, seen
+from tests.unit.leaderboard.leaderboard_fixtures import LOOK, SCENE, around, filled, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leaderboard.look import Look
+    from leaderboard.page_data import Look
     from tests.unit.conftest import Context
 
 
@@ -61,7 +61,7 @@ class Reader(HTMLParser):
 
 
 def shown(look: Look = LOOK) -> Reader:
-    return Reader(page.page(look, span="6h", refresh=None))
+    return Reader(html_view.page(look, span="6h", refresh=None))
 
 
 class TestWhatIsOnIt:
@@ -154,7 +154,7 @@ class TestWhatIsOnIt:
 
     @pytest.mark.parametrize("refresh", [None, 60])
     def test_it_asks_again_only_if_somebody_wants_that(self, refresh: int | None) -> None:
-        html = page.page(LOOK, span="6h", refresh=refresh)
+        html = html_view.page(LOOK, span="6h", refresh=refresh)
         assert ("http-equiv" in html) == (refresh is not None)
         assert ("Stop reloading" in html) == (refresh is not None)
         assert ("?span=24h&amp;refresh=60" in html) == (refresh is not None)  # and goes on when another span is chosen
@@ -165,7 +165,7 @@ class TestWhatIsOnIt:
 
 class TestWhatIsNot:
     def test_nothing_is_fetched_or_run(self) -> None:
-        for html in (page.page(LOOK, span="6h", refresh=None), page.widget(LOOK, zone=UTC, theme="dark")):
+        for html in (html_view.page(LOOK, span="6h", refresh=None), html_view.widget(LOOK, zone=UTC, theme="dark")):
             reader = Reader(html)
             names = {name for _, attributes in reader.elements for name in attributes}
             assert not {tag for tag, _ in reader.elements} & {
@@ -180,18 +180,18 @@ class TestWhatIsNot:
             assert not {name for name in names if name.startswith("on")} | (names & {"src", "action", "xlink:href"})
             assert "style" not in names  # the policy admits one style sheet
             for value in reader.values:
-                assert "://" not in value or value == page.ICON
-            assert "url(" not in page.STYLE
-            assert "@import" not in page.STYLE
+                assert "://" not in value or value == html_view.ICON
+            assert "url(" not in html_view.STYLE
+            assert "@import" not in html_view.STYLE
 
     def test_the_policy_admits_the_style_sheet_that_is_on_it(self) -> None:
-        html = page.page(LOOK, span="6h", refresh=None)
+        html = html_view.page(LOOK, span="6h", refresh=None)
         style = html[html.index("<style>") + 7 : html.index("</style>")]
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        assert f"style-src 'sha256-{digest}'" in page.HEADERS["content-security-policy"]
+        assert f"style-src 'sha256-{digest}'" in html_view.HEADERS["content-security-policy"]
 
     def test_a_widget_styles_nothing_but_itself(self) -> None:
-        rules = re.sub(r"@media[^{]*\{|\{[^{}]*\}", ";", page.STYLE)
+        rules = re.sub(r"@media[^{]*\{|\{[^{}]*\}", ";", html_view.STYLE)
         selectors = [one.strip() for rule in rules.split(";") for one in rule.strip(" \n}").split(",")]
         assert {one for one in selectors if one and not one.startswith(".dwell")} == set()
 
@@ -243,21 +243,21 @@ class TestNames:
     @given(HOSTILE)
     def test_are_shown_and_change_nothing_else(self, text: str) -> None:
         for harmless, hostile in (
-            [Reader(page.page(named(one), span="6h", refresh=None)) for one in ("x", text)],
-            [Reader(page.widget(named(one), zone=UTC, theme="light")) for one in ("x", text)],
+            [Reader(html_view.page(named(one), span="6h", refresh=None)) for one in ("x", text)],
+            [Reader(html_view.widget(named(one), zone=UTC, theme="light")) for one in ("x", text)],
         ):
             assert hostile.elements == harmless.elements
             assert hostile.text.count(text) >= 40
 
     def test_of_others_stand_apart_from_the_direction_of_the_line(self) -> None:
         text = "\N{RIGHT-TO-LEFT OVERRIDE}name"
-        html = page.page(named(text), span="6h", refresh=None)
+        html = html_view.page(named(text), span="6h", refresh=None)
         body = html[html.index("<main>") :]
         outside = re.sub(r"<bdi>.*?</bdi>|<svg.*?</svg>", "", body, flags=re.DOTALL)
         assert text not in outside
 
     def test_a_bad_query_is_not_repeated_as_html(self) -> None:
-        html = page.problem("span is <b>bad</b>")
+        html = html_view.problem("span is <b>bad</b>")
         assert "<b>" not in html
 
 
@@ -269,7 +269,7 @@ def luminance(colour: str) -> float:
 
 COLOURS = {
     name: (light, dark)
-    for name, light, dark in re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", page.STYLE)
+    for name, light, dark in re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", html_view.STYLE)
 }
 
 
@@ -337,7 +337,7 @@ class TestHandler:
         steps = cloud.steps.count
         answer = ask(event("api-page") | {"queryStringParameters": given_query})
         assert answer["statusCode"] == 400
-        assert answer["headers"] == page.HEADERS
+        assert answer["headers"] == html_view.HEADERS
         assert said in Reader(answer["body"]).words
         assert cloud.steps.count == steps
 

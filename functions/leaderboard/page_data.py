@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leaderboard.alarms import AlarmOn, alarms_on
+from leaderboard.alarm_history import AlarmOn, alarms_on
+from leaderboard.leaderboard_state import Standing, Surroundings, standing
 from leaderboard.live_error import Interval, live_error_over_time
-from leaderboard.refusals import Refusals, refusals
-from leaderboard.standing import Standing, Surroundings, standing
+from leaderboard.rejections import Refusals, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from leaderboard.ranking import Entry
-    from leaderboard.window import Window
+    from leaderboard.time_range import Window
     from rounds import Round
 
 SHOWN = 20

@@ -6,7 +6,7 @@ import functools
 import json
 from typing import TYPE_CHECKING
 
-from benchmarks import counting, samples
+from benchmarks import samples, usage_counter
 from benchmarks.measure import row
 from benchmarks.prices import dollars_per_million
 from dwell.local import deployment
@@ -29,17 +29,17 @@ def _bills() -> dict[str, dict[str, float]]:
     counted: dict[str, Counted] = {}
     with local.running() as laptop:
         deployment.build()
-        buffers = dict.fromkeys(("TransformBufferSeconds", "DeliveryBufferSeconds"), str(counting.BUFFER_SECONDS))
+        buffers = dict.fromkeys(("TransformBufferSeconds", "DeliveryBufferSeconds"), str(usage_counter.BUFFER_SECONDS))
         outputs = deployment.deploy(laptop, parameters={**buffers, "MinimumSamples": "1000000"})
         (stream,) = laptop.client("kinesis").list_streams()["StreamNames"]
         functions = tuple(f"{deployment.STACK}-{name}" for name in ("forwarder", "validator"))
-        ours = counting.Route(outputs["SamplesTopicArn"], functions, outputs["DataBucketName"], "samples/", stream)
-        theirs = counting.workshop(laptop)
+        ours = usage_counter.Route(outputs["SamplesTopicArn"], functions, outputs["DataBucketName"], "samples/", stream)
+        theirs = usage_counter.workshop(laptop)
         for path in (ours, theirs):  # what starts cold is not counted
-            counting.count(laptop, path, samples.lines(2, seed=9), 2)
-        counted["workshop"] = counting.count(laptop, theirs, singles, len(singles))
-        counted["single"] = counting.count(laptop, ours, singles, len(singles))
-        counted["packed"] = counting.count(laptop, ours, packs, PACKS * samples.PACKED)
+            usage_counter.count(laptop, path, samples.lines(2, seed=9), 2)
+        counted["workshop"] = usage_counter.count(laptop, theirs, singles, len(singles))
+        counted["single"] = usage_counter.count(laptop, ours, singles, len(singles))
+        counted["packed"] = usage_counter.count(laptop, ours, packs, PACKS * samples.PACKED)
     bills = {path: dollars_per_million(one) for path, one in counted.items()}
     folder = local.ROOT / "build" / "bench"
     folder.mkdir(parents=True, exist_ok=True)

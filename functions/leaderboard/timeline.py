@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from feature_schema import TARGET
-from leaderboard import wording
+from leaderboard import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, tzinfo
 
-    from leaderboard.look import Look
+    from leaderboard.page_data import Look
 
 
 def events(look: Look) -> list[tuple[datetime, str]]:
@@ -24,12 +24,12 @@ def events(look: Look) -> list[tuple[datetime, str]]:
 def summary(look: Look, zone: tzinfo) -> str:
     """The chart in a few sentences."""
     window = look.course
-    times = [wording.clock(at, zone, look.now) for at in (window.since, window.until)]
-    sentences = [f"Live error from {times[0]} to {times[1]} {wording.zone_name(look.now, zone)}."]
+    times = [formatting.clock(at, zone, look.now) for at in (window.since, window.until)]
+    sentences = [f"Live error from {times[0]} to {times[1]} {formatting.zone_name(look.now, zone)}."]
     if look.live_error:
         errors = [one.rmse for one in look.live_error]
-        low, high, last = (wording.number(error) for error in (min(errors), max(errors), errors[-1]))
-        promised = wording.number(look.live_error[-1].promised)
+        low, high, last = (formatting.number(error) for error in (min(errors), max(errors), errors[-1]))
+        promised = formatting.number(look.live_error[-1].promised)
         sentences.append(
             f"Lowest {low}, highest {high}, last {last} {TARGET.unit}, where {promised} {TARGET.unit} were promised."
         )
@@ -51,7 +51,7 @@ def _everything(look: Look) -> Iterator[tuple[datetime, str]]:
     for one in look.standing.rounds:
         yield one.started_at, f"A round started: {one.cause}"
         if one.finished_at is not None:
-            yield one.finished_at, f"The round of {one.cause} ended: {one.status}, {wording.ended(one)}"
+            yield one.finished_at, f"The round of {one.cause} ended: {one.status}, {formatting.ended(one)}"
     for served in look.serving:
         yield served.since, f"{served.model} went live"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import samples
+from benchmarks.lambda_harness import RUNTIME, VARIABLES, stand_in
 from benchmarks.measure import in_turns, over, row, seconds
-from benchmarks.surroundings import RUNTIME, VARIABLES, stand_in
 from dwell.local import deployment
 from dwell.local.emulator_process import ROOT
 

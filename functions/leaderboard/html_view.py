@@ -16,10 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from markupsafe import Markup
 
 from feature_schema import BASELINE, TARGET
-from leaderboard import wording
+from leaderboard import formatting
 from leaderboard.chart import FOOT, GAP, LANE, PLOT, SCALE, chart
-from leaderboard.events import events, summary
-from leaderboard.look import SHOWN
+from leaderboard.page_data import SHOWN
+from leaderboard.timeline import events, summary
 from rounds import format_iso
 from rounds.records import NAME_STAMP_FORMAT
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from jinja2.runtime import Context
 
-    from leaderboard.look import Look
+    from leaderboard.page_data import Look
     from leaderboard.ranking import Entry
     from rounds import Round
 
@@ -59,7 +59,7 @@ HEADERS = {
 
 def page(look: Look, *, span: str, refresh: int | None) -> str:
     """The page for a browser. ``span`` is what was asked for; with ``refresh`` it asks again after so many seconds."""
-    given = _given(look, UTC, window=wording.span(span))
+    given = _given(look, UTC, window=formatting.span(span))
     return _TEMPLATES.get_template("page.html").render(given, span=span, spans=SPANS, refresh=refresh, icon=ICON)
 
 
@@ -77,7 +77,7 @@ def _given(look: Look, zone: tzinfo, *, window: str) -> dict[str, object]:
     return {
         "look": look,
         "zone": zone,
-        "zone_name": wording.zone_name(look.now, zone),
+        "zone_name": formatting.zone_name(look.now, zone),
         "window": window,
         "chart": chart(look, zone),
         "events": events(look),
@@ -97,14 +97,14 @@ def _given(look: Look, zone: tzinfo, *, window: str) -> dict[str, object]:
 
 @pass_context
 def _clock(context: Context, at: datetime, *, seconds: bool = False) -> str:
-    return wording.clock(at, context["zone"], context["look"].now, seconds=seconds)
+    return formatting.clock(at, context["zone"], context["look"].now, seconds=seconds)
 
 
 @pass_context
 def _tick(context: Context, at: datetime, step: timedelta) -> str:
     """A time under the chart: the date where a day begins."""
     if step >= timedelta(days=1) or (at.hour, at.minute, at.second) == (0, 0, 0):
-        return wording.day(at, context["zone"])
+        return formatting.day(at, context["zone"])
     return at.strftime("%H:%M:%S" if step < timedelta(minutes=1) else "%H:%M")
 
 
@@ -137,20 +137,20 @@ def _environment() -> Environment:
     environment.filters |= {
         "best": _best,
         "clock": _clock,
-        "compared": wording.compared,
-        "decided": wording.decided,
-        "ended": wording.ended,
+        "compared": formatting.compared,
+        "decided": formatting.decided,
+        "ended": formatting.ended,
         "groupby_test_set": _by_test_set,
         "iso": format_iso,
         "largest_error": _largest_error,
-        "lasted": wording.lasted,
-        "name_and_stamp": wording.name_and_stamp,
-        "note": wording.note,
-        "number": wording.number,
-        "percent": wording.percent,
+        "lasted": formatting.lasted,
+        "name_and_stamp": formatting.name_and_stamp,
+        "note": formatting.note,
+        "number": formatting.number,
+        "percent": formatting.percent,
         "round_time": _round_time,
         "tick": _tick,
-        "trained_on": wording.TRAINED_ON.__getitem__,
+        "trained_on": formatting.TRAINED_ON.__getitem__,
     }
     return environment
 

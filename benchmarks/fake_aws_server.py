@@ -1,4 +1,4 @@
-"""A stand-in for AWS that takes everything: ``python -m benchmarks.stand_in MILLISECONDS`` prints its port.
+"""A stand-in for AWS that takes everything: ``python -m benchmarks.fake_aws_server MILLISECONDS`` prints its port.
 
 It answers a ``PutRecord``, a ``PutRecords`` with as many results as records, and an ``InvokeEndpoint`` with as many
 numbers as rows; each after so many milliseconds, and with as little work of its own as it can.

@@ -14,10 +14,10 @@ from aws_lambda_powertools import Logger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard import handler, wording
+from leaderboard import formatting, handler
+from leaderboard.leaderboard_state import Surroundings
 from leaderboard.query import BadQueryError, limit
 from leaderboard.ranking import rank
-from leaderboard.standing import Surroundings
 from rounds import Decision, Endpoint, Model, Round, Store
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 
@@ -284,7 +284,7 @@ class TestHandler:
         assert board["decisions"][0]["facts"] == {"new_samples": 12}
         # codes for scripts, and the sentences of the page for people
         assert [one["sentence"] for one in board["rounds"]] == [
-            wording.ended(Round.model_validate(one | {"name": one["round"]})) for one in board["rounds"]
+            formatting.ended(Round.model_validate(one | {"name": one["round"]})) for one in board["rounds"]
         ]
         assert {one["sentence"] for one in board["decisions"]} == {"the last round ended too recently"}
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from benchmarks.lambda_harness import Context, function, quiet, stand_in
 from benchmarks.measure import REPEATS, in_turns, over, row, seconds
-from benchmarks.surroundings import Context, function, quiet, stand_in
 from dwell.local.emulator_process import ROOT
 from feature_schema import FEATURES, parse_request, to_feature_row
 

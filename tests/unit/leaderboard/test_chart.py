@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard import wording
-from leaderboard.alarms import AlarmOn, Change, alarms_on, times_on
+from leaderboard import formatting
+from leaderboard.alarm_history import AlarmOn, Change, alarms_on, times_on
 from leaderboard.chart import PLOT, SCALE, chart, time_step
 from leaderboard.live_error import Interval, live_error_over_time
-from leaderboard.look import serving
-from leaderboard.window import Window
+from leaderboard.page_data import serving
+from leaderboard.time_range import Window
 from promotion import promotion_gate as gate
 from retraining import decision
 from tests.unit.fake_aws import NOW, STACK, Cloud
-from tests.unit.looks import LOOK, SCENE
+from tests.unit.leaderboard.leaderboard_fixtures import LOOK, SCENE
 
 WINDOW = Window(NOW - timedelta(hours=6), NOW)
 
@@ -209,14 +209,14 @@ class TestWording:
         [(None, "\N{EN DASH}"), (0, "0"), (0.034_56, "0.0346"), (5.5, "5.5"), (99.96, "100"), (1_842.4, "1,842")],
     )
     def test_numbers(self, value: float | None, said: str) -> None:
-        assert wording.number(value) == said
+        assert formatting.number(value) == said
 
     @pytest.mark.parametrize(
         ("part", "whole", "said"),
         [(0, 0, "\N{EN DASH}"), (0, 9, "0 %"), (13, 4_213, "0.31 %"), (1, 20, "5 %"), (1, 3, "33 %"), (9, 9, "100 %")],
     )
     def test_shares(self, part: int, whole: int, said: str) -> None:
-        assert wording.percent(part, whole) == said
+        assert formatting.percent(part, whole) == said
 
     @pytest.mark.parametrize(
         ("seconds", "said"),
@@ -233,35 +233,35 @@ class TestWording:
         ],
     )
     def test_lengths_of_time(self, seconds: float | None, said: str) -> None:
-        assert wording.lasted(seconds) == said
+        assert formatting.lasted(seconds) == said
 
     @pytest.mark.parametrize(
         ("text", "said"), [("1h", "the last hour"), ("90m", "the last 90 minutes"), ("7d", "the last 7 days")]
     )
     def test_spans(self, text: str, said: str) -> None:
-        assert wording.span(text) == said
+        assert formatting.span(text) == said
 
     def test_every_reason_has_words(self) -> None:
         refused = LOOK.standing.decisions[0]
         newest = LOOK.standing.rounds[0]
         for reason in get_args(decision.Reason):
             outcome = "start" if reason in {"alarm", "schedule", "manual"} else "refuse"
-            told = wording.decided(refused.model_copy(update={"reason": reason, "outcome": outcome}))
+            told = formatting.decided(refused.model_copy(update={"reason": reason, "outcome": outcome}))
             assert told != reason, reason
         for reason in get_args(gate.Reason):
-            assert wording.ended(newest.model_copy(update={"reason": reason})) != reason, reason
+            assert formatting.ended(newest.model_copy(update={"reason": reason})) != reason, reason
 
     def test_times_have_a_date_if_it_is_not_todays(self) -> None:
-        assert wording.clock(ago(1), UTC, NOW) == "05:39"
-        assert wording.clock(ago(7), UTC, NOW) == "22 Nov 23:39"
-        assert wording.clock(ago(7), timezone(timedelta(hours=1)), NOW) == "00:39"
+        assert formatting.clock(ago(1), UTC, NOW) == "05:39"
+        assert formatting.clock(ago(7), UTC, NOW) == "22 Nov 23:39"
+        assert formatting.clock(ago(7), timezone(timedelta(hours=1)), NOW) == "00:39"
 
     @pytest.mark.parametrize(
         ("value", "other", "said"),
         [(104, 100, "4 % more than"), (90, 100, "10 % less than"), (100.2, 100, "as much as"), (1, 0, "as much as")],
     )
     def test_comparisons(self, value: float, other: float, said: str) -> None:
-        assert wording.compared(value, other) == said
+        assert formatting.compared(value, other) == said
 
     def test_a_round_that_ended_otherwise_says_how(self) -> None:
         newest = LOOK.standing.rounds[0]
@@ -282,6 +282,6 @@ class TestWording:
             "AlgorithmError: no rows": {"status": "failed", "reason": "AlgorithmError: no rows"},
             "the champion stays": {"status": "kept", "reason": None},
         }
-        assert {said: wording.ended(newest.model_copy(update=update)) for said, update in told.items()} == {
+        assert {said: formatting.ended(newest.model_copy(update=update)) for said, update in told.items()} == {
             said: said for said in told
         }

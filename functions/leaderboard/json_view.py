@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leaderboard import wording
+from leaderboard import formatting
 from rounds import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from leaderboard.leaderboard_state import Standing
     from leaderboard.live_error import LiveError
     from leaderboard.ranking import Entry
-    from leaderboard.standing import Standing
     from rounds import Decision, Round
 
 
@@ -32,9 +32,9 @@ def board(now: Standing, *, limit: int) -> dict[str, Any]:
         },
         "leaderboard": [_model(one, now.errors) for one in now.models[:limit]],
         "rounds": [
-            _named(one, "round", wording.ended(one)) | {"submitted": one.submitted} for one in now.rounds[:limit]
+            _named(one, "round", formatting.ended(one)) | {"submitted": one.submitted} for one in now.rounds[:limit]
         ],
-        "decisions": [_named(one, "decision", wording.decided(one)) for one in now.decisions[:limit]],
+        "decisions": [_named(one, "decision", formatting.decided(one)) for one in now.decisions[:limit]],
     }
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import samples
 from benchmarks.baselines import transform as baseline
+from benchmarks.lambda_harness import function, quiet, runtime_marshaller
 from benchmarks.measure import cpu_seconds, in_turns, over, row
-from benchmarks.surroundings import function, quiet, runtime_marshaller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

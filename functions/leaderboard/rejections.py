@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from leaderboard.window import Window
+    from leaderboard.time_range import Window
 
 
 @dataclass(frozen=True, slots=True)

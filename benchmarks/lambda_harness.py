@@ -72,7 +72,10 @@ def runtime_marshaller() -> Any:
 def stand_in(milliseconds: float = 0) -> Iterator[str]:
     """The URL of a stand-in for AWS that answers after so long."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.stand_in", str(milliseconds)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+        [sys.executable, "-m", "benchmarks.fake_aws_server", str(milliseconds)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
     )
     try:
         assert process.stdout is not None  # noqa: S101 (it was asked for)
