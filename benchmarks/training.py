@@ -23,7 +23,7 @@ from benchmarks import workshop_dataset
 from dwell.template import ROOT
 
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
-TRAIN = ROOT / "functions" / "retraining" / "training_job" / "train.py"
+TRAIN = ROOT / "functions" / "retraining" / "train.py"
 TURNS = 3
 
 

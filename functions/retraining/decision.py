@@ -32,7 +32,7 @@ LONGEST_BACK_OFF = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Policy:
     """``rounds_per_day`` is counted over the last 24 hours; 0 switches automatic rounds off."""
 
     minimum_samples: int
@@ -41,7 +41,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DecisionInputs:
     """What is known when a cause asks for a round."""
 
     now: datetime
@@ -71,7 +71,7 @@ class Verdict:
     reason: Reason
 
 
-def back_off(cool_down: timedelta, rollbacks: int) -> timedelta:
+def backoff(cool_down: timedelta, rollbacks: int) -> timedelta:
     """How long to rest after so many rollbacks in a row: the cool-down, doubled for each, and a day at most.
 
     What made a good score and a bad model may still be there, and every attempt shows planners bad predictions for a
@@ -81,7 +81,7 @@ def back_off(cool_down: timedelta, rollbacks: int) -> timedelta:
     return max(cool_down, min(doubled, LONGEST_BACK_OFF))
 
 
-def decide(trigger: Literal["alarm", "schedule", "manual"], facts: Facts, limits: Limits) -> Verdict:
+def decide(trigger: Literal["alarm", "schedule", "manual"], facts: DecisionInputs, limits: Policy) -> Verdict:
     """Start or refuse, and why."""
     if facts.in_flight is not None:
         return Verdict("refuse", "in_flight")
@@ -94,7 +94,7 @@ def decide(trigger: Literal["alarm", "schedule", "manual"], facts: Facts, limits
         # An alarm that a look finds may still speak of the time before the last switch: the period in which that was
         # is half old, so it takes twice what it judges until it knows better.
         ("cool_down", rested is not None and rested < max(limits.cool_down, 2 * facts.judged)),
-        ("backing_off", rested is not None and rested < back_off(limits.cool_down, facts.rollbacks)),
+        ("backing_off", rested is not None and rested < backoff(limits.cool_down, facts.rollbacks)),
         ("daily_budget", facts.rounds_today >= limits.rounds_per_day),
         ("too_few_samples", facts.new_samples < limits.minimum_samples),
     )

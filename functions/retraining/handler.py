@@ -12,10 +12,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricResolution, MetricUnit
 from botocore.config import Config
 
-from retraining.alarms import look
-from retraining.answer import Surroundings, answer
-from retraining.cause import AlarmEvent, Cause, OperatorEvent, ScheduleEvent, from_alarm, from_operator, parse
+from retraining.alarm_poll import find_active_alarms
 from retraining.settings import Settings
+from retraining.start_round import RetrainingContext, answer
+from retraining.triggers import AlarmEvent, OperatorEvent, ScheduleEvent, Trigger, from_alarm, from_operator, parse
 from rounds import EventReceipt, Store
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ logger = Logger()
 
 
 @cache
-def surroundings() -> Surroundings:
+def surroundings() -> RetrainingContext:
     """The clients of this environment, made at the first event."""
     settings = Settings.read(os.environ)
     config = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard"})
-    return Surroundings(
+    return RetrainingContext(
         settings=settings,
         store=Store(boto3.resource("dynamodb", config=config).Table(settings.table)),
         s3=boto3.client("s3", config=config),
@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"decisions": answers}
 
 
-def causes(event: dict[str, Any], around: Surroundings, *, request_id: str) -> list[Cause]:
+def causes(event: dict[str, Any], around: RetrainingContext, *, request_id: str) -> list[Trigger]:
     """The causes in an event: none if no alarm is in ALARM, and one for each that is."""
     settings = around.settings
     parsed = parse(event)
@@ -64,7 +64,9 @@ def causes(event: dict[str, Any], around: Surroundings, *, request_id: str) -> l
             cause = from_alarm(parsed, stack=settings.stack, alarms=settings.alarm_names)
             return [] if cause is None else [cause]
         case ScheduleEvent():
-            return look(around.cloudwatch, settings.alarm_names, stack=settings.stack, scheduled=parsed.time)
+            return find_active_alarms(
+                around.cloudwatch, settings.alarm_names, stack=settings.stack, scheduled=parsed.time
+            )
         case OperatorEvent():
             # Lambda's retries keep the request's id, so the first attempt's time is found again.
             event_id = f"operator:{parsed.id or request_id}"
@@ -73,7 +75,7 @@ def causes(event: dict[str, Any], around: Surroundings, *, request_id: str) -> l
             assert_never(parsed)
 
 
-def _first_seen(around: Surroundings, event_id: str) -> datetime:
+def _first_seen(around: RetrainingContext, event_id: str) -> datetime:
     now = around.clock()
     around.store.create(
         EventReceipt(name=event_id, received_at=now, expires_at=int((now + timedelta(days=90)).timestamp()))

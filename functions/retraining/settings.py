@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from retraining.decision import Limits
+from retraining.decision import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,9 +45,9 @@ class Settings(BaseModel):
         return tuple(name.strip() for name in self.alarms.split(",") if name.strip())
 
     @property
-    def limits(self) -> Limits:
+    def policy(self) -> Policy:
         """What the decision keeps to."""
-        return Limits(
+        return Policy(
             minimum_samples=self.minimum_samples,
             cool_down=timedelta(seconds=self.cool_down_seconds),
             rounds_per_day=self.rounds_per_day,

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from candidates import NAMES
 from feature_schema import FEATURES, get_schema_hash
-from retraining.source import archive
+from retraining.source_archive import build_source_archive
+from retraining.training_job.algorithms import NAMES
 from tests.factories.datasets import ROUND, STAMP, SyntheticDataset, make_dataset, recorded_at, write_channels
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def trained(
     variables = write_channels(inputs, rows.lines, **changes)
     channel = inputs / "code"
     channel.mkdir()
-    (channel / "sourcedir.tar.gz").write_bytes(archive().content)
+    (channel / "sourcedir.tar.gz").write_bytes(build_source_archive().content)
     if champion_archive is not None:
         (inputs / "champion").mkdir()
         (inputs / "champion" / "model.tar.gz").hardlink_to(champion_archive)
@@ -265,7 +265,7 @@ def test_a_job_that_cannot_begin_says_why_in_its_log(tmp_path: Path) -> None:
     container = Container(tmp_path)
     variables = write_channels(tmp_path, make_dataset(1_000).lines, rows_per_object=500)
     code = tmp_path / "code"
-    with tarfile.open(fileobj=io.BytesIO(archive().content)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(build_source_archive().content)) as tar:
         tar.extractall(code, filter="data")
     outputs = {"SM_MODEL_DIR": str(tmp_path), "SM_OUTPUT_DATA_DIR": str(tmp_path / "output")}
     # when each is run

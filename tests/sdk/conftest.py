@@ -21,7 +21,7 @@ from sagemaker.core.training.configs import Compute, InputData, SourceCode
 from sagemaker.train import ModelTrainer
 
 from dwell.local import emulator_process as local
-from retraining.source import TRAINING_JOB
+from retraining.source_archive import FOLDER
 from tests.factories.datasets import make_dataset, write_channels
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def trained(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Our training job, started by hand with the SDK: its trainer, and the job that ended."""
     folder = tmp_path_factory.mktemp("dataset")
     channels = write_channels(folder, make_dataset(2_000).lines)
-    job = trainer(account, TRAINING_JOB, hyperparameters={"xgboost-max_depth": 4, "xgboost-num_round": 40})
+    job = trainer(account, FOLDER, hyperparameters={"xgboost-max_depth": 4, "xgboost-num_round": 40})
     job.train(
         input_data_config=[
             InputData(channel_name=name.removeprefix("SM_CHANNEL_").lower(), data_source=path)

@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 from feature_schema import get_schema_hash
 from promotion import handler as promotion
 from retraining import handler as retraining
-from retraining import source
+from retraining import source_archive
 from rounds import Endpoint, Round
-from tests.unit import test_retraining_answer as asking
 from tests.unit.conftest import EVENTS, Context
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK
 from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, inject_faults, invoke_with_retries
 from tests.unit.promotion import test_job_end as promoting
 from tests.unit.promotion.test_job_results import packed
 from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER, comparison, tournament
+from tests.unit.retraining.factories import add_champion, cloud_with_samples, make_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class Story:
     """One round on a cloud of its own. ``troubles``: at which requests, counted over the whole story."""
 
     def __init__(self, ending: Ending, *, champion: bool = True, troubles: dict[int, FaultKind] | None = None) -> None:
-        self.cloud: Cloud = asking.a_cloud()
+        self.cloud: Cloud = cloud_with_samples()
         self.cloud.cloudwatch.alarms += promoting.guards()
         self.ending = ending
         self.champion = champion
@@ -85,7 +85,7 @@ class Story:
         self.steps: FaultInjector = inject_faults(self.cloud, troubles or {})
 
     def _serve_a_champion(self) -> None:
-        asking.with_champion(self.cloud)
+        add_champion(self.cloud)
         self.cloud.sagemaker.endpoint = {
             "EndpointName": ENDPOINT,
             "EndpointConfigName": promoting.OLD,
@@ -120,7 +120,7 @@ class Story:
 
     def _around(self, name: str) -> Any:
         if name == ALARM:
-            return asking.around(self.cloud)
+            return make_context(self.cloud)
         return promoting.around(self.cloud, tell_rolled_back=promotion.tell_rolled_back)
 
     def _train(self) -> None:
@@ -156,11 +156,11 @@ class Story:
 @pytest.fixture(autouse=True, scope="module")
 def prepared() -> Iterator[None]:
     """The functions' variables; and the job's source archive, which is the same in every story, packed once."""
-    archive = source.archive()
+    archive = source_archive.build_source_archive()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POWERTOOLS_SERVICE_NAME", STACK)
         patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Dwell")
-        patch.setattr(source, "archive", lambda: archive)
+        patch.setattr(source_archive, "build_source_archive", lambda: archive)
         yield
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from thinning import kept
+from .downsampling import select_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class DatasetError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class DatasetSpec:
     """What ``dataset.json`` says. ``row`` are the columns of a stored row; ``baseline`` is a feature or a number;
     ``bounds`` are the smallest and the largest that the target may be, ``integers`` the target and features that are
     whole numbers.
@@ -62,12 +62,12 @@ class Description:
     maximum_samples: int | None = None
 
 
-def read_description(folder: Path) -> Description:
+def read_dataset_spec(folder: Path) -> DatasetSpec:
     """Read the channel that holds ``dataset.json``. Raises ``DatasetError``."""
     try:
         told: dict[str, Any] = json.loads((folder / DESCRIPTION).read_bytes())
         schema, objects = told["schema"], told["objects"]
-        description = Description(
+        description = DatasetSpec(
             round=told["round"],
             stamp=told["stamp"],
             schema_hash=schema["hash"],
@@ -150,7 +150,7 @@ class Dataset:
         }
 
 
-def read_dataset(folder: Path, description: Description) -> Dataset:
+def read_dataset(folder: Path, description: DatasetSpec) -> Dataset:
     """Read all objects under the channel's folder, however deep they lie there. Raises ``DatasetError``."""
     batches = [_parse(text, description) for text in _texts(folder, description)]
     if not batches:
@@ -158,7 +158,7 @@ def read_dataset(folder: Path, description: Description) -> Dataset:
     return split(*_in_order(batches, description.maximum_samples), description)
 
 
-def split(rows: Rows, duplicates: int, thinned: int, description: Description) -> Dataset:
+def split(rows: Rows, duplicates: int, thinned: int, description: DatasetSpec) -> Dataset:
     """Split rows in order of time: the newest share of the recent part is the test set. Raises ``DatasetError``.
 
     Samples of the same millisecond stay together, in the test set.
@@ -182,7 +182,7 @@ def split(rows: Rows, duplicates: int, thinned: int, description: Description) -
     )
 
 
-def _texts(folder: Path, description: Description) -> Iterator[bytes]:
+def _texts(folder: Path, description: DatasetSpec) -> Iterator[bytes]:
     """The text of all objects, some at a time.
 
     Where SageMaker puts a manifest's objects is not documented, so the folder is walked.
@@ -213,7 +213,7 @@ def _texts(folder: Path, description: Description) -> Iterator[bytes]:
             raise DatasetError(f"none of {others} rows is of the schema's version {description.schema_version}")
 
 
-def _text(path: Path, description: Description) -> tuple[bytes, int]:
+def _text(path: Path, description: DatasetSpec) -> tuple[bytes, int]:
     """The rows of an object, and how many were left out."""
     try:
         text = gzip.decompress(path.read_bytes())
@@ -246,7 +246,7 @@ class _Batch:
     identity: NDArray[np.uint64]
 
 
-def _parse(text: bytes, description: Description) -> _Batch:
+def _parse(text: bytes, description: DatasetSpec) -> _Batch:
     """The columns that matter; the others are not even converted."""
     try:
         try:
@@ -268,7 +268,7 @@ def _parse(text: bytes, description: Description) -> _Batch:
     return _Batch(rows, identity.astype(np.uint64))
 
 
-def _table(text: bytes, description: Description, integers: frozenset[str]) -> pd.DataFrame:
+def _table(text: bytes, description: DatasetSpec, integers: frozenset[str]) -> pd.DataFrame:
     numbers = [description.target, *description.features]
     with np.errstate(invalid="ignore"):  # what is no whole number is raised, and need not be warned of
         return pd.read_csv(
@@ -294,7 +294,7 @@ def _in_order(batches: Sequence[_Batch], maximum: int | None) -> tuple[Rows, int
     order = np.argsort(moments, kind="stable")
     _, first = np.unique(identity[order], return_index=True)
     order = order[np.sort(first)]
-    left = order[kept(identity[order], maximum)]
+    left = order[select_rows(identity[order], maximum)]
     rows = Rows(
         features=np.concatenate([batch.rows.features for batch in batches])[left],
         target=np.concatenate([batch.rows.target for batch in batches])[left],

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-import holdout
-from parallelism import threads
+from . import holdout
+from .threads import thread_count
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from candidates import Hyperparameters
+    from .algorithms import Hyperparameters
 
 FILE = "neighbours.npz"
 TOLERANCE = 0.5
@@ -44,7 +44,7 @@ class NearestNeighbours:
         order = cKDTree(asked, leafsize=LEAF_SIZE).indices if len(asked) >= ROWS_TO_ORDER else np.arange(len(asked))
         distance, index = (np.empty((len(asked), self._k), dtype) for dtype in (np.float64, np.intp))
         distance[order], index[order] = self._tree.query(
-            asked[order], k=np.arange(1, self._k + 1), eps=TOLERANCE, workers=threads(len(asked))
+            asked[order], k=np.arange(1, self._k + 1), eps=TOLERANCE, workers=thread_count(len(asked))
         )
         # Near ones count more, but none counts alone: an exact match is one noisy observation too.
         furthest = distance.max(axis=1, keepdims=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import holdout
+from . import holdout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from candidates import Hyperparameters
+    from .algorithms import Hyperparameters
 
 FILE = "ridge.npz"
 NUMBERS_AT_ONCE = 6_500_000

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import archive
-from holdout import rmse
-from significance import compare
+from . import model_archive
+from .holdout import rmse
+from .significance import compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from candidates import Candidate, Hyperparameters, Model
-    from dataset import Dataset, Description, Rows
+    from .algorithms import Candidate, Hyperparameters, Model
+    from .dataset import Dataset, DatasetSpec, Rows
 
 log = logging.getLogger(__name__)
 
 
-class UnfitError(ValueError):
+class InvalidModelError(ValueError):
     """A model that cannot take part: it answers something that is no number, or is not the one that was announced."""
 
 
@@ -68,8 +68,8 @@ class Tournament:
         return self.results[0] if self.winning_model is not None else None
 
 
-def play(
-    description: Description, dataset: Dataset, candidates: tuple[Candidate, ...], champion_archive: Path | None
+def evaluate_candidates(
+    description: DatasetSpec, dataset: Dataset, candidates: tuple[Candidate, ...], champion_archive: Path | None
 ) -> Tournament:
     """Train and score. ``champion_archive`` is the champion's packed archive, if it was delivered."""
     test = dataset.test
@@ -98,25 +98,25 @@ def play(
     )
 
 
-def _baseline(description: Description, test: Rows) -> NDArray[np.float64]:
+def _baseline(description: DatasetSpec, test: Rows) -> NDArray[np.float64]:
     if isinstance(description.baseline, str):
-        return _as_answered(description, test.features[:, description.features.index(description.baseline)])
+        return _clip_to_bounds(description, test.features[:, description.features.index(description.baseline)])
     return np.full(len(test), description.baseline)
 
 
-def _as_answered(description: Description, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _clip_to_bounds(description: DatasetSpec, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Whoever asks gets an answer inside the target's bounds, so that is what counts."""
     return np.clip(values, *description.bounds)
 
 
-def _predict(description: Description, model: Model, test: Rows) -> NDArray[np.float64]:
+def _predict(description: DatasetSpec, model: Model, test: Rows) -> NDArray[np.float64]:
     predicted = model.predict(test.features)
     # What single precision cannot hold is no measure of anything, and its square's square would be infinite.
     usable = np.abs(predicted) <= np.finfo(np.float32).max
     wrong = len(test) if predicted.shape != test.target.shape else int((~usable).sum())
     if wrong:
-        raise UnfitError(f"no number is answered for {wrong} of {len(test)} test rows")
-    return _as_answered(description, predicted)
+        raise InvalidModelError(f"no number is answered for {wrong} of {len(test)} test rows")
+    return _clip_to_bounds(description, predicted)
 
 
 def _fit(candidate: Candidate, dataset: Dataset) -> tuple[Model, Hyperparameters]:
@@ -125,13 +125,13 @@ def _fit(candidate: Candidate, dataset: Dataset) -> tuple[Model, Hyperparameters
     if candidate.trained_on == "continued":
         older = dataset.older_train
         start, _ = module.fit(older.features, older.target, **hyperparameters)
-        return module.go_on(start, recent.features, recent.target, **hyperparameters)
+        return module.continue_fit(start, recent.features, recent.target, **hyperparameters)
     rows = dataset.train if candidate.trained_on == "all" else recent
     return module.fit(rows.features, rows.target, **hyperparameters)
 
 
 def _score_candidate(
-    candidate: Candidate, description: Description, dataset: Dataset
+    candidate: Candidate, description: DatasetSpec, dataset: Dataset
 ) -> tuple[Result, Model | None, NDArray[np.float64] | None]:
     """Train and score one candidate. Whatever goes wrong is logged, recorded, and does not stop the others."""
     started = time.monotonic()
@@ -160,7 +160,7 @@ def _score_candidate(
 
 
 def _score_champion(
-    description: Description, test: Rows, packed: Path | None
+    description: DatasetSpec, test: Rows, packed: Path | None
 ) -> tuple[ChampionResult | None, NDArray[np.float64] | None]:
     """Score the champion with the code that serves it; one that cannot be loaded is recorded with the reason."""
     if description.champion is None:
@@ -173,14 +173,14 @@ def _score_champion(
     return ChampionResult(description.champion, rmse(predicted, test.target), None), (predicted - test.target) ** 2
 
 
-def _predict_as_champion(description: Description, test: Rows, packed: Path | None) -> NDArray[np.float64]:
+def _predict_as_champion(description: DatasetSpec, test: Rows, packed: Path | None) -> NDArray[np.float64]:
     if packed is None:
-        raise UnfitError("its archive was not delivered")
+        raise InvalidModelError("its archive was not delivered")
     with tempfile.TemporaryDirectory() as folder:
-        archive.unpack(packed, Path(folder))
-        told = archive.read_description(Path(folder))
+        model_archive.unpack(packed, Path(folder))
+        told = model_archive.read_description(Path(folder))
         if told.model != description.champion:
-            raise UnfitError(f"the archive holds {told.model}")
+            raise InvalidModelError(f"the archive holds {told.model}")
         if told.schema_hash != description.schema_hash:
-            raise UnfitError(f"it knows the schema {told.schema_hash}, this dataset has {description.schema_hash}")
-        return _predict(description, archive.load(Path(folder)).model, test)
+            raise InvalidModelError(f"it has the schema {told.schema_hash}, the dataset has {description.schema_hash}")
+        return _predict(description, model_archive.load(Path(folder)).model, test)

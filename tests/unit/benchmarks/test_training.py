@@ -15,9 +15,9 @@ import pytest
 from benchmarks import workshop_dataset
 from benchmarks.baselines import boosted_trees, reference_model
 from benchmarks.recovery import ReportError, laptop_seconds
-from dataset import read_dataset, read_description
 from dwell.simulator.robots import Robots, sample_line
 from feature_schema import TARGET
+from retraining.training_job.dataset import read_dataset, read_dataset_spec
 from validator.transform import transform
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_the_rows_are_those_that_the_validator_writes(job: Job) -> None:
 
 
 def test_the_job_reads_as_many_rows_as_were_ordered_and_the_floor_is_that_of_its_test_set(job: Job) -> None:
-    description = read_description(Path(job.variables["SM_CHANNEL_DATASET"]))
+    description = read_dataset_spec(Path(job.variables["SM_CHANNEL_DATASET"]))
     dataset = read_dataset(Path(job.variables["SM_CHANNEL_SAMPLES"]), description)
     assert (len(dataset.train), len(dataset.test), dataset.duplicates, dataset.thinned) == (3_000, 1_000, 0, 0)
     robots = Robots(11)
@@ -68,7 +68,7 @@ def test_the_job_reads_as_many_rows_as_were_ordered_and_the_floor_is_that_of_its
 def test_the_baseline_learns_from_and_tests_on_the_same_rows(job: Job) -> None:
     channels = [Path(job.variables[f"SM_CHANNEL_{name}"]) for name in ("SAMPLES", "DATASET")]
     told = json.loads((channels[1] / "dataset.json").read_text())
-    dataset = read_dataset(channels[0], read_description(channels[1]))
+    dataset = read_dataset(channels[0], read_dataset_spec(channels[1]))
     table = boosted_trees.read(channels[0], told)
     np.testing.assert_array_equal(table[TARGET.name][3_000:], dataset.test.target)
     found = boosted_trees.run(*channels)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from promotion.promotion_gate import Verdict
-from significance import compare
+from retraining.training_job.significance import compare
 from tests.unit.promotion.test_promotion_gate import CHAMPION, HASH, PROMISED, WINNER, candidate, verdict
 
 if TYPE_CHECKING:

@@ -1,0 +1,154 @@
+"""The retraining function with the events that AWS sends it."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from pydantic import ValidationError
+
+from retraining import handler
+from retraining.settings import Settings
+from retraining.start_round import RetrainingContext
+from retraining.triggers import UnknownEventError
+from rounds import Round, Store
+from tests.unit.fake_aws import STACK, Cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.conftest import Context, Metrics
+
+VARIABLES = {
+    "POWERTOOLS_SERVICE_NAME": STACK,
+    "STACK_NAME": STACK,
+    "BUCKET_NAME": "dwell-data",
+    "TABLE_NAME": "dwell-rounds",
+    "ENDPOINT_NAME": "dwell",
+    "TRAINING_ROLE_ARN": "arn:aws:iam::123456789012:role/dwell-training",
+    "TRAINING_IMAGE": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
+    "TRAINING_INSTANCE_TYPE": "ml.m5.xlarge",
+    "TRAINING_MAX_SECONDS": "3600",
+    "MINIMUM_SAMPLES": "1000",
+    "COOLDOWN_SECONDS": "1800",
+    "ROUNDS_PER_DAY": "12",
+    "MAXIMUM_SAMPLES": "2000000",
+    "RETRAINING_ALARMS": "dwell-ModelError, dwell-NoModel",
+}
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, lambda_environment: pytest.MonkeyPatch) -> Cloud:
+    cloud = Cloud()
+    cloud.cloudwatch.count("AcceptedSamples", cloud.time - timedelta(minutes=2), 5_000, service=STACK)
+    cloud.s3.store("samples/date=2026-11-23/hour=06/1.gz", b"rows", cloud.time - timedelta(minutes=1))
+    table, s3, sagemaker, cloudwatch = cloud.clients()
+    around = RetrainingContext(
+        Settings.read(VARIABLES), Store(table), s3, sagemaker, cloudwatch, cloud.clock, handler.tell_failed
+    )
+    monkeypatch.setattr(handler, "surroundings", lambda: around)
+    monkeypatch.setattr(handler, "logger", Logger(service=STACK, stream=io.StringIO()))
+    return cloud
+
+
+def handle(event: dict[str, Any], context: Context) -> list[dict[str, str]]:
+    decisions: list[dict[str, str]] = handler.handler(event, context)["decisions"]  # type: ignore[arg-type]  # a context as far as it is used
+    return decisions
+
+
+def test_an_alarm_starts_a_round_and_counts_it_once(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
+) -> None:
+    for _ in range(2):
+        assert handle(event("alarm-model-error"), context) == [
+            {"outcome": "start", "reason": "alarm", "round": "20261123T063900Z-model-error"}
+        ]
+    assert published() == {(frozenset(), "RoundsStarted"): 1}
+    assert list(cloud.sagemaker.jobs) == ["dwell-20261123T063900Z-model-error"]
+
+
+def test_a_refusal_is_counted(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
+) -> None:
+    cloud.cloudwatch.counts.clear()
+    assert handle(event("alarm-no-model"), context)[0]["reason"] == "too_few_samples"
+    assert published() == {(frozenset(), "RoundsRefused"): 1}
+
+
+def test_an_alarm_that_is_fine_again_decides_nothing(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
+) -> None:
+    given = event("alarm-model-error")
+    given["alarmData"]["state"]["value"] = "OK"
+    assert handle(given, context) == []
+    assert published() == {}
+    assert cloud.steps.count == 0
+
+
+def test_the_look_finds_the_alarm_that_stayed(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context
+) -> None:
+    cloud.move(timedelta(minutes=21))
+    assert handle(event("schedule"), context) == []
+    alarm = event("alarm-model-error")["alarmData"]
+    cloud.cloudwatch.alarms = [
+        {
+            "AlarmName": alarm["alarmName"],
+            "StateValue": "ALARM",
+            "StateReasonData": alarm["state"]["reasonData"],
+            "StateUpdatedTimestamp": datetime.fromisoformat(alarm["state"]["timestamp"]),
+        }
+    ]
+    (decision,) = handle(event("schedule"), context)
+    assert decision == {"outcome": "start", "reason": "schedule", "round": "20261123T070000Z-model-error"}
+    round_ = Store(cloud.clients()[0]).get(Round, decision["round"])
+    assert round_ is not None
+    assert round_.recent_since == datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
+
+
+def test_an_operators_request_is_one_round_however_often_it_comes(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context
+) -> None:
+    (first,) = handle(event("retrain-manual"), context)
+    cloud.move(timedelta(minutes=3))
+    assert handle(event("retrain-manual"), context) == [first]
+    assert first["round"] == "20261123T063905Z-manual"
+    (job,) = cloud.sagemaker.jobs.values()
+    assert job["HyperParameters"]["xgboost.max_depth"] == "8"
+
+
+def test_an_operators_request_without_an_id_is_known_by_lambdas(cloud: Cloud, context: Context) -> None:
+    (first,) = handle({"source": "dwell.operator"}, context)
+    cloud.move(timedelta(minutes=1))  # Lambda repeats a failed asynchronous event under the same request id
+    assert handle({"source": "dwell.operator"}, context) == [first]
+
+
+def test_another_event_is_an_error(cloud: Cloud, context: Context) -> None:
+    with pytest.raises(UnknownEventError):
+        handle({"source": "aws.s3"}, context)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ROUNDS_PER_DAY", "-1"), ("MINIMUM_SAMPLES", "many"), ("TABLE_NAME", None)]
+)
+def test_a_wrong_environment_is_told_by_name(variable: str, value: str | None) -> None:
+    given = {name: text for name, text in {**VARIABLES, variable: value}.items() if text is not None}
+    with pytest.raises(ValidationError, match=variable):
+        Settings.read(given)
+
+
+def test_a_round_that_is_given_up_is_told_to_the_alarm(
+    cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
+) -> None:
+    # given a round whose starter died, and whose job never came
+    handle(event("alarm-model-error"), context)
+    cloud.sagemaker.jobs.clear()
+    published()
+    # when another cause finds it
+    cloud.move(timedelta(minutes=5))
+    handle(event("retrain-manual"), context)
+    # then somebody is told, and the new round starts
+    assert published() == {(frozenset(), "RoundsFailed"): 1, (frozenset(), "RoundsStarted"): 1}

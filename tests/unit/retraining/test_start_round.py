@@ -1,0 +1,527 @@
+"""A cause is answered once: whatever dies in between, and however often the event comes, it is one round."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from retraining import round_lock, source_archive
+from rounds import Dataset, Endpoint, Model, Round, RoundLock, format_iso
+from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied, make_client_error
+from tests.unit.retraining.factories import (
+    BREACH_START,
+    CHAMPION,
+    JOB,
+    LEASE,
+    MANUAL,
+    MODEL_ERROR,
+    NO_MODEL,
+    add_champion,
+    add_past_round,
+    cloud_with_samples,
+    make_context,
+    round_in_flight,
+    run_trigger,
+    stored_decision,
+    stored_round,
+)
+
+if TYPE_CHECKING:
+    from retraining.start_round import Answer
+    from retraining.triggers import Trigger
+
+
+class TestStart:
+    def test_an_alarm_with_enough_samples_starts_one_job(self) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud)
+        given = run_trigger(cloud)
+
+        assert (given.decision.outcome, given.started, given.refused) == ("start", True, False)
+        assert list(cloud.sagemaker.jobs) == [JOB]
+        assert round_in_flight(cloud) == MODEL_ERROR.round
+        round_ = stored_round(cloud)
+        assert (round_.status, round_.job, round_.champion, round_.recent_since) == (
+            "started",
+            JOB,
+            CHAMPION,
+            BREACH_START,
+        )
+        assert round_.dataset is not None
+        assert (round_.dataset.objects, round_.dataset.cut_off) == (3, NOW)
+        assert stored_decision(cloud).facts["new_samples"] == 1_000
+        assert stored_decision(cloud).facts["since"] == "2026-11-23T06:28:05.250Z"
+
+    def test_the_job_is_what_the_contract_says(self) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud)
+        run_trigger(cloud, KEY_ARN="arn:aws:kms:us-east-1:123456789012:key/k")
+        job = cloud.sagemaker.jobs[JOB]
+        code = source_archive.build_source_archive()
+
+        channels = {one["ChannelName"]: one["DataSource"]["S3DataSource"] for one in job["InputDataConfig"]}
+        folder = f"s3://{BUCKET}/datasets/20261123T063900Z-model-error"
+        assert {name: (one["S3DataType"], one["S3Uri"]) for name, one in channels.items()} == {
+            "samples": ("ManifestFile", f"{folder}/manifest.json"),
+            "dataset": ("S3Prefix", f"{folder}/dataset.json"),
+            "code": ("S3Prefix", f"s3://{BUCKET}/source/{code.digest}/"),
+            "champion": ("S3Prefix", f"s3://{BUCKET}/training/first/output/model.tar.gz"),
+        }
+        assert cloud.s3.content(f"source/{code.digest}/sourcedir.tar.gz") == code.content
+        assert job["HyperParameters"] == {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "/opt/ml/input/data/code/sourcedir.tar.gz",
+        }
+        assert job["EnableNetworkIsolation"] is True
+        assert job["Environment"] == {"PIP_NO_BUILD_ISOLATION": "0"}
+        # SageMaker refuses them for an image of its own
+        assert "MetricDefinitions" not in job["AlgorithmSpecification"]
+        assert job["OutputDataConfig"] == {
+            "S3OutputPath": f"s3://{BUCKET}/training",
+            "KmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/k",
+        }
+        assert job["ResourceConfig"]["VolumeKmsKeyId"] == "arn:aws:kms:us-east-1:123456789012:key/k"
+        assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3_600}
+        assert {tag["Key"]: tag["Value"] for tag in job["Tags"]} == {
+            "stack": STACK,
+            "round": MODEL_ERROR.round,
+            "cause": "model-error",
+        }
+
+    def test_without_a_key_nothing_about_keys_is_said(self) -> None:
+        cloud = cloud_with_samples()
+        run_trigger(cloud)
+        assert "KmsKeyId" not in json.dumps(cloud.sagemaker.jobs[JOB], default=str)
+
+    def test_an_operators_hyperparameters_go_to_the_job_as_json(self) -> None:
+        cloud = cloud_with_samples(samples=0)
+        manual = replace(
+            MODEL_ERROR,
+            name="manual",
+            trigger="manual",
+            hyperparameters={"xgboost.eta": 0.3, "xgboost.max_depth": 8, "note": "plain", "on": True},
+        )
+        assert run_trigger(cloud, manual).started
+        (job,) = cloud.sagemaker.jobs.values()
+        given = {name: value for name, value in job["HyperParameters"].items() if not name.startswith("sagemaker_")}
+        assert given == {"xgboost.eta": "0.3", "xgboost.max_depth": "8", "note": "plain", "on": "true"}
+
+    def test_an_entrants_name_is_on_the_round_the_decision_and_the_job(self) -> None:
+        cloud = cloud_with_samples()
+        run_trigger(cloud, MANUAL)
+        (job,) = cloud.sagemaker.jobs.values()
+        assert {"Key": "entrant", "Value": "Team A"} in job["Tags"]
+        assert stored_round(cloud, MANUAL).entrant == "Team A"
+        assert run_trigger(cloud, MANUAL).decision.facts["entrant"] == "Team A"
+
+    @pytest.mark.parametrize("status", ["absent", "Failed", "Deleting"])
+    def test_a_champion_that_answers_nobody_is_none(self, status: str) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud, status)
+        run_trigger(cloud)
+        assert stored_round(cloud).champion is None
+        assert "champion" not in [one["ChannelName"] for one in cloud.sagemaker.jobs[JOB]["InputDataConfig"]]
+
+    @pytest.mark.parametrize(
+        ("cause", "since"),
+        [(MANUAL, NOW - timedelta(hours=2)), (MODEL_ERROR, BREACH_START), (replace(MANUAL, at=NOW), None)],
+    )
+    def test_a_champion_is_tested_on_nothing_that_it_has_learnt(self, cause: Trigger, since: datetime | None) -> None:
+        # given a champion whose own test set began two hours ago, or of whose round nothing is known
+        cloud = cloud_with_samples()
+        add_champion(cloud)
+        if since is not None:
+            make_context(cloud).store.create(
+                Round(
+                    name="20261123T051100Z-no-model",
+                    cause="no-model",
+                    trigger="alarm",
+                    event="then",
+                    started_at=NOW - timedelta(hours=1),
+                    job="dwell-20261123T051100Z-no-model",
+                    dataset=Dataset(
+                        manifest="m",
+                        objects=1,
+                        bytes=1,
+                        cut_off=NOW - timedelta(hours=1),
+                        schema_hash="0" * 16,
+                        split_at=NOW - timedelta(hours=2),
+                    ),
+                    finished_at=NOW - timedelta(hours=1),
+                    status="promoted",
+                )
+            )
+        # when
+        assert run_trigger(cloud, cause).started
+        # then the test set is taken from what came after that, or since the breach
+        told = json.loads(cloud.s3.content(f"datasets/{cause.round}/dataset.json"))
+        assert told["recent_since"] == (None if since is None else format_iso(since))
+        round_ = make_context(cloud).store.get(Round, cause.round)
+        assert round_ is not None
+        assert round_.recent_since == since
+
+    def test_a_champion_that_is_being_updated_still_answers(self) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud, "Updating")
+        run_trigger(cloud, MANUAL)
+        assert stored_round(cloud, MANUAL).champion == CHAMPION
+
+    def test_while_it_rests_the_model_that_will_answer_again_is_the_one_to_beat(self) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud, "absent")
+        store = make_context(cloud).store
+        store.update(Model, CHAMPION, lambda one: one.model_copy(update={"status": "retired"}))
+        store.update(
+            Endpoint,
+            ENDPOINT,
+            lambda one: one.model_copy(
+                update={"serving_model": None, "pause": "paused", "model_after_resume": CHAMPION}
+            ),
+        )
+        run_trigger(cloud, MANUAL)
+        assert stored_round(cloud, MANUAL).champion == CHAMPION
+
+    def test_a_model_on_its_way_is_the_one_to_beat(self) -> None:
+        # given a model that is being brought in, which promotion will judge by when the round ends
+        cloud = cloud_with_samples()
+        add_champion(cloud, "Updating")
+        store, successor = make_context(cloud).store, "linear-20261123T063000Z"
+        old = store.get(Model, CHAMPION)
+        assert old is not None
+        store.create(old.model_copy(update={"name": successor, "status": "deploying", "revision": 0}))
+        store.update(
+            Endpoint,
+            ENDPOINT,
+            lambda one: one.model_copy(update={"desired_model": successor, "deploying_model": successor}),
+        )
+        # when somebody enters a round by hand
+        run_trigger(cloud, MANUAL)
+        assert stored_round(cloud, MANUAL).champion == successor
+
+
+class TestRefuse:
+    @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack"])
+    def test_no_alarm_starts_a_round_while_a_model_is_on_its_way(self, status: str) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud, status)
+        assert run_trigger(cloud).decision.reason == "deploying"
+        assert cloud.sagemaker.jobs == {}
+
+    @pytest.mark.parametrize("pause", ["paused", "resuming"])
+    @pytest.mark.parametrize("cause", [MODEL_ERROR, NO_MODEL])
+    def test_a_pause_is_no_reason_for_a_round(self, cause: Trigger, pause: str) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud, "absent")
+        make_context(cloud).store.update(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"pause": pause}))
+        assert run_trigger(cloud, cause).decision.reason == "paused"
+        assert cloud.sagemaker.jobs == {}
+
+    def test_after_a_rollback_the_next_round_waits_longer_and_an_operator_need_not(self) -> None:
+        # given a round whose winner was taken back, 31 minutes ago; the cool-down is 30
+        cloud = cloud_with_samples()
+        add_past_round(
+            cloud, NOW - timedelta(hours=2), deployment="rolled_back", deployed_at=NOW - timedelta(minutes=31)
+        )
+        # when the alarm is still, or again, in ALARM
+        given = run_trigger(cloud)
+        # then it does not start the next attempt at once
+        assert (given.decision.reason, given.decision.facts["rollbacks"]) == ("backing_off", 1)
+        assert run_trigger(cloud, MANUAL).started
+
+    def test_a_deployment_that_went_well_ends_the_waiting(self) -> None:
+        cloud = cloud_with_samples()
+        for day, deployment in ((20, "rolled_back"), (21, "live"), (22, None)):
+            add_past_round(
+                cloud,
+                NOW - timedelta(hours=9),
+                name=f"202611{day}T051100Z-no-model",
+                deployment=deployment,
+                deployed_at=NOW - timedelta(minutes=31),
+            )
+        assert run_trigger(cloud).started
+
+    def test_a_look_does_not_believe_an_alarm_that_cannot_know_of_the_last_switch_yet(self) -> None:
+        # given a model that went live 31 minutes ago, and an alarm that judges 20 minutes at once
+        cloud = cloud_with_samples()
+        add_past_round(cloud, NOW - timedelta(hours=2), deployment="live", deployed_at=NOW - timedelta(minutes=31))
+        assert run_trigger(cloud, replace(NO_MODEL, judged=timedelta(minutes=20))).decision.reason == "cool_down"
+        assert run_trigger(cloud, replace(NO_MODEL, judged=timedelta(minutes=15), event="another", at=NOW)).started
+
+    def test_the_cool_down_begins_when_the_model_has_gone_live(self) -> None:
+        cloud = cloud_with_samples()
+        add_past_round(cloud, NOW - timedelta(hours=2), deployment="live", deployed_at=NOW - timedelta(minutes=29))
+        assert run_trigger(cloud).decision.reason == "cool_down"
+
+    @pytest.mark.parametrize(
+        ("samples", "stored", "environment", "reason"),
+        [
+            (999, 3, {}, "too_few_samples"),
+            (1_000, 3, {"ROUNDS_PER_DAY": "0"}, "daily_budget"),
+            (1_000, 0, {}, "no_stored_samples"),
+        ],
+    )
+    def test_a_refusal_is_recorded_and_leaves_nothing_running(
+        self, samples: int, stored: int, environment: dict[str, str], reason: str
+    ) -> None:
+        cloud = cloud_with_samples(samples=samples, stored=stored)
+        given = run_trigger(cloud, MODEL_ERROR, **environment)
+        assert (given.decision.reason, given.refused, given.started) == (reason, True, False)
+        assert stored_decision(cloud) == given.decision
+        assert cloud.sagemaker.jobs == {}
+        assert round_in_flight(cloud) is None
+        assert cloud.table.kind("round") == {}
+
+    def test_a_repeated_refusal_is_neither_judged_nor_counted_again(self) -> None:
+        cloud = cloud_with_samples(samples=0)
+        first = run_trigger(cloud)
+        cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(minutes=2), 5_000, service=STACK)
+        again = run_trigger(cloud)
+        assert again.decision == first.decision
+        assert not again.refused
+        assert cloud.sagemaker.jobs == {}
+
+    def test_the_cool_down_counts_from_the_end_of_the_last_round(self) -> None:
+        cloud = cloud_with_samples()
+        add_past_round(cloud, NOW - timedelta(minutes=29))
+        assert run_trigger(cloud).decision.reason == "cool_down"
+        cloud = cloud_with_samples()
+        add_past_round(cloud, NOW - timedelta(minutes=30))
+        assert run_trigger(cloud).decision.outcome == "start"
+
+    def test_a_round_in_flight_refuses_another(self) -> None:
+        cloud = cloud_with_samples()
+        run_trigger(cloud)
+        given = run_trigger(cloud, NO_MODEL, COOLDOWN_SECONDS="0")
+        assert given.decision.reason == "in_flight"
+        assert given.decision.facts["in_flight"] == MODEL_ERROR.round
+        assert list(cloud.sagemaker.jobs) == [JOB]
+        assert round_in_flight(cloud) == MODEL_ERROR.round
+
+    def test_of_two_entrants_in_the_same_second_one_has_to_wait(self) -> None:
+        cloud = cloud_with_samples()
+        other = replace(MANUAL, event="operator:b", entrant="Team B", hyperparameters={"xgboost.eta": 0.9})
+        assert other.round == MANUAL.round
+        run_trigger(cloud, MANUAL)
+        given = run_trigger(cloud, other)
+        assert (given.decision.outcome, given.decision.reason) == ("refuse", "in_flight")
+        assert round_in_flight(cloud) == MANUAL.round  # the refusal frees nobody else's lock
+        assert [one["entrant"] for one in cloud.table.kind("round").values()] == ["Team A"]
+        assert run_trigger(cloud, MANUAL).decision.outcome == "start"
+
+    def test_who_asks_late_in_a_second_whose_round_has_ended_is_refused_and_holds_no_lock(self) -> None:
+        # given a round that has ended
+        cloud = cloud_with_samples()
+        assert run_trigger(cloud, MANUAL).started
+        store = make_context(cloud).store
+        round_lock.fail(store, MANUAL.round, "a test", NOW)
+        round_lock.release(store, MANUAL.round)
+        # when another event of the same second comes
+        late = replace(MANUAL, event="operator:b")
+        answered = run_trigger(cloud, late)
+        # then
+        assert (answered.decision.outcome, answered.decision.reason) == ("refuse", "already_played")
+        lock = store.get(RoundLock, "round")
+        assert lock is not None
+        assert lock.holder is None
+        later = replace(MANUAL, event="operator:b", at=MANUAL.at + timedelta(seconds=1))
+        assert run_trigger(cloud, later).started
+
+    def test_samples_are_new_since_the_last_dataset_that_was_used(self) -> None:
+        def since(status: str) -> str:
+            cloud = cloud_with_samples()
+            dataset = {
+                "manifest": "m",
+                "objects": 1,
+                "bytes": 1,
+                "cut_off": NOW - timedelta(hours=5),
+                "schema_hash": "h",
+            }
+            add_past_round(cloud, NOW - timedelta(hours=4), status=status, dataset=dataset)
+            return str(run_trigger(cloud, NO_MODEL).decision.facts["since"])
+
+        assert since("kept") == "2026-11-23T01:39:05.250Z"
+        # a failed round taught nobody anything
+        assert since("failed") == "2026-11-08T06:39:05.250Z"
+
+    def test_the_budget_counts_automatic_rounds_of_the_last_24_hours(self) -> None:
+        def refusal(started: timedelta, trigger: str) -> str:
+            cloud = cloud_with_samples()
+            ended = NOW - started + timedelta(minutes=2)
+            add_past_round(cloud, ended, trigger=trigger)
+            return run_trigger(cloud, ROUNDS_PER_DAY="1").decision.reason
+
+        assert refusal(timedelta(hours=23, minutes=59), "alarm") == "daily_budget"
+        assert refusal(timedelta(hours=24, minutes=1), "alarm") == "alarm"
+        assert refusal(timedelta(hours=23), "manual") == "alarm"
+
+
+class TestDeath:
+    """The process dies at any request to AWS, before or after that took effect, and Lambda repeats the event."""
+
+    def steps(self) -> int:
+        cloud = cloud_with_samples()
+        add_champion(cloud)
+        before = cloud.steps.count
+        run_trigger(cloud)
+        return cloud.steps.count - before
+
+    def test_dying_anywhere_and_being_repeated_completes_one_round(self) -> None:
+        undisturbed = cloud_with_samples()
+        add_champion(undisturbed)
+        run_trigger(undisturbed)
+        steps = self.steps()
+        assert steps > 15
+        for fatal in range(1, steps + 1):
+            for effective in (False, True):
+                cloud = cloud_with_samples()
+                add_champion(cloud)
+                cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
+                with pytest.raises(ProcessDied):
+                    run_trigger(cloud)
+                cloud.steps.fatal = None
+                taken = round_in_flight(cloud) is not None
+                # Samples go on arriving while Lambda waits, and must not get into the round's dataset.
+                cloud.move(timedelta(minutes=1))
+                cloud.s3.store("samples/date=2026-11-23/hour=06/later.gz", b"rows", cloud.time)
+                run_trigger(cloud)
+                self.same_round(cloud, undisturbed, fatal, taken=taken)
+
+    def same_round(self, cloud: Cloud, undisturbed: Cloud, fatal: int, *, taken: bool) -> None:
+        assert list(cloud.sagemaker.jobs) == [JOB]
+        assert round_in_flight(cloud) == MODEL_ERROR.round
+        assert list(cloud.table.kind("round")) == [MODEL_ERROR.round]
+        assert list(cloud.table.kind("decision")) == [MODEL_ERROR.decision]
+        round_ = stored_round(cloud)
+        folder = f"datasets/{MODEL_ERROR.round}"
+        described = json.loads(cloud.s3.content(f"{folder}/dataset.json"))
+        listed = json.loads(cloud.s3.content(f"{folder}/manifest.json"))
+        assert round_.dataset is not None
+        assert [one["key"] for one in described["objects"]] == listed[1:], f"torn dataset after dying at step {fatal}"
+        assert round_.dataset.objects == len(described["objects"])
+        if taken:  # the lock has fixed the cut-off, and with it the files
+            assert round_.dataset.cut_off == NOW
+            assert described == json.loads(undisturbed.s3.content(f"{folder}/dataset.json"))
+        assert {**cloud.sagemaker.jobs[JOB], "CreationTime": None} == {
+            **undisturbed.sagemaker.jobs[JOB],
+            "CreationTime": None,
+        }
+
+    def test_a_recorded_round_keeps_its_dataset_and_its_champion(self) -> None:
+        cloud = cloud_with_samples()
+        add_champion(cloud)
+        run_trigger(cloud)
+        key = f"datasets/{MODEL_ERROR.round}/dataset.json"
+        settled, job = cloud.s3.content(key), cloud.sagemaker.jobs.pop(JOB)
+        cloud.sagemaker.endpoint = None  # the champion goes away between two attempts
+        assert run_trigger(cloud).started
+        assert cloud.s3.content(key) == settled
+        assert cloud.sagemaker.jobs[JOB] == job
+
+    def test_an_event_that_comes_again_later_starts_nothing_and_counts_nothing(self) -> None:
+        cloud = cloud_with_samples()
+        run_trigger(cloud)
+        for _ in range(2):
+            again = run_trigger(cloud)
+            assert (again.started, again.refused) == (False, False)
+        store = make_context(cloud).store
+        store.update(Round, MODEL_ERROR.round, lambda one: one.model_copy(update={"status": "kept"}))
+        store.update(RoundLock, "round", lambda lock: lock.model_copy(update={"holder": None}))
+        del cloud.sagemaker.jobs[JOB]  # jobs do not stay for ever
+        again = run_trigger(cloud)
+        assert not again.started
+        assert cloud.sagemaker.jobs == {}
+        assert round_in_flight(cloud) is None
+
+    def test_a_refusal_that_dies_does_not_keep_the_lock(self) -> None:
+        steps = 30
+        for fatal in range(1, steps):
+            cloud = cloud_with_samples(stored=0)
+            cloud.steps.fatal = fatal
+            try:
+                run_trigger(cloud)
+            except ProcessDied:
+                cloud.steps.fatal = None
+                run_trigger(cloud)
+            assert round_in_flight(cloud) is None
+            assert stored_decision(cloud).reason == "no_stored_samples"
+
+    def test_an_error_of_aws_passes_through(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cloud = cloud_with_samples()
+
+        def limit(**_parameters: Any) -> None:
+            raise make_client_error("CreateTrainingJob", "ResourceLimitExceeded", "the account's limit is 0 instances")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(cloud.sagemaker), "create_training_job", lambda _self, **given: limit(**given))
+            with pytest.raises(Exception, match="ResourceLimitExceeded"):
+                run_trigger(cloud)
+        assert run_trigger(cloud).started
+
+
+class TestTakeOver:
+    """Another cause comes while the first one's round lies dead."""
+
+    def dead(self, fatal_job: bool = True) -> Cloud:
+        cloud = cloud_with_samples()
+        run_trigger(cloud)
+        if fatal_job:
+            del cloud.sagemaker.jobs[JOB]
+        return cloud
+
+    def second(self, cloud: Cloud) -> Answer:
+        cause = replace(NO_MODEL, at=cloud.time, event=f"look@{cloud.time}")
+        return run_trigger(cloud, cause, COOLDOWN_SECONDS="0")
+
+    def test_a_missing_job_is_waited_for_as_long_as_its_starter_may_live(self) -> None:
+        cloud = self.dead()
+        cloud.move(LEASE)
+        assert self.second(cloud).decision.reason == "in_flight"
+        cloud.move(timedelta(seconds=1))
+        assert self.second(cloud).started
+        assert (stored_round(cloud).status, stored_round(cloud).reason) == ("failed", "job_never_started")
+
+    def test_a_running_job_is_never_taken_over(self) -> None:
+        cloud = self.dead(fatal_job=False)
+        cloud.move(timedelta(days=2))
+        cloud.cloudwatch.count("AcceptedSamples", cloud.time, 5_000, service=STACK)
+        assert self.second(cloud).decision.reason == "in_flight"
+
+    @pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+    def test_an_ended_job_is_left_to_promotion_first(self, status: str) -> None:
+        cloud = self.dead(fatal_job=False)
+        cloud.sagemaker.end_job(JOB, status, NOW)
+        cloud.move(timedelta(minutes=10))
+        assert self.second(cloud).decision.reason == "in_flight"
+        cloud.move(timedelta(seconds=1))
+        assert self.second(cloud).started
+        assert stored_round(cloud).reason == "result_never_recorded"
+
+    def test_the_dead_round_does_not_rise_again(self) -> None:
+        cloud = self.dead()
+        cloud.move(LEASE * 2)
+        assert self.second(cloud).started
+        jobs = list(cloud.sagemaker.jobs)
+        again = run_trigger(cloud)
+        assert not again.started
+        assert list(cloud.sagemaker.jobs) == jobs
+        assert round_in_flight(cloud) != MODEL_ERROR.round
+
+    def test_a_round_that_lost_its_lock_before_it_was_recorded_is_recorded_as_failed(self) -> None:
+        cloud = cloud_with_samples()
+        store = make_context(cloud).store
+        run_trigger(cloud)
+        # as if the process had died right after the decision
+        for kind in ("round", "lock"):
+            for name in cloud.table.kind(kind):
+                del cloud.table.items[kind, name]
+        cloud.sagemaker.jobs.clear()
+        assert self.second(cloud).started
+        assert not run_trigger(cloud).started
+        lost = store.get(Round, MODEL_ERROR.round)
+        assert lost is not None
+        assert (lost.status, lost.reason) == ("failed", "lock_lost")
+        assert JOB not in cloud.sagemaker.jobs

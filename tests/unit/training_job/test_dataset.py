@@ -1,0 +1,208 @@
+"""The training job's dataset: what is read, dropped, split and told, and what is refused with a reason."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from feature_schema import ROW_COLUMNS, TARGET, VERSION, get_schema_hash
+from retraining.training_job.dataset import Dataset, DatasetError, read_dataset, read_dataset_spec
+from tests.factories.datasets import SyntheticDataset, make_dataset, recorded_at, write_channels
+
+ROWS = make_dataset(400)
+RECORDED_AT = ROW_COLUMNS.index("recorded_at")
+
+
+def read(folder: Path, lines: list[str], **options: Any) -> Dataset:
+    channels = write_channels(folder, lines, **options)
+    description = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
+    return read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), description)
+
+
+def test_rows_are_read_as_the_validator_wrote_them_and_split_by_time(tmp_path: Path) -> None:
+    # given rows that lie in their objects in no order
+    shuffled = [ROWS.lines[position] for position in np.random.default_rng(1).permutation(len(ROWS.lines))]
+    # when they are read
+    dataset = read(tmp_path, shuffled, rows_per_object=70)
+    # then the oldest three quarters are learnt from, in order, and the newest quarter tests
+    assert (len(dataset.train), len(dataset.test), dataset.duplicates) == (300, 100, 0)
+    np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
+    np.testing.assert_array_equal(np.concatenate([dataset.train.target, dataset.test.target]), ROWS.target)
+    assert dataset.train.recorded_at.max() < dataset.test.recorded_at.min()
+    assert not dataset.has_recent_part
+
+
+def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> None:
+    dataset = read(tmp_path, ROWS.lines, recent_since=recorded_at(200))
+    assert (len(dataset.train), len(dataset.recent_train), len(dataset.test)) == (350, 150, 50)
+    assert dataset.has_recent_part
+    np.testing.assert_array_equal(dataset.recent_train.target, ROWS.target[200:350])
+    assert dataset.summary() == {
+        "samples": 400,
+        "duplicates": 0,
+        "thinned": 0,
+        "train": 350,
+        "recent_train": 150,
+        "test": 50,
+        "split_at": "2026-11-23T06:01:27.500Z",
+        "oldest": "2026-11-23T06:00:00.000Z",
+        "newest": "2026-11-23T06:01:39.750Z",
+    }
+
+
+def test_a_recent_part_that_leaves_nothing_out_is_none(tmp_path: Path) -> None:
+    assert not read(tmp_path, ROWS.lines, recent_since=recorded_at(0)).has_recent_part
+
+
+def test_of_a_sample_that_was_delivered_twice_the_earliest_stays(tmp_path: Path) -> None:
+    # given ten samples twice; a copy may have got a later time (a line without a time gets the stream's)
+    later = [line.replace("T06:00:", "T06:30:") for line in ROWS.lines[:10]]
+    # when
+    dataset = read(tmp_path, later + ROWS.lines)
+    # then
+    assert dataset.duplicates == 10
+    np.testing.assert_array_equal(dataset.train.target, ROWS.target[:300])
+
+
+def test_samples_of_one_moment_are_not_torn_apart(tmp_path: Path) -> None:
+    # given that the moment of the split is shared by its neighbours on both sides
+    moment = ROWS.lines[300].split(",")[RECORDED_AT]
+    lines = [",".join(cells(line, RECORDED_AT, moment)) for line in ROWS.lines[290:310]]
+    dataset = read(tmp_path, ROWS.lines[:290] + lines + ROWS.lines[310:])
+    assert (len(dataset.train), len(dataset.test)) == (290, 110)
+
+
+def test_of_too_many_samples_the_newest_half_stays_whole_and_the_older_are_thinned(tmp_path: Path) -> None:
+    # given twice as many samples as may be used, a tenth of them delivered twice
+    lines = ROWS.lines + ROWS.lines[:40]
+    # when the same objects are read twice
+    dataset, again = (read(tmp_path / name, lines, maximum_samples=200) for name in ("first", "again"))
+    # then so many are used, and none of the newest half was left out
+    assert (len(dataset.train), len(dataset.test)) == (150, 50)
+    assert (dataset.duplicates, dataset.thinned) == (40, 200)
+    np.testing.assert_array_equal(dataset.test.target, ROWS.target[350:])
+    np.testing.assert_array_equal(dataset.train.target[100:], ROWS.target[300:350])
+    # and the older ones are from all of the time before, in order, the same in every attempt
+    assert dataset.train.recorded_at[0] < np.datetime64(recorded_at(30)[:-1])
+    assert (np.diff(dataset.train.recorded_at) > np.timedelta64(0)).all()
+    np.testing.assert_array_equal(dataset.train.target, again.train.target)
+
+
+def test_a_dataset_of_many_batches_is_the_same_as_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read(tmp_path / "whole", ROWS.lines, rows_per_object=30)
+    monkeypatch.setattr("retraining.training_job.dataset.BATCH_BYTES", 10_000)
+    parts = read(tmp_path / "parts", ROWS.lines, rows_per_object=30)
+    np.testing.assert_array_equal(parts.train.features, whole.train.features)
+    np.testing.assert_array_equal(parts.test.recorded_at, whole.test.recorded_at)
+
+
+def test_echoed_predictions_and_a_missing_last_newline_do_not_disturb(tmp_path: Path) -> None:
+    lines = [line.replace(",,,,", ",5.25,1.5,xgboost-20261123T063900Z,") for line in ROWS.lines]
+    channels = write_channels(tmp_path, lines)
+    (stored,) = Path(channels["SM_CHANNEL_SAMPLES"]).rglob("*.gz")
+    stored.write_bytes(gzip.compress("\n".join(lines).encode()))
+    told = Path(channels["SM_CHANNEL_DATASET"]) / "dataset.json"
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"objects": [{"size": stored.stat().st_size}]}))
+    dataset = read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), read_dataset_spec(told.parent))
+    np.testing.assert_array_equal(dataset.test.target, ROWS.target[300:])
+
+
+def test_rows_of_another_version_of_the_schema_are_left_out(tmp_path: Path) -> None:
+    # given rows from before and after a schema got another unit, some in the same object, and rows of another width
+    before = [line.replace("s1-", "old-") for line in of_version(VERSION - 1, ROWS.lines[:50])]
+    wider = [f"1,{line}" for line in before]
+    # when
+    dataset = read(tmp_path, [*before, *wider, *ROWS.lines, *before], rows_per_object=70)
+    # then only those of this version count
+    np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
+
+
+def test_a_number_is_learnt_from_as_it_is_asked_about(tmp_path: Path) -> None:
+    # given numbers of which a fast reader gets the last digit wrong
+    numbers = np.random.default_rng(1).normal(size=len(ROWS.lines))
+    lines = [",".join(cells(line, 1, str(number))) for line, number in zip(ROWS.lines, numbers.tolist(), strict=True)]
+    # when they are read
+    dataset = read(tmp_path, lines)
+    # then they are what an endpoint would be asked with
+    np.testing.assert_array_equal(np.concatenate([dataset.train.features[:, 0], dataset.test.features[:, 0]]), numbers)
+
+
+def test_the_description_knows_the_schema(tmp_path: Path) -> None:
+    channels = write_channels(tmp_path, ROWS.lines, recent_since="2026-11-23T07:00:00+01:00")
+    description = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
+    assert (description.schema_hash, description.schema_version) == (get_schema_hash(), VERSION)
+    assert description.recent_since == np.datetime64("2026-11-23T06:00:00.000", "ms")
+
+
+def cells(line: str, position: int, value: str) -> list[str]:
+    """A row's cells, one of them changed."""
+    changed = line.split(",")
+    changed[position] = value
+    return changed
+
+
+def cell(position: int, value: str) -> list[str]:
+    return [*ROWS.lines[:7], ",".join(cells(ROWS.lines[7], position, value)), *ROWS.lines[8:]]
+
+
+def of_one_moment() -> list[str]:
+    moment = ROWS.lines[0].split(",")[RECORDED_AT]
+    return [",".join(cells(line, RECORDED_AT, moment)) for line in ROWS.lines]
+
+
+def of_version(version: int, lines: list[str]) -> list[str]:
+    return [",".join(cells(line, -1, str(version))) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "reason"),
+    [
+        (ROWS.lines, {"recent_since": "2027-01-01T00:00:00Z"}, "none of 400 samples is as recent as"),
+        (ROWS.lines[:2], {}, "one of 2 samples is the whole test set"),
+        (ROWS.lines[:1] * 3, {}, "one of 1 samples is the whole test set"),
+        (of_one_moment(), {}, "none is older"),
+        ([], {}, "the dataset is empty"),
+        ([*ROWS.lines, f"1,{ROWS.lines[0]}"], {}, f"have not {len(ROW_COLUMNS)} cells"),
+        (of_version(VERSION + 1, ROWS.lines), {}, f"none of 400 rows is of the schema's version {VERSION}"),
+        (cell(1, "wide"), {}, "not as the validator writes it"),
+        (cell(1, ""), {}, "not as the validator writes it"),
+        (cell(1, "nan"), {}, "not as the validator writes it"),
+        (cell(1, "inf"), {}, "a number is not finite"),
+        (cell(RECORDED_AT, "yesterday"), {}, "not as the validator writes it"),
+        (ROWS.lines, {"test_fraction": 1.0}, "test_fraction is 1.0"),
+        (ROWS.lines, {"maximum_samples": 1}, "maximum_samples is 1"),
+        (ROWS.lines, {"recent_since": "2026-11-23T07:00:00"}, "no offset from UTC"),
+        (ROWS.lines, {"schema": {}}, "KeyError"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_reason(
+    tmp_path: Path, lines: list[str], changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(DatasetError, match=reason):
+        read(tmp_path, lines, **changes)
+
+
+def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
+    channels = write_channels(tmp_path, ROWS.lines, rows_per_object=100)
+    samples = Path(channels["SM_CHANNEL_SAMPLES"])
+    description = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
+    victim = sorted(samples.rglob("*.gz"))[2]
+    whole = victim.read_bytes()
+
+    victim.write_bytes(whole[:-20] + bytes(20))
+    with pytest.raises(DatasetError, match=victim.name):
+        read_dataset(samples, description)
+
+    victim.unlink()
+    with pytest.raises(DatasetError, match=r"3 objects of .* names 4"):
+        read_dataset(samples, description)
+
+
+def test_made_up_rows_have_the_floor_that_they_promise() -> None:
+    rows: SyntheticDataset = make_dataset(2_000, noise=0.0)
+    assert rows.noise_floor(0) < (1.0 if TARGET.type == "integer" else 1e-9), "without noise only rounding remains"
