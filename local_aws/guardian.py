@@ -2,7 +2,7 @@
 
 The guardian sits on two pipes. The emulator holds the writing end of the first: when that closes, the emulator is gone
 (even by SIGKILL), so everything it started is killed and its folder removed. The other one belongs to whoever
-started the emulator (``dwell run``, pytest): when that closes, the emulator is asked to stop.
+started the emulator (a command, pytest): when that closes, the emulator is asked to stop.
 
 Processes are known by their session or process group, which are the emulator's own. Whatever an extension starts must
 therefore stay in the session (``process_group=0`` is fine, ``start_new_session`` is not).
@@ -31,7 +31,7 @@ def install() -> None:
     lifeline = os.environ.pop("LOCAL_AWS_LIFELINE", "")
     if lifeline:
         watched.append(int(lifeline))
-    environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
+    environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LOCAL_AWS_FOLDER") if name in os.environ}
     subprocess.Popen(
         [sys.executable, "-m", "local_aws.guardian", str(os.getpid()), *map(str, watched)],
         pass_fds=watched,
@@ -54,8 +54,8 @@ def main(emulator: int, own: int, lifeline: int | None) -> None:
             os.kill(emulator, signal.SIGTERM)
         select.select([own], [], [], GRACE_SECONDS)
     kill_all(emulator)
-    folder = os.environ.get("TMPDIR")
-    if folder and Path(folder).name.startswith("dwell-"):
+    folder = os.environ.get("LOCAL_AWS_FOLDER")
+    if folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -178,16 +178,10 @@ def clean_environment() -> dict[str, str]:
 def _emulator_environment(port: int, folder: str, image_python: Path, lifeline: int | None) -> dict[str, str]:
     environment = clean_environment() | {
         "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "AUTH": "true",
-        "TMPDIR": folder,
+        "LOCAL_AWS_FOLDER": folder,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "LOCAL_AWS_IMAGE_PYTHON": str(image_python),
-        # Listeners that are on by default and not needed; and no look at this machine's Docker.
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "DOCKER_HOST": f"unix://{folder}/no-docker.sock",
     }
     if lifeline is not None:
         environment["LOCAL_AWS_LIFELINE"] = str(lifeline)

@@ -1,7 +1,8 @@
-"""Faults between the callers of AWS and AWS: off, unless the emulator is started with ``LOCAL_AWS_FAULTS`` set.
+"""Injects faults into calls of AWS. Off unless ``LOCAL_AWS_FAULTS`` is set at the start.
 
-Then ``PUT /_dwell/faults`` takes rules (see ``fault_rules``) and ``GET /_dwell/faults`` says what they did. Only calls
-under a role are hit: those of functions, of Firehose and of SageMaker. Whoever has the account's keys is left alone.
+``PUT /_local_aws/faults`` sets the rules (see ``local_aws.faults.rules``); ``GET /_local_aws/faults`` reports how often
+each was applied. Rules apply only to calls signed under an IAM role (functions, Firehose, SageMaker), never to calls
+with the account's keys.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("local_aws.faults")
 
 VARIABLE = "LOCAL_AWS_FAULTS"
-PATH = "/_dwell/faults"
+PATH = "/_local_aws/faults"
 DELIVERIES = "local_aws.lambda_.event_delivery"
 _ANSWERS = frozenset({"throttled", "failed", "unavailable", "denied", "model_failed"})
 

@@ -142,11 +142,14 @@ def _refusal(error: ApiError, *, runtime: bool) -> Answer:
 def install() -> None:
     """Register the service: its routes, its IAM actions, a new ``Service``. Raises ``HookMissingError``.
 
-    Ends the process when ``LOCAL_AWS_IMAGE_PYTHON`` names no interpreter: without the image's packages nothing trains.
+    Without ``LOCAL_AWS_IMAGE_PYTHON`` there is no SageMaker: jobs and endpoints need the image's packages. Ends the
+    process if it names no interpreter.
     """
-    python = os.environ.get("LOCAL_AWS_IMAGE_PYTHON", "")
+    python = os.environ.get("LOCAL_AWS_IMAGE_PYTHON")
+    if python is None:
+        return
     if not os.access(python, os.X_OK):
-        sys.exit(f"The emulator does not start: LOCAL_AWS_IMAGE_PYTHON names no Python interpreter ({python!r}).")
+        sys.exit(f"local_aws does not start: LOCAL_AWS_IMAGE_PYTHON names no Python interpreter ({python!r}).")
     authorization.install()
     hooks.find("ministack.core.router", "SERVICE_PATTERNS")[authorization.SERVICE] = {
         "target_prefixes": ["SageMaker."],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BEHIND = 10
-"""How nice a process is that may take its time: on two cores, answers to robots go first."""
+"""Niceness of processes without a deadline, such as training: predictions go first on a machine with few cores."""
 
 
 class Process:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
 ECHO = """
 import json
@@ -48,10 +48,10 @@ def template(function: str, *, signed: bool = True, paths: tuple[str, ...] = ("/
 
 
 @pytest.fixture
-def stack(laptop: Laptop) -> Iterator[Callable[[str], str]]:
+def stack(aws: LocalAws) -> Iterator[Callable[[str], str]]:
     """Creates a stack, or updates it, with a template; the URL of its API."""
     name = f"stack-{uuid.uuid4().hex[:12]}"
-    cloudformation = laptop.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     created: list[str] = []
 
     def deploy(body: str) -> str:
@@ -71,7 +71,7 @@ def stack(laptop: Laptop) -> Iterator[Callable[[str], str]]:
         created.append(kind)
         cloudformation.get_waiter(f"stack_{kind.lower()}_complete").wait(StackName=name, WaiterConfig=wait)
         (output,) = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-        return f"{laptop.endpoint_url}/_aws/execute-api/{output['OutputValue']}/$default"
+        return f"{aws.endpoint_url}/_aws/execute-api/{output['OutputValue']}/$default"
 
     yield deploy
     cloudformation.delete_stack(StackName=name)
@@ -87,10 +87,10 @@ def call(
     return requests.request(method, url, data=body, headers=dict(request.headers), timeout=20)
 
 
-def credentials_of(laptop: Laptop, statement: dict[str, Any] | None) -> ReadOnlyCredentials:
+def credentials_of(aws: LocalAws, statement: dict[str, Any] | None) -> ReadOnlyCredentials:
     """The keys of a new user who may do what the statement says."""
     name = f"planner-{uuid.uuid4().hex[:12]}"
-    iam = laptop.client("iam")
+    iam = aws.client("iam")
     iam.create_user(UserName=name)
     if statement is not None:
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -103,13 +103,13 @@ def credentials_of(laptop: Laptop, statement: dict[str, Any] | None) -> ReadOnly
 
 
 def test_a_signed_request_reaches_the_function_and_an_unsigned_one_does_not(
-    laptop: Laptop, make_function: Callable[..., str], stack: Callable[[str], str]
+    aws: LocalAws, make_function: Callable[..., str], stack: Callable[[str], str]
 ) -> None:
     # given an API with IAM authorization, and a planner who may call one route of it
     url = stack(template(make_function(ECHO)))
     api = url.split("/")[-2]
     planner = credentials_of(
-        laptop,
+        aws,
         {
             "Effect": "Allow",
             "Action": "execute-api:Invoke",
@@ -117,21 +117,21 @@ def test_a_signed_request_reaches_the_function_and_an_unsigned_one_does_not(
         },
     )
     # when the planner calls it, then the function answers
-    answer = call("POST", f"{url}/predictions?robot=7&robot=8", planner, '{"features": {}}')
+    answer = call("POST", f"{url}/predictions?customer=7&customer=8", planner, '{"features": {}}')
     assert (answer.status_code, answer.headers["x-answer"]) == (201, "yes")
     event = answer.json()
     assert (event["version"], event["routeKey"], event["rawPath"]) == ("2.0", "POST /predictions", "/predictions")
     assert event["body"] == '{"features": {}}'
     assert event["isBase64Encoded"] is False
-    assert event["rawQueryString"] == "robot=7&robot=8"
-    assert event["queryStringParameters"] == {"robot": "7,8"}
+    assert event["rawQueryString"] == "customer=7&customer=8"
+    assert event["queryStringParameters"] == {"customer": "7,8"}
     context = event["requestContext"]
     assert (context["apiId"], context["stage"], context["http"]["method"]) == (api, "$default", "POST")
     assert context["authorizer"]["iam"]["accessKey"] == planner.access_key
     # and nothing else gets through
     assert call("POST", f"{url}/predictions").status_code == 403  # unsigned
     assert call("GET", f"{url}/predictions", planner).status_code == 403  # not allowed on this route
-    assert call("POST", f"{url}/predictions", credentials_of(laptop, None)).status_code == 403  # no policy
+    assert call("POST", f"{url}/predictions", credentials_of(aws, None)).status_code == 403  # no policy
     stranger = planner._replace(secret_key="x" * 40)
     assert call("POST", f"{url}/predictions", stranger).status_code == 403  # a wrong signature
     assert call("POST", f"{url}/nowhere", planner).status_code == 403  # no such route

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
 NAMES = {
     "Topic": "AWS::SNS::Topic",
@@ -39,31 +39,31 @@ def template(note: str) -> str:
     return json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources})
 
 
-def physical(laptop: Laptop, stack: str) -> Mapping[str, str]:
-    found = laptop.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+def physical(aws: LocalAws, stack: str) -> Mapping[str, str]:
+    found = aws.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
     return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
 
 
-def test_a_new_stack_has_new_names_and_an_update_keeps_them(laptop: Laptop) -> None:
+def test_a_new_stack_has_new_names_and_an_update_keeps_them(aws: LocalAws) -> None:
     # given a stack that does not name its resources
-    cloudformation = laptop.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     stack = f"names-{uuid.uuid4().hex[:8]}"
     quick = {"Delay": 1, "MaxAttempts": 60}
     cloudformation.create_stack(StackName=stack, TemplateBody=template("first"))
     cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=quick)
-    first = physical(laptop, stack)
+    first = physical(aws, stack)
     assert first.keys() == NAMES.keys()
     # when it is updated, then the names stay
     cloudformation.update_stack(StackName=stack, TemplateBody=template("second"))
     cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=quick)
-    tags = laptop.client("sns").list_tags_for_resource(ResourceArn=first["Topic"])["Tags"]
+    tags = aws.client("sns").list_tags_for_resource(ResourceArn=first["Topic"])["Tags"]
     assert {"Key": "note", "Value": "second"} in tags
-    assert physical(laptop, stack) == first
+    assert physical(aws, stack) == first
     # when it is deleted and made again, then there are others
     cloudformation.delete_stack(StackName=stack)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=quick)
     cloudformation.create_stack(StackName=stack, TemplateBody=template("second"))
     cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=quick)
-    again = physical(laptop, stack)
+    again = physical(aws, stack)
     assert again.keys() == first.keys()
     assert [name for name in NAMES if again[name] == first[name]] == []

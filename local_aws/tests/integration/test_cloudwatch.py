@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
     MakeFunction = Callable[..., str]
     MakeQueue = Callable[[], tuple[str, str]]
@@ -41,20 +41,20 @@ def until[T](look: Callable[[], T | None], *, seconds: float = 30) -> T:
     pytest.fail(f"nothing came within {seconds} s")
 
 
-def received(laptop: Laptop, url: str) -> dict[str, Any]:
+def received(aws: LocalAws, url: str) -> dict[str, Any]:
     """The next message of a queue, as JSON."""
-    answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=1)
+    answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=1)
     (message,) = answer.get("Messages", [])
-    laptop.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     body: dict[str, Any] = json.loads(message["Body"])
     return body
 
 
 def total(
-    laptop: Laptop, namespace: str, name: str, *, at: float, period: int = 10, **named: str
+    aws: LocalAws, namespace: str, name: str, *, at: float, period: int = 10, **named: str
 ) -> dict[str, float] | None:
     """Sum, SampleCount and range of a metric around ``at``; none if it has no data."""
-    answer = laptop.client("cloudwatch").get_metric_statistics(
+    answer = aws.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=name,
         Dimensions=dimensions(**named),
@@ -83,7 +83,7 @@ def stat(namespace: str, name: str, statistic: str = "Sum", period: int = 10, **
 # --- metrics ---------------------------------------------------------------------------------------------------
 
 
-def test_embedded_metrics_of_a_function_become_metrics(laptop: Laptop, make_function: MakeFunction) -> None:
+def test_embedded_metrics_of_a_function_become_metrics(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a function that prints embedded metrics in two dimension sets, one with several values
     namespace = unique("Embedded")
     function = make_function("""
@@ -94,23 +94,23 @@ def test_embedded_metrics_of_a_function_become_metrics(laptop: Laptop, make_func
                                      {"Name": "PredictedSamples", "Unit": "Count", "StorageResolution": 1}]}
             print("not a metric")
             print(json.dumps({"_aws": {"Timestamp": event["milliseconds"], "CloudWatchMetrics": [directive]},
-                              "service": "dwell", "model": "m1", "SquaredError": [1.5, 2.5, 4], "PredictedSamples": 3}))
+                              "service": "shop", "model": "m1", "SquaredError": [1.5, 2.5, 4], "PredictedSamples": 3}))
     """)
     # when it runs twice, for a time of half a minute ago
     at = time.time() - 30
     event = json.dumps({"namespace": namespace, "milliseconds": int(at * 1000)})
     for _ in range(2):
-        laptop.client("lambda").invoke(FunctionName=function, Payload=event)
+        aws.client("lambda").invoke(FunctionName=function, Payload=event)
     # then each set has the values, at that time and with their unit, and no other set has any
     expected = {"Sum": 16.0, "SampleCount": 6.0, "Minimum": 1.5, "Maximum": 4.0, "periods": 1}
-    assert total(laptop, namespace, "SquaredError", at=at, service="dwell") == expected
-    assert total(laptop, namespace, "SquaredError", at=at, service="dwell", model="m1") == expected
-    assert total(laptop, namespace, "SquaredError", at=at, model="m1") is None
-    assert total(laptop, namespace, "SquaredError", at=at) is None
-    (point,) = laptop.client("cloudwatch").get_metric_statistics(
+    assert total(aws, namespace, "SquaredError", at=at, service="shop") == expected
+    assert total(aws, namespace, "SquaredError", at=at, service="shop", model="m1") == expected
+    assert total(aws, namespace, "SquaredError", at=at, model="m1") is None
+    assert total(aws, namespace, "SquaredError", at=at) is None
+    (point,) = aws.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName="PredictedSamples",
-        Dimensions=dimensions(service="dwell"),
+        Dimensions=dimensions(service="shop"),
         StartTime=at - 60,
         EndTime=at + 60,
         Period=1,
@@ -119,9 +119,9 @@ def test_embedded_metrics_of_a_function_become_metrics(laptop: Laptop, make_func
     assert (point["Timestamp"].timestamp(), point["Average"], point["Unit"]) == (int(at), 3.0, "Count")
 
 
-def test_embedded_metrics_in_any_log_stream_become_metrics(laptop: Laptop) -> None:
+def test_embedded_metrics_in_any_log_stream_become_metrics(aws: LocalAws) -> None:
     # given a log stream
-    logs, group, namespace, at = laptop.client("logs"), unique("group"), unique("Embedded"), time.time()
+    logs, group, namespace, at = aws.client("logs"), unique("group"), unique("Embedded"), time.time()
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="stream")
     directive = {"Namespace": namespace, "Dimensions": [[]], "Metrics": [{"Name": "Count"}]}
@@ -131,7 +131,7 @@ def test_embedded_metrics_in_any_log_stream_become_metrics(laptop: Laptop) -> No
     events = [{"timestamp": int(at * 1000), "message": json.dumps(line)} for line in lines]
     logs.put_log_events(logGroupName=group, logStreamName="stream", logEvents=events)
     # then one is a metric, of standard resolution: it lies at the minute
-    answer = laptop.client("cloudwatch").get_metric_data(
+    answer = aws.client("cloudwatch").get_metric_data(
         MetricDataQueries=[{"Id": "m1", "MetricStat": stat(namespace, "Count")}], StartTime=at - 120, EndTime=at + 10
     )
     (result,) = answer["MetricDataResults"]
@@ -139,9 +139,9 @@ def test_embedded_metrics_in_any_log_stream_become_metrics(laptop: Laptop) -> No
     assert result["Timestamps"][0].timestamp() == at // 60 * 60
 
 
-def test_metric_data_are_exact_and_know_metric_math(laptop: Laptop) -> None:
+def test_metric_data_are_exact_and_know_metric_math(aws: LocalAws) -> None:
     # given a metric with dimensions and the same metric without, over three periods
-    cloudwatch, namespace = laptop.client("cloudwatch"), unique("Data")
+    cloudwatch, namespace = aws.client("cloudwatch"), unique("Data")
     start = time.time() // 10 * 10 - 60
     data = [
         {"MetricName": "a", "Timestamp": start + 1, "Value": 3.0},
@@ -179,26 +179,26 @@ def test_metric_data_are_exact_and_know_metric_math(laptop: Laptop) -> None:
     ("expression", "reason"),
     [("SQRT(a)", "no function SQRT"), ("a +", "syntax error"), ("a + missing", "no query"), ("SUM(a)", "time series")],
 )
-def test_an_expression_that_cloudwatch_refuses_is_refused(laptop: Laptop, expression: str, reason: str) -> None:
+def test_an_expression_that_cloudwatch_refuses_is_refused(aws: LocalAws, expression: str, reason: str) -> None:
     now = time.time()
     queries = [{"Id": "e", "Expression": expression}, {"Id": "a", "MetricStat": stat("Any", "a")}]
     with pytest.raises(ClientError, match=reason):
-        laptop.client("cloudwatch").get_metric_data(MetricDataQueries=queries, StartTime=now - 60, EndTime=now)
+        aws.client("cloudwatch").get_metric_data(MetricDataQueries=queries, StartTime=now - 60, EndTime=now)
 
 
-def test_values_that_are_none_are_refused(laptop: Laptop) -> None:
+def test_values_that_are_none_are_refused(aws: LocalAws) -> None:
     data = [{"MetricName": "a", "Value": float("nan")}]
     with pytest.raises(ClientError, match="NaN"):
-        laptop.client("cloudwatch").put_metric_data(Namespace="Any", MetricData=data)
+        aws.client("cloudwatch").put_metric_data(Namespace="Any", MetricData=data)
 
 
-def test_functions_are_counted_whoever_invokes_them(laptop: Laptop, make_function: MakeFunction) -> None:
+def test_functions_are_counted_whoever_invokes_them(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a function behind a topic, that fails
     function = make_function("def handler(event, context): raise LookupError('no')")
-    name, sns = function.rpartition(":")[2], laptop.client("sns")
-    laptop.client("lambda").put_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=0)
+    name, sns = function.rpartition(":")[2], aws.client("sns")
+    aws.client("lambda").put_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=0)
     topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
-    laptop.client("lambda").add_permission(
+    aws.client("lambda").add_permission(
         FunctionName=function,
         StatementId="topic",
         Action="lambda:InvokeFunction",
@@ -210,24 +210,24 @@ def test_functions_are_counted_whoever_invokes_them(laptop: Laptop, make_functio
     at = time.time()
     sns.publish(TopicArn=topic, Message="hello")
     # then there is one invocation, one error, its duration, and no throttle
-    errors = until(lambda: total(laptop, "AWS/Lambda", "Errors", at=at, FunctionName=name))
+    errors = until(lambda: total(aws, "AWS/Lambda", "Errors", at=at, FunctionName=name))
     assert (errors["Sum"], errors["SampleCount"]) == (1.0, 1.0)
-    invocations = until(lambda: total(laptop, "AWS/Lambda", "Invocations", at=at, FunctionName=name))
+    invocations = until(lambda: total(aws, "AWS/Lambda", "Invocations", at=at, FunctionName=name))
     assert invocations["Sum"] == 1.0
-    duration = until(lambda: total(laptop, "AWS/Lambda", "Duration", at=at, FunctionName=name))
+    duration = until(lambda: total(aws, "AWS/Lambda", "Duration", at=at, FunctionName=name))
     assert duration["Minimum"] > 0
-    throttles = until(lambda: total(laptop, "AWS/Lambda", "Throttles", at=at, FunctionName=name))
+    throttles = until(lambda: total(aws, "AWS/Lambda", "Throttles", at=at, FunctionName=name))
     assert throttles["Sum"] == 0
 
 
-def test_the_messages_of_a_queue_are_counted(laptop: Laptop, make_queue: MakeQueue) -> None:
+def test_the_messages_of_a_queue_are_counted(aws: LocalAws, make_queue: MakeQueue) -> None:
     url, arn = make_queue()
     for number in range(3):
-        laptop.client("sqs").send_message(QueueUrl=url, MessageBody=str(number))
+        aws.client("sqs").send_message(QueueUrl=url, MessageBody=str(number))
     name, at = arn.rpartition(":")[2], time.time()
 
     def three() -> bool:
-        seen = total(laptop, "AWS/SQS", "ApproximateNumberOfMessagesVisible", at=at, QueueName=name)
+        seen = total(aws, "AWS/SQS", "ApproximateNumberOfMessagesVisible", at=at, QueueName=name)
         return seen is not None and seen["Maximum"] == 3.0
 
     assert until(three)
@@ -236,13 +236,13 @@ def test_the_messages_of_a_queue_are_counted(laptop: Laptop, make_queue: MakeQue
 # --- alarms ----------------------------------------------------------------------------------------------------
 
 
-def put_alarm(laptop: Laptop, namespace: str, **members: Any) -> str:
-    """An alarm on the metric Fallbacks over {service: dwell}; its name."""
+def put_alarm(aws: LocalAws, namespace: str, **members: Any) -> str:
+    """An alarm on the metric Fallbacks over {service: shop}; its name."""
     name = unique("alarm")
     rule = {
         "Namespace": namespace,
         "MetricName": "Fallbacks",
-        "Dimensions": dimensions(service="dwell"),
+        "Dimensions": dimensions(service="shop"),
         "Statistic": "Sum",
         "Period": 10,
         "EvaluationPeriods": 1,
@@ -250,26 +250,26 @@ def put_alarm(laptop: Laptop, namespace: str, **members: Any) -> str:
         "Threshold": 0.0,
         "TreatMissingData": "ignore",
     }
-    laptop.client("cloudwatch").put_metric_alarm(AlarmName=name, **(rule | members))
+    aws.client("cloudwatch").put_metric_alarm(AlarmName=name, **(rule | members))
     return name
 
 
-def described(laptop: Laptop, name: str) -> dict[str, Any]:
-    (alarm,) = laptop.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+def described(aws: LocalAws, name: str) -> dict[str, Any]:
+    (alarm,) = aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     found: dict[str, Any] = alarm
     return found
 
 
-def set_alarm(laptop: Laptop, name: str, value: str) -> None:
-    laptop.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=value, StateReason="a test")
+def set_alarm(aws: LocalAws, name: str, value: str) -> None:
+    aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=value, StateReason="a test")
 
 
 def alarm_arn(name: str) -> str:
     return f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:{name}"
 
 
-def permit(laptop: Laptop, function: str, principal: str = ALARMS_PRINCIPAL, source: str | None = None) -> None:
-    laptop.client("lambda").add_permission(
+def permit(aws: LocalAws, function: str, principal: str = ALARMS_PRINCIPAL, source: str | None = None) -> None:
+    aws.client("lambda").add_permission(
         FunctionName=function,
         StatementId="alarm",
         Action="lambda:InvokeFunction",
@@ -295,24 +295,24 @@ def _recorder(make_function: MakeFunction, make_queue: MakeQueue) -> tuple[str, 
     return function, url
 
 
-def test_alarms_are_judged_by_the_clock(laptop: Laptop, recorder: tuple[str, str]) -> None:
+def test_alarms_are_judged_by_the_clock(aws: LocalAws, recorder: tuple[str, str]) -> None:
     # given alarms on one metric and on metric math, one on other dimensions, and one on silence
     function, url = recorder
-    permit(laptop, function)
+    permit(aws, function)
     namespace = unique("Clock")
     queries = [
         {"Id": "error", "Expression": "IF(n >= 2, (squared / expected) ^ 0.5, 0)", "Label": "error"},
         *[
-            {"Id": each, "MetricStat": stat(namespace, each, service="dwell"), "ReturnData": False}
+            {"Id": each, "MetricStat": stat(namespace, each, service="shop"), "ReturnData": False}
             for each in ("n", "squared", "expected")
         ],
     ]
-    bad = put_alarm(laptop, namespace)
-    good = put_alarm(laptop, namespace, Threshold=1000.0)
-    elsewhere = put_alarm(laptop, namespace, Dimensions=dimensions(service="dwell", reason="no_model"))
-    silent = put_alarm(laptop, namespace, MetricName="Never", TreatMissingData="breaching")
+    bad = put_alarm(aws, namespace)
+    good = put_alarm(aws, namespace, Threshold=1000.0)
+    elsewhere = put_alarm(aws, namespace, Dimensions=dimensions(service="shop", reason="no_model"))
+    silent = put_alarm(aws, namespace, MetricName="Never", TreatMissingData="breaching")
     error = unique("alarm")
-    laptop.client("cloudwatch").put_metric_alarm(
+    aws.client("cloudwatch").put_metric_alarm(
         AlarmName=error,
         AlarmDescription="Live error",
         Metrics=queries,
@@ -325,52 +325,50 @@ def test_alarms_are_judged_by_the_clock(laptop: Laptop, recorder: tuple[str, str
     )
     # when data come once
     values = {"Fallbacks": 5.0, "n": 2.0, "squared": 90.0, "expected": 10.0}
-    laptop.client("cloudwatch").put_metric_data(
+    aws.client("cloudwatch").put_metric_data(
         Namespace=namespace,
         MetricData=[
-            {"MetricName": name, "Value": value, "Dimensions": dimensions(service="dwell"), "StorageResolution": 1}
+            {"MetricName": name, "Value": value, "Dimensions": dimensions(service="shop"), "StorageResolution": 1}
             for name, value in values.items()
         ],
     )
     # then the alarm on metric math goes off with its period, and invokes the function
-    event = received(laptop, url)
+    event = received(aws, url)
     assert event["alarmArn"] == alarm_arn(error)
     data = event["alarmData"]
     assert (data["state"]["value"], data["configuration"]["description"]) == ("ALARM", "Live error")
     assert data["previousState"]["value"] in ("OK", "INSUFFICIENT_DATA")
     assert [metric["id"] for metric in data["configuration"]["metrics"]] == ["error", "n", "squared", "expected"]
     assert 3.0 in json.loads(data["state"]["reasonData"])["recentDatapoints"]
-    seen = described(laptop, error)
+    seen = described(aws, error)
     assert (seen["StateReasonData"], seen["StateReason"]) == (data["state"]["reasonData"], data["state"]["reason"])
     assert [query["Id"] for query in seen["Metrics"]] == ["error", "n", "squared", "expected"]
 
     # and so do the others what their series and rules say
     def judged() -> bool:
-        return all(described(laptop, name)["StateValue"] != "INSUFFICIENT_DATA" for name in (bad, good, silent))
+        return all(described(aws, name)["StateValue"] != "INSUFFICIENT_DATA" for name in (bad, good, silent))
 
     assert until(judged)
-    states = [described(laptop, name)["StateValue"] for name in (bad, good, silent)]
+    states = [described(aws, name)["StateValue"] for name in (bad, good, silent)]
     assert states == ["ALARM", "OK", "ALARM"]
-    assert described(laptop, elsewhere)["StateValue"] == "INSUFFICIENT_DATA"
+    assert described(aws, elsewhere)["StateValue"] == "INSUFFICIENT_DATA"
     # and the history tells
-    items = laptop.client("cloudwatch").describe_alarm_history(AlarmName=error)["AlarmHistoryItems"]
+    items = aws.client("cloudwatch").describe_alarm_history(AlarmName=error)["AlarmHistoryItems"]
     assert {"ConfigurationUpdate", "StateUpdate", "Action"} == {item["HistoryItemType"] for item in items}
     assert f"Successfully executed action {function}" in [item["HistorySummary"] for item in items]
 
 
-def test_an_alarm_tells_function_topic_and_bus(
-    laptop: Laptop, recorder: tuple[str, str], make_queue: MakeQueue
-) -> None:
+def test_an_alarm_tells_function_topic_and_bus(aws: LocalAws, recorder: tuple[str, str], make_queue: MakeQueue) -> None:
     # given a function that lets this alarm in, a topic and a rule on the event bus with a queue each
     function, url = recorder
     topic_url, topic_queue = make_queue()
     bus_url, bus_queue = make_queue()
-    topic = laptop.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
-    laptop.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue)
-    let_in(laptop, topic_url, topic_queue, "sns.amazonaws.com")
-    let_in(laptop, bus_url, bus_queue, "events.amazonaws.com")
-    name = put_alarm(laptop, unique("Actions"), AlarmActions=[function, topic], OKActions=[topic])
-    permit(laptop, function, source=alarm_arn(name))
+    topic = aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue)
+    let_in(aws, topic_url, topic_queue, "sns.amazonaws.com")
+    let_in(aws, bus_url, bus_queue, "events.amazonaws.com")
+    name = put_alarm(aws, unique("Actions"), AlarmActions=[function, topic], OKActions=[topic])
+    permit(aws, function, source=alarm_arn(name))
     pattern = {
         "source": ["aws.cloudwatch"],
         "detail-type": ["CloudWatch Alarm State Change"],
@@ -378,74 +376,74 @@ def test_an_alarm_tells_function_topic_and_bus(
         "detail": {"state": {"value": ["ALARM"]}},
     }
     rule = unique("rule")
-    laptop.client("events").put_rule(Name=rule, EventPattern=json.dumps(pattern))
-    laptop.client("events").put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": bus_queue}])
+    aws.client("events").put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    aws.client("events").put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": bus_queue}])
     # when its state changes
-    set_alarm(laptop, name, "ALARM")
+    set_alarm(aws, name, "ALARM")
     # then the function gets the event of a direct alarm action
-    event = received(laptop, url)
+    event = received(aws, url)
     assert (event["source"], event["accountId"], event["region"]) == ("aws.cloudwatch", ACCOUNT, "us-east-1")
     (metric,) = event["alarmData"]["configuration"]["metrics"]
-    assert metric["metricStat"]["metric"]["dimensions"] == {"service": "dwell"}
+    assert metric["metricStat"]["metric"]["dimensions"] == {"service": "shop"}
     assert event["alarmData"]["state"]["reason"] == "a test"
     # and the topic a notification, the bus an event
-    notification = json.loads(received(laptop, topic_url)["Message"])
+    notification = json.loads(received(aws, topic_url)["Message"])
     assert (notification["NewStateValue"], notification["Trigger"]["Statistic"]) == ("ALARM", "SUM")
-    told = received(laptop, bus_url)
+    told = received(aws, bus_url)
     assert told["resources"] == [alarm_arn(name)]
     assert told["detail"] == event["alarmData"]
     # and a state that stays tells nobody: the next message is of the next change
-    set_alarm(laptop, name, "ALARM")
-    set_alarm(laptop, name, "OK")
-    assert json.loads(received(laptop, topic_url)["Message"])["NewStateValue"] == "OK"
-    laptop.client("events").remove_targets(Rule=rule, Ids=["queue"])
-    laptop.client("events").delete_rule(Name=rule)
+    set_alarm(aws, name, "ALARM")
+    set_alarm(aws, name, "OK")
+    assert json.loads(received(aws, topic_url)["Message"])["NewStateValue"] == "OK"
+    aws.client("events").remove_targets(Rule=rule, Ids=["queue"])
+    aws.client("events").delete_rule(Name=rule)
 
 
-def let_in(laptop: Laptop, url: str, arn: str, service: str) -> None:
+def let_in(aws: LocalAws, url: str, arn: str, service: str) -> None:
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": arn}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    laptop.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
 
 
-def test_an_action_that_is_not_permitted_is_not_done(laptop: Laptop, recorder: tuple[str, str]) -> None:
+def test_an_action_that_is_not_permitted_is_not_done(aws: LocalAws, recorder: tuple[str, str]) -> None:
     # given a function that lets nobody in but topics, and a topic that lets only users of its account publish
     function, url = recorder
-    permit(laptop, function, principal="sns.amazonaws.com")
+    permit(aws, function, principal="sns.amazonaws.com")
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
         "Action": "sns:Publish",
         "Resource": "*",
     }
-    topic = laptop.client("sns").create_topic(
+    topic = aws.client("sns").create_topic(
         Name=unique("topic"), Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
     )["TopicArn"]
-    name = put_alarm(laptop, unique("Refused"), AlarmActions=[function, topic])
+    name = put_alarm(aws, unique("Refused"), AlarmActions=[function, topic])
     # when the alarm goes off
-    set_alarm(laptop, name, "ALARM")
-    items = laptop.client("cloudwatch").describe_alarm_history(AlarmName=name, HistoryItemType="Action")
+    set_alarm(aws, name, "ALARM")
+    items = aws.client("cloudwatch").describe_alarm_history(AlarmName=name, HistoryItemType="Action")
     failures = [item["HistorySummary"] for item in items["AlarmHistoryItems"]]
     # then the history says what went wrong
     assert len(failures) == 2
     assert any(ALARMS_PRINCIPAL in failure for failure in failures)
     assert any("policy of" in failure for failure in failures)
     # when the function lets alarms in, and the alarm goes off without its actions and then with them
-    laptop.client("lambda").remove_permission(FunctionName=function, StatementId="alarm")
-    permit(laptop, function)
-    laptop.client("cloudwatch").disable_alarm_actions(AlarmNames=[name])
-    set_alarm(laptop, name, "OK")
-    set_alarm(laptop, name, "ALARM")
-    laptop.client("cloudwatch").enable_alarm_actions(AlarmNames=[name])
-    set_alarm(laptop, name, "OK")
-    laptop.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="with actions")
+    aws.client("lambda").remove_permission(FunctionName=function, StatementId="alarm")
+    permit(aws, function)
+    aws.client("cloudwatch").disable_alarm_actions(AlarmNames=[name])
+    set_alarm(aws, name, "OK")
+    set_alarm(aws, name, "ALARM")
+    aws.client("cloudwatch").enable_alarm_actions(AlarmNames=[name])
+    set_alarm(aws, name, "OK")
+    aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="with actions")
     # then only the last change reached the function
-    assert received(laptop, url)["alarmData"]["state"]["reason"] == "with actions"
+    assert received(aws, url)["alarmData"]["state"]["reason"] == "with actions"
 
 
-def test_an_unsound_alarm_is_refused(laptop: Laptop) -> None:
+def test_an_unsound_alarm_is_refused(aws: LocalAws) -> None:
     with pytest.raises(ClientError, match="DatapointsToAlarm must not be greater"):
-        put_alarm(laptop, "Any", DatapointsToAlarm=2)
+        put_alarm(aws, "Any", DatapointsToAlarm=2)
 
 
 # --- CloudFormation --------------------------------------------------------------------------------------------
@@ -485,34 +483,34 @@ def template(namespace: str, threshold: float, expression: str) -> str:
     return json.dumps({"Parameters": parameters, "Resources": resources, "Outputs": outputs})
 
 
-def test_alarms_of_a_template(laptop: Laptop) -> None:
+def test_alarms_of_a_template(aws: LocalAws) -> None:
     # given a stack with alarms on metric math and on a metric, and a dashboard
-    formation, namespace = laptop.client("cloudformation"), unique("Stack")
+    formation, namespace = aws.client("cloudformation"), unique("Stack")
     formation.create_stack(StackName=namespace, TemplateBody=template(namespace, 1.0, "n * 2"))
     formation.get_waiter("stack_create_complete").wait(StackName=namespace, WaiterConfig={"Delay": 1})
     (stack,) = formation.describe_stacks(StackName=namespace)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-    alarm = described(laptop, outputs["Name"])
+    alarm = described(aws, outputs["Name"])
     # then they are there, under their names and ARNs
     assert outputs["Arn"] == alarm["AlarmArn"]
     assert alarm["Metrics"][0] == {"Id": "error", "Expression": "n * 2", "Label": "error", "ReturnData": True}
-    assert described(laptop, outputs["Plain"])["Period"] == 10
-    body = laptop.client("cloudwatch").get_dashboard(DashboardName=f"{namespace}-dashboard")["DashboardBody"]
+    assert described(aws, outputs["Plain"])["Period"] == 10
+    body = aws.client("cloudwatch").get_dashboard(DashboardName=f"{namespace}-dashboard")["DashboardBody"]
     assert json.loads(body)["start"] == outputs["Arn"]
     # when the stack is updated, then so are they, and they keep their state
-    set_alarm(laptop, outputs["Name"], "ALARM")
-    before = described(laptop, outputs["Name"])["StateUpdatedTimestamp"]
+    set_alarm(aws, outputs["Name"], "ALARM")
+    before = described(aws, outputs["Name"])["StateUpdatedTimestamp"]
     formation.update_stack(StackName=namespace, TemplateBody=template(namespace, 3.0, "n * 4"))
     formation.get_waiter("stack_update_complete").wait(StackName=namespace, WaiterConfig={"Delay": 1})
-    alarm = described(laptop, outputs["Name"])
+    alarm = described(aws, outputs["Name"])
     assert (alarm["Threshold"], alarm["Metrics"][0]["Expression"]) == (3.0, "n * 4")
     assert alarm["StateUpdatedTimestamp"] >= before
     # when an expression is none that CloudWatch takes, then the update is rolled back
     formation.update_stack(StackName=namespace, TemplateBody=template(namespace, 3.0, "SQRT(n)"))
     formation.get_waiter("stack_rollback_complete").wait(StackName=namespace, WaiterConfig={"Delay": 1})
-    assert described(laptop, outputs["Name"])["Metrics"][0]["Expression"] == "n * 4"
+    assert described(aws, outputs["Name"])["Metrics"][0]["Expression"] == "n * 4"
     # when it is deleted, then they are gone
     formation.delete_stack(StackName=namespace)
     formation.get_waiter("stack_delete_complete").wait(StackName=namespace, WaiterConfig={"Delay": 1})
     names = [outputs["Name"], outputs["Plain"]]
-    assert laptop.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"] == []
+    assert aws.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"] == []

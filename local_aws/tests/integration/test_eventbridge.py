@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.local.emulator_process import ROOT
+from local_aws.tests.integration.factories import PYTHON, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
     MakeQueue = Callable[[], tuple[str, str]]
 
@@ -32,7 +32,7 @@ def handler(event, context):
 
 @pytest.fixture
 def listener(
-    laptop: Laptop, make_function: Callable[..., str], make_queue: MakeQueue
+    aws: LocalAws, make_function: Callable[..., str], make_queue: MakeQueue
 ) -> Callable[..., tuple[str, Callable[..., list[dict[str, Any]]]]]:
     """Makes a function that writes its events down; its ARN, and what reads them."""
 
@@ -42,7 +42,7 @@ def listener(
         function = make_function(FORWARD, allow=allow, variables={"QUEUE": url, **variables})
 
         def events(wait: int = 20) -> list[dict[str, Any]]:
-            answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=wait, MaxNumberOfMessages=10)
+            answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=wait, MaxNumberOfMessages=10)
             return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
         return function, events
@@ -50,9 +50,9 @@ def listener(
     return make
 
 
-def allow_events(laptop: Laptop, function: str, service: str, source_arn: str) -> None:
+def allow_events(aws: LocalAws, function: str, service: str, source_arn: str) -> None:
     """Let a service in, as an AWS::Lambda::Permission does."""
-    laptop.client("lambda").add_permission(
+    aws.client("lambda").add_permission(
         FunctionName=function,
         StatementId=uuid.uuid4().hex,
         Action="lambda:InvokeFunction",
@@ -61,59 +61,59 @@ def allow_events(laptop: Laptop, function: str, service: str, source_arn: str) -
     )
 
 
-def put_rule(laptop: Laptop, function: str, source: str) -> str:
+def put_rule(aws: LocalAws, function: str, source: str) -> str:
     name = f"rule-{uuid.uuid4().hex[:12]}"
-    events = laptop.client("events")
+    events = aws.client("events")
     rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": [source]}))["RuleArn"]
     events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": function}])
     return str(rule)
 
 
-def send(laptop: Laptop, source: str, detail: dict[str, Any]) -> None:
-    laptop.client("events").put_events(
+def send(aws: LocalAws, source: str, detail: dict[str, Any]) -> None:
+    aws.client("events").put_events(
         Entries=[{"Source": source, "DetailType": "Pod moved", "Detail": json.dumps(detail)}]
     )
 
 
-def test_a_rule_invokes_a_function_that_lets_it_in(laptop: Laptop, listener: Any) -> None:
+def test_a_rule_invokes_a_function_that_lets_it_in(aws: LocalAws, listener: Any) -> None:
     function, events = listener()
-    source = f"dwell.{uuid.uuid4().hex}"
+    source = f"shop.{uuid.uuid4().hex}"
     # given a rule whose function does not know it
-    rule = put_rule(laptop, function, source)
-    send(laptop, source, {"number": 1})
+    rule = put_rule(aws, function, source)
+    send(aws, source, {"number": 1})
     # when it is let in, and another event comes
-    allow_events(laptop, function, "events.amazonaws.com", rule)
-    send(laptop, source, {"number": 2})
+    allow_events(aws, function, "events.amazonaws.com", rule)
+    send(aws, source, {"number": 2})
     # then that one arrives, and the first one never does
     assert [event["detail"] for event in events()] == [{"number": 2}]
 
 
-def test_a_failing_event_of_a_rule_is_tried_again(laptop: Laptop, listener: Any) -> None:
+def test_a_failing_event_of_a_rule_is_tried_again(aws: LocalAws, listener: Any) -> None:
     function, events = listener(FAIL_FIRST="yes")
-    source = f"dwell.{uuid.uuid4().hex}"
-    allow_events(laptop, function, "events.amazonaws.com", put_rule(laptop, function, source))
-    send(laptop, source, {"number": 1})
+    source = f"shop.{uuid.uuid4().hex}"
+    allow_events(aws, function, "events.amazonaws.com", put_rule(aws, function, source))
+    send(aws, source, {"number": 1})
     assert [event["detail"] for event in events()] == [{"number": 1}]
 
 
-def test_a_failing_notification_of_a_topic_is_tried_again(laptop: Laptop, listener: Any) -> None:
+def test_a_failing_notification_of_a_topic_is_tried_again(aws: LocalAws, listener: Any) -> None:
     # given a function that fails once, subscribed to a topic that it lets in
     function, events = listener(FAIL_FIRST="yes")
-    topic = laptop.client("sns").create_topic(Name=f"samples-{uuid.uuid4().hex}")["TopicArn"]
-    allow_events(laptop, function, "sns.amazonaws.com", topic)
-    laptop.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
+    topic = aws.client("sns").create_topic(Name=f"samples-{uuid.uuid4().hex}")["TopicArn"]
+    allow_events(aws, function, "sns.amazonaws.com", topic)
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
     # when a message is published
-    message = laptop.client("sns").publish(TopicArn=topic, Message="one\ntwo")["MessageId"]
+    message = aws.client("sns").publish(TopicArn=topic, Message="one\ntwo")["MessageId"]
     # then it arrives all the same
     ((record,),) = [event["Records"] for event in events()]
     assert record["EventSource"] == "aws:sns"
     assert (record["Sns"]["MessageId"], record["Sns"]["Message"]) == (message, "one\ntwo")
 
 
-def test_a_schedule_invokes_a_function_under_its_role(laptop: Laptop, listener: Any) -> None:
+def test_a_schedule_invokes_a_function_under_its_role(aws: LocalAws, listener: Any) -> None:
     # given two schedules of one moment: the role of one may invoke the function, the other's may not
     function, events = listener()
-    iam = laptop.client("iam")
+    iam = aws.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
     invoking = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
     for name, statements in (("allowed", [invoking]), ("refused", [])):
@@ -122,7 +122,7 @@ def test_a_schedule_invokes_a_function_under_its_role(laptop: Laptop, listener: 
         if statements:
             iam.put_role_policy(RoleName=role, PolicyName="invoke", PolicyDocument=document(*statements))
         # when both come due
-        laptop.client("scheduler").create_schedule(
+        aws.client("scheduler").create_schedule(
             Name=role,
             ScheduleExpression="at(2026-01-01T00:00:00)",
             FlexibleTimeWindow={"Mode": "OFF"},
@@ -140,20 +140,20 @@ def test_a_schedule_invokes_a_function_under_its_role(laptop: Laptop, listener: 
 
 
 def test_a_failed_event_is_not_sent_where_the_role_may_not_send(
-    laptop: Laptop, make_function: Callable[..., str], make_queue: MakeQueue
+    aws: LocalAws, make_function: Callable[..., str], make_queue: MakeQueue
 ) -> None:
     # given two failing functions with the same destination, and only one role that may use it
     url, arn = make_queue()
     allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
     for number, statements in enumerate(([], [allow])):
         function = make_function("def handler(event, context): raise RuntimeError(event)", allow=statements)
-        laptop.client("lambda").put_function_event_invoke_config(
+        aws.client("lambda").put_function_event_invoke_config(
             FunctionName=function, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}}
         )
         # when both fail
-        laptop.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(number))
+        aws.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(number))
     # then the queue has the event of the one that may send
-    answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
+    answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
     assert [json.loads(message["Body"])["requestPayload"] for message in answer["Messages"]] == [1]
 
 
@@ -182,15 +182,15 @@ print(json.dumps([json.loads(message["Body"]) for message in messages]))
 """
 
 
-def test_a_service_of_the_emulator_sends_events_that_callers_may_not(laptop: Laptop) -> None:
+def test_a_service_of_the_emulator_sends_events_that_callers_may_not(aws: LocalAws) -> None:
     # given the emulator's interpreter, where extensions run (nobody can send such events over HTTP)
-    refused = laptop.client("events").put_events(
+    refused = aws.client("events").put_events(
         Entries=[{"Source": "aws.sagemaker", "DetailType": "forged", "Detail": "{}"}]
     )
     assert refused["FailedEntryCount"] == 1
     # when an extension sends the events of a training job
     done = subprocess.run(
-        [ROOT / ".venvs" / "local_aws" / "bin" / "python", "-c", SENDING_IN_PROCESS],
+        [PYTHON, "-c", SENDING_IN_PROCESS],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LOG_LEVEL": "ERROR"},
         capture_output=True,

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
     type CreateQueue = Callable[..., tuple[str, str]]
 
@@ -39,7 +39,7 @@ def admit(queue_arn: str, rule_arn: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def create_queue(laptop: Laptop) -> CreateQueue:
+def create_queue(aws: LocalAws) -> CreateQueue:
     """Creates queues that admit a rule, by name; the URL and the ARN of each."""
 
     def create(rule: str | None = None, *, fifo: bool = False, **attributes: str) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def create_queue(laptop: Laptop) -> CreateQueue:
         arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
         if rule is not None:
             attributes |= {"Policy": document(admit(arn, rule_arn(rule)))}
-        return laptop.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], arn
+        return aws.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], arn
 
     return create
 
@@ -59,21 +59,21 @@ def rule_arn(rule: str) -> str:
     return f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{rule}"
 
 
-def put_rule(laptop: Laptop, rule: str, target: Mapping[str, Any]) -> None:
+def put_rule(aws: LocalAws, rule: str, target: Mapping[str, Any]) -> None:
     """A rule for events whose source is the rule's name."""
-    events = laptop.client("events")
+    events = aws.client("events")
     events.put_rule(Name=rule, EventPattern=json.dumps({"source": [rule]}))
     events.put_targets(Rule=rule, Targets=[{"Id": "queue", **target}])
 
 
-def put_event(laptop: Laptop, rule: str, **detail: Any) -> None:
+def put_event(aws: LocalAws, rule: str, **detail: Any) -> None:
     entry = {"Source": rule, "DetailType": "Pod moved", "Detail": json.dumps(detail)}
-    laptop.client("events").put_events(Entries=[entry])
+    aws.client("events").put_events(Entries=[entry])
 
 
-def receive(laptop: Laptop, url: str, wait: int = 10) -> list[dict[str, Any]]:
+def receive(aws: LocalAws, url: str, wait: int = 10) -> list[dict[str, Any]]:
     """The messages of a queue, once there are any."""
-    answer = laptop.client("sqs").receive_message(
+    answer = aws.client("sqs").receive_message(
         QueueUrl=url,
         WaitTimeSeconds=wait,
         MaxNumberOfMessages=10,
@@ -83,9 +83,9 @@ def receive(laptop: Laptop, url: str, wait: int = 10) -> list[dict[str, Any]]:
     return list(answer.get("Messages", []))
 
 
-def metric_sum(laptop: Laptop, namespace: str, metric: str, **dimensions: str) -> float:
+def metric_sum(aws: LocalAws, namespace: str, metric: str, **dimensions: str) -> float:
     now = datetime.now(UTC)
-    statistics = laptop.client("cloudwatch").get_metric_statistics(
+    statistics = aws.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
@@ -111,40 +111,40 @@ def rule() -> str:
 
 
 def test_a_rule_sends_to_a_fifo_queue_in_its_group_and_once(
-    laptop: Laptop, create_queue: CreateQueue, rule: str
+    aws: LocalAws, create_queue: CreateQueue, rule: str
 ) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_SqsParameters.html
     url, arn = create_queue(rule, fifo=True)
-    put_rule(laptop, rule, {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}, "InputPath": "$.detail"})
+    put_rule(aws, rule, {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}, "InputPath": "$.detail"})
     for number in (1, 1, 2):
-        put_event(laptop, rule, number=number)
-    messages = receive(laptop, url)
+        put_event(aws, rule, number=number)
+    messages = receive(aws, url)
     assert [json.loads(message["Body"]) for message in messages] == [{"number": 1}, {"number": 2}]
     assert {message["Attributes"]["MessageGroupId"] for message in messages} == {"door"}
 
 
 def test_a_fifo_target_takes_a_group_and_a_standard_dead_letter_queue(
-    laptop: Laptop, create_queue: CreateQueue, rule: str
+    aws: LocalAws, create_queue: CreateQueue, rule: str
 ) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     _, arn = create_queue(rule, fifo=True)
     with pytest.raises(ClientError, match=r"SqsParameters must be specified for target: queue"):
-        put_rule(laptop, rule, {"Arn": arn})
+        put_rule(aws, rule, {"Arn": arn})
     parameters = {"SqsParameters": {"MessageGroupId": "door"}}
     with pytest.raises(ClientError, match="must be a standard queue"):
-        put_rule(laptop, rule, {"Arn": arn, "DeadLetterConfig": {"Arn": arn}} | parameters)
-    put_rule(laptop, rule, {"Arn": arn} | parameters)
+        put_rule(aws, rule, {"Arn": arn, "DeadLetterConfig": {"Arn": arn}} | parameters)
+    put_rule(aws, rule, {"Arn": arn} | parameters)
 
 
-def test_a_denied_delivery_goes_to_the_dead_letter_queue(laptop: Laptop, create_queue: CreateQueue, rule: str) -> None:
+def test_a_denied_delivery_goes_to_the_dead_letter_queue(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     url, arn = create_queue(f"other-{rule}", fifo=True)
     dead_url, dead_arn = create_queue(rule)
     target = {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}, "DeadLetterConfig": {"Arn": dead_arn}}
-    put_rule(laptop, rule, target | {"InputPath": "$.detail"})
-    put_event(laptop, rule, number=1)
+    put_rule(aws, rule, target | {"InputPath": "$.detail"})
+    put_event(aws, rule, number=1)
     # then the whole event is there, with the reason
-    (message,) = receive(laptop, dead_url)
+    (message,) = receive(aws, dead_url)
     assert json.loads(message["Body"])["detail"] == {"number": 1}
     attributes = attributes_of(message)
     assert attributes["ERROR_MESSAGE"]
@@ -153,52 +153,52 @@ def test_a_denied_delivery_goes_to_the_dead_letter_queue(laptop: Laptop, create_
         "TARGET_ARN": arn,
         "ERROR_CODE": "NO_PERMISSIONS",
     }
-    assert receive(laptop, url, wait=0) == []
-    assert metric_sum(laptop, "AWS/Events", "InvocationsSentToDlq", RuleName=rule) == 1
-    assert metric_sum(laptop, "AWS/Events", "FailedInvocations", RuleName=rule) == 0
+    assert receive(aws, url, wait=0) == []
+    assert metric_sum(aws, "AWS/Events", "InvocationsSentToDlq", RuleName=rule) == 1
+    assert metric_sum(aws, "AWS/Events", "FailedInvocations", RuleName=rule) == 0
     # and when the queue admits the rule, the next event arrives
     policy = document(admit(arn, rule_arn(rule)))
-    laptop.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    put_event(laptop, rule, number=2)
-    assert [json.loads(message["Body"]) for message in receive(laptop, url)] == [{"number": 2}]
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    put_event(aws, rule, number=2)
+    assert [json.loads(message["Body"]) for message in receive(aws, url)] == [{"number": 2}]
 
 
 def test_a_denied_delivery_without_a_dead_letter_queue_is_counted(
-    laptop: Laptop, create_queue: CreateQueue, rule: str
+    aws: LocalAws, create_queue: CreateQueue, rule: str
 ) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
     _, arn = create_queue()
-    put_rule(laptop, rule, {"Arn": arn})
-    put_event(laptop, rule, number=1)
-    assert metric_sum(laptop, "AWS/Events", "FailedInvocations", RuleName=rule) == 1
-    assert metric_sum(laptop, "AWS/Events", "Invocations", RuleName=rule) == 1
+    put_rule(aws, rule, {"Arn": arn})
+    put_event(aws, rule, number=1)
+    assert metric_sum(aws, "AWS/Events", "FailedInvocations", RuleName=rule) == 1
+    assert metric_sum(aws, "AWS/Events", "Invocations", RuleName=rule) == 1
 
 
-def test_a_dead_letter_queue_must_admit_the_rule_too(laptop: Laptop, create_queue: CreateQueue, rule: str) -> None:
+def test_a_dead_letter_queue_must_admit_the_rule_too(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html#eb-dlq-perms
     _, arn = create_queue()
     dead_url, dead_arn = create_queue(f"other-{rule}")
-    put_rule(laptop, rule, {"Arn": arn, "DeadLetterConfig": {"Arn": dead_arn}})
-    put_event(laptop, rule, number=1)
-    assert receive(laptop, dead_url, wait=0) == []
-    assert metric_sum(laptop, "AWS/Events", "InvocationsFailedToBeSentToDlq", RuleName=rule) == 1
+    put_rule(aws, rule, {"Arn": arn, "DeadLetterConfig": {"Arn": dead_arn}})
+    put_event(aws, rule, number=1)
+    assert receive(aws, dead_url, wait=0) == []
+    assert metric_sum(aws, "AWS/Events", "InvocationsFailedToBeSentToDlq", RuleName=rule) == 1
 
 
 def test_a_function_that_does_not_admit_the_rule_leaves_a_dead_letter(
-    laptop: Laptop, make_function: Callable[..., str], create_queue: CreateQueue, rule: str
+    aws: LocalAws, make_function: Callable[..., str], create_queue: CreateQueue, rule: str
 ) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     dead_url, dead_arn = create_queue(rule)
     function = make_function("def handler(event, context): pass")
-    put_rule(laptop, rule, {"Arn": function, "DeadLetterConfig": {"Arn": dead_arn}})
-    put_event(laptop, rule, number=1)
-    (message,) = receive(laptop, dead_url)
+    put_rule(aws, rule, {"Arn": function, "DeadLetterConfig": {"Arn": dead_arn}})
+    put_event(aws, rule, number=1)
+    (message,) = receive(aws, dead_url)
     assert attributes_of(message)["ERROR_CODE"] == "NO_PERMISSIONS"
 
 
 @pytest.mark.parametrize("is_admitted", [True, False])
 def test_an_encrypted_queue_needs_its_keys_policy(
-    laptop: Laptop, create_queue: CreateQueue, rule: str, is_admitted: bool
+    aws: LocalAws, create_queue: CreateQueue, rule: str, is_admitted: bool
 ) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
     owner = {
@@ -214,29 +214,29 @@ def test_an_encrypted_queue_needs_its_keys_policy(
         "Resource": "*",
         "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn(rule)}},
     }
-    key = laptop.client("kms").create_key(Policy=document(owner, *([service] if is_admitted else [])))
+    key = aws.client("kms").create_key(Policy=document(owner, *([service] if is_admitted else [])))
     url, arn = create_queue(rule, fifo=True, KmsMasterKeyId=key["KeyMetadata"]["KeyId"])
-    put_rule(laptop, rule, {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}})
-    put_event(laptop, rule, number=1)
-    assert len(receive(laptop, url, wait=0)) == int(is_admitted)
-    assert metric_sum(laptop, "AWS/Events", "FailedInvocations", RuleName=rule) == int(not is_admitted)
+    put_rule(aws, rule, {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}})
+    put_event(aws, rule, number=1)
+    assert len(receive(aws, url, wait=0)) == int(is_admitted)
+    assert metric_sum(aws, "AWS/Events", "FailedInvocations", RuleName=rule) == int(not is_admitted)
 
 
-def test_the_key_that_aws_manages_admits_no_rule(laptop: Laptop, create_queue: CreateQueue, rule: str) -> None:
+def test_the_key_that_aws_manages_admits_no_rule(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
     url, arn = create_queue(rule, KmsMasterKeyId="alias/aws/sqs")
-    put_rule(laptop, rule, {"Arn": arn})
-    put_event(laptop, rule, number=1)
-    assert receive(laptop, url, wait=0) == []
-    assert metric_sum(laptop, "AWS/Events", "FailedInvocations", RuleName=rule) == 1
+    put_rule(aws, rule, {"Arn": arn})
+    put_event(aws, rule, number=1)
+    assert receive(aws, url, wait=0) == []
+    assert metric_sum(aws, "AWS/Events", "FailedInvocations", RuleName=rule) == 1
 
 
 # --- schedules --------------------------------------------------------------------------------------------------------
 
 
-def create_role(laptop: Laptop, *statements: dict[str, Any]) -> str:
+def create_role(aws: LocalAws, *statements: dict[str, Any]) -> str:
     """A role for EventBridge Scheduler."""
-    iam, name = laptop.client("iam"), f"schedule-{uuid.uuid4().hex[:12]}"
+    iam, name = aws.client("iam"), f"schedule-{uuid.uuid4().hex[:12]}"
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
     if statements:
@@ -244,10 +244,10 @@ def create_role(laptop: Laptop, *statements: dict[str, Any]) -> str:
     return str(arn)
 
 
-def schedule(laptop: Laptop, role_arn: str, target: Mapping[str, Any]) -> str:
+def schedule(aws: LocalAws, role_arn: str, target: Mapping[str, Any]) -> str:
     """A schedule that is due now; its ARN."""
     return str(
-        laptop.client("scheduler").create_schedule(
+        aws.client("scheduler").create_schedule(
             Name=f"schedule-{uuid.uuid4().hex[:12]}",
             ScheduleExpression="at(2026-01-01T00:00:00)",
             FlexibleTimeWindow={"Mode": "OFF"},
@@ -256,52 +256,52 @@ def schedule(laptop: Laptop, role_arn: str, target: Mapping[str, Any]) -> str:
     )
 
 
-def test_a_schedule_sends_to_an_encrypted_fifo_queue_under_its_role(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_schedule_sends_to_an_encrypted_fifo_queue_under_its_role(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-templated.html
-    key_arn = laptop.client("kms").create_key()["KeyMetadata"]["Arn"]
+    key_arn = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     url, arn = create_queue(fifo=True, KmsMasterKeyId=key_arn)
     use_key = {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": key_arn}
     send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
     # given one role that may use queue and key, and one that may not use the key
     for group, role_arn in (
-        ("allowed", create_role(laptop, send, use_key)),
-        ("denied", create_role(laptop, send)),
+        ("allowed", create_role(aws, send, use_key)),
+        ("denied", create_role(aws, send)),
     ):
-        schedule(laptop, role_arn, {"Arn": arn, "SqsParameters": {"MessageGroupId": group}})
-    (message,) = receive(laptop, url)
+        schedule(aws, role_arn, {"Arn": arn, "SqsParameters": {"MessageGroupId": group}})
+    (message,) = receive(aws, url)
     assert datetime.fromisoformat(json.loads(message["Body"])["time"])
     time.sleep(1.5)
-    assert [message["Attributes"]["MessageGroupId"], *receive(laptop, url, wait=0)] == ["allowed"]
+    assert [message["Attributes"]["MessageGroupId"], *receive(aws, url, wait=0)] == ["allowed"]
 
 
-def test_a_schedule_leaves_a_dead_letter_under_its_role(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_schedule_leaves_a_dead_letter_under_its_role(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
     _, arn = create_queue()
     dead_url, dead_arn = create_queue()
-    role_arn = create_role(laptop, {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead_arn})
-    schedule_arn = schedule(laptop, role_arn, {"Arn": arn, "DeadLetterConfig": {"Arn": dead_arn}})
-    (message,) = receive(laptop, dead_url)
+    role_arn = create_role(aws, {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": dead_arn})
+    schedule_arn = schedule(aws, role_arn, {"Arn": arn, "DeadLetterConfig": {"Arn": dead_arn}})
+    (message,) = receive(aws, dead_url)
     assert "time" in json.loads(message["Body"])
     attributes = attributes_of(message)
     assert (attributes["SCHEDULE_ARN"], attributes["TARGET_ARN"]) == (schedule_arn, arn)
     assert attributes["ERROR_CODE"] == "NO_PERMISSIONS"
 
 
-def test_a_schedule_refuses_a_fifo_dead_letter_queue(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_schedule_refuses_a_fifo_dead_letter_queue(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_DeadLetterConfig.html
     _, arn = create_queue(fifo=True)
     target = {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}, "DeadLetterConfig": {"Arn": arn}}
     with pytest.raises(ClientError, match=r"failed to satisfy constraint"):
-        schedule(laptop, create_role(laptop), target)
+        schedule(aws, create_role(aws), target)
 
 
 # --- objects ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_object_reaches_a_queue_by_a_rule(laptop: Laptop, create_queue: CreateQueue, rule: str) -> None:
+def test_a_new_object_reaches_a_queue_by_a_rule(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     url, arn = create_queue(rule, fifo=True)
-    bucket, s3 = f"bucket-{uuid.uuid4().hex[:12]}", laptop.client("s3")
+    bucket, s3 = f"bucket-{uuid.uuid4().hex[:12]}", aws.client("s3")
     s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
@@ -310,14 +310,14 @@ def test_a_new_object_reaches_a_queue_by_a_rule(laptop: Laptop, create_queue: Cr
         "detail-type": ["Object Created"],
         "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": "samples/"}]}},
     }
-    laptop.client("events").put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    aws.client("events").put_rule(Name=rule, EventPattern=json.dumps(pattern))
     target = {"Id": "queue", "Arn": arn, "SqsParameters": {"MessageGroupId": "samples"}}
-    laptop.client("events").put_targets(Rule=rule, Targets=[target])
+    aws.client("events").put_targets(Rule=rule, Targets=[target])
     # when an object is written, beside one that the rule leaves out
     s3.put_object(Bucket=bucket, Key="errors/one", Body=b"no")
     put = s3.put_object(Bucket=bucket, Key="samples/a b+c", Body=b"12345")
     # then its event has the shape of the documentation
-    (message,) = receive(laptop, url)
+    (message,) = receive(aws, url)
     event = json.loads(message["Body"])
     detail = event.pop("detail")
     assert (event["version"], event["source"], event["detail-type"]) == ("0", "aws.s3", "Object Created")

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.local import emulator_process as local
 from local_aws.faults import injection as faults
-from local_aws.tests.integration.conftest import FunctionMaker
+from local_aws.tests.integration.factories import LOGS, FunctionMaker, LocalAws, running_aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,19 +31,14 @@ SEND = """
 
 
 @pytest.fixture(scope="module")
-def faulty() -> Iterator[local.Laptop]:
+def faulty() -> Iterator[LocalAws]:
     """An emulator that can fail on demand."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(faults.VARIABLE, "on")
-        running = local.start()
-    try:
+    with running_aws(LOGS / "faults.log", **{faults.VARIABLE: "on"}) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
-def rules(faulty: local.Laptop) -> Iterator[Callable[..., None]]:
+def rules(faulty: LocalAws) -> Iterator[Callable[..., None]]:
     """Sets the rules; none are left afterwards."""
 
     def put(*entries: dict[str, Any]) -> None:
@@ -58,7 +52,7 @@ def rules(faulty: local.Laptop) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def sender(faulty: local.Laptop) -> tuple[str, str]:
+def sender(faulty: LocalAws) -> tuple[str, str]:
     """A function that sends a message, and its queue."""
     sqs = faulty.client("sqs")
     url = sqs.create_queue(QueueName=f"queue-{uuid.uuid4().hex[:12]}")["QueueUrl"]
@@ -67,23 +61,23 @@ def sender(faulty: local.Laptop) -> tuple[str, str]:
     return FunctionMaker(faulty)(SEND, allow=[allow], variables={"QUEUE": url}), url
 
 
-def invoked(faulty: local.Laptop, function: str) -> tuple[str | None, Any]:
+def invoked(faulty: LocalAws, function: str) -> tuple[str | None, Any]:
     answer = faulty.client("lambda").invoke(FunctionName=function)
     return answer.get("FunctionError"), json.load(answer["Payload"])
 
 
-def messages(faulty: local.Laptop, queue: str) -> int:
+def messages(faulty: LocalAws, queue: str) -> int:
     name = "ApproximateNumberOfMessages"
     answer = faulty.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[name])
     return int(answer["Attributes"][name])
 
 
-def test_without_rules_nothing_fails(faulty: local.Laptop, sender: tuple[str, str]) -> None:
+def test_without_rules_nothing_fails(faulty: LocalAws, sender: tuple[str, str]) -> None:
     assert invoked(faulty, sender[0]) == (None, "sent")
 
 
 def test_who_has_the_accounts_keys_is_left_alone(
-    faulty: local.Laptop, sender: tuple[str, str], rules: Callable[..., None]
+    faulty: LocalAws, sender: tuple[str, str], rules: Callable[..., None]
 ) -> None:
     rules({"caller": "*", "action": "sqs:*", "fault": "denied"})
     faulty.client("sqs").send_message(QueueUrl=sender[1], MessageBody="from outside")
@@ -97,7 +91,7 @@ def test_who_has_the_accounts_keys_is_left_alone(
     ("fault", "sent"), [("reset", 1), ("answer_lost", 2), ("failed", 1), ("throttled", 1), ("unavailable", 1)]
 )
 def test_a_client_that_tries_again_finds_its_effect_once_or_twice(
-    faulty: local.Laptop, sender: tuple[str, str], rules: Callable[..., None], fault: str, sent: int
+    faulty: LocalAws, sender: tuple[str, str], rules: Callable[..., None], fault: str, sent: int
 ) -> None:
     rules({"caller": "*", "action": "sqs:SendMessage", "fault": fault, "at_most": 1})
     assert invoked(faulty, sender[0]) == (None, "sent")
@@ -106,7 +100,7 @@ def test_a_client_that_tries_again_finds_its_effect_once_or_twice(
 
 @pytest.mark.parametrize(("fault", "sent"), [("killed_before", 0), ("killed_after", 1)])
 def test_a_function_dies_before_or_after_its_effect(
-    faulty: local.Laptop, sender: tuple[str, str], rules: Callable[..., None], fault: str, sent: int
+    faulty: LocalAws, sender: tuple[str, str], rules: Callable[..., None], fault: str, sent: int
 ) -> None:
     rules({"caller": "*", "action": "sqs:SendMessage", "fault": fault, "at_most": 1})
     error, answer = invoked(faulty, sender[0])
@@ -123,9 +117,9 @@ def test_what_is_no_rule_is_refused(rules: Callable[..., None]) -> None:
     assert refused.value.code == 400
 
 
-def test_an_emulator_that_was_not_asked_to_has_no_such_thing(laptop: local.Laptop) -> None:
+def test_an_emulator_that_was_not_asked_to_has_no_such_thing(aws: LocalAws) -> None:
     """Some service of AWS takes the path for one of its own, and says that it does not know it."""
     with pytest.raises(urllib.error.HTTPError) as unknown:
-        urllib.request.urlopen(laptop.endpoint_url + faults.PATH, timeout=10)  # noqa: S310
+        urllib.request.urlopen(aws.endpoint_url + faults.PATH, timeout=10)  # noqa: S310
     assert unknown.value.code == 404
     unknown.value.close()

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dwell.local import emulator_process as local
+from local_aws.tests.integration.factories import LocalAws, running_aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
     MakeFunction = Callable[..., str]
 
@@ -59,7 +59,7 @@ TRANSFORM = """
 class Pipeline:
     """A Kinesis stream, a bucket, a role, and the delivery stream between them."""
 
-    laptop: Laptop
+    aws: LocalAws
     name: str
 
     @property
@@ -67,10 +67,10 @@ class Pipeline:
         return f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
 
     def prepare(self, *, trusted: str = "firehose.amazonaws.com", may_write: bool = True) -> None:
-        self.laptop.client("kinesis").create_stream(StreamName=self.name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
-        self.laptop.client("kinesis").get_waiter("stream_exists").wait(StreamName=self.name)
-        self.laptop.client("s3").create_bucket(Bucket=self.name)
-        self.laptop.client("iam").create_role(
+        self.aws.client("kinesis").create_stream(StreamName=self.name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+        self.aws.client("kinesis").get_waiter("stream_exists").wait(StreamName=self.name)
+        self.aws.client("s3").create_bucket(Bucket=self.name)
+        self.aws.client("iam").create_role(
             RoleName=self.name,
             AssumeRolePolicyDocument=document(
                 "sts:AssumeRole",
@@ -89,7 +89,7 @@ class Pipeline:
             "lambda": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:*",
             "s3": f"arn:aws:s3:::{self.name}/*",
         }[actions[0].partition(":")[0]]
-        self.laptop.client("iam").put_role_policy(
+        self.aws.client("iam").put_role_policy(
             RoleName=self.name,
             PolicyName=actions[0].replace(":", "-"),
             PolicyDocument=document(*actions, Resource=resource),
@@ -122,10 +122,10 @@ class Pipeline:
         }
 
     def create(self, function: str | None, **changes: Any) -> None:
-        self.laptop.client("firehose").create_delivery_stream(**self.creation(function, **changes))
+        self.aws.client("firehose").create_delivery_stream(**self.creation(function, **changes))
 
     def put(self, *texts: str) -> list[dict[str, str]]:
-        answer = self.laptop.client("kinesis").put_records(
+        answer = self.aws.client("kinesis").put_records(
             StreamName=self.name,
             Records=[{"Data": text.encode(), "PartitionKey": f"key {number}"} for number, text in enumerate(texts)],
         )
@@ -133,13 +133,13 @@ class Pipeline:
         return [{"text": text, **record} for text, record in zip(texts, answer["Records"], strict=True)]
 
     def keys(self, prefix: str) -> list[str]:
-        pages = self.laptop.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        pages = self.aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
     def delivered(self, prefix: str = "samples/") -> list[str]:
         """The lines in all objects below ``prefix``."""
         bodies = [
-            self.laptop.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read() for key in self.keys(prefix)
+            self.aws.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read() for key in self.keys(prefix)
         ]
         return [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
 
@@ -166,8 +166,8 @@ def lines(pipeline: Pipeline, count: int, prefix: str = "samples/") -> list[dict
 
 
 @pytest.fixture
-def pipeline(laptop: Laptop) -> Pipeline:
-    return Pipeline(laptop, f"samples-{uuid.uuid4().hex[:12]}")
+def pipeline(aws: LocalAws) -> Pipeline:
+    return Pipeline(aws, f"samples-{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +286,7 @@ def test_a_role_that_may_not_write_delivers_nothing_and_loses_nothing(pipeline: 
     pipeline.create(transform)
     pipeline.put("first")
     pipeline.put("second")
-    log = Path(pipeline.laptop.log)
+    log = Path(pipeline.aws.log)
     eventually(lambda: re.search(rf"{pipeline.name} cannot deliver: .*AccessDenied", log.read_text()))
     assert pipeline.keys("") == []
     # when it gets the permission, then all is delivered, once
@@ -296,7 +296,7 @@ def test_a_role_that_may_not_write_delivers_nothing_and_loses_nothing(pipeline: 
 
 def test_a_role_that_may_not_invoke_fails_the_transform(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare()
-    pipeline.laptop.client("iam").delete_role_policy(RoleName=pipeline.name, PolicyName="lambda-InvokeFunction")
+    pipeline.aws.client("iam").delete_role_policy(RoleName=pipeline.name, PolicyName="lambda-InvokeFunction")
     pipeline.create(transform, retries=0)
     pipeline.put("one")
     (line,) = lines(pipeline, 1, "failed/")
@@ -305,11 +305,11 @@ def test_a_role_that_may_not_invoke_fails_the_transform(pipeline: Pipeline, tran
 
 def test_a_role_that_may_not_read_reads_later(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare()
-    iam = pipeline.laptop.client("iam")
+    iam = pipeline.aws.client("iam")
     iam.delete_role_policy(RoleName=pipeline.name, PolicyName="kinesis-DescribeStream")
     pipeline.create(transform)
     pipeline.put("one")
-    log = Path(pipeline.laptop.log)
+    log = Path(pipeline.aws.log)
     eventually(lambda: re.search(rf"{pipeline.name} cannot read: .*AccessDenied", log.read_text()))
     pipeline.allow("kinesis:DescribeStream", "kinesis:ListShards", "kinesis:GetShardIterator", "kinesis:GetRecords")
     assert [line["text"] for line in lines(pipeline, 1)] == ["one"]
@@ -344,7 +344,7 @@ def test_an_update_takes_effect_without_a_gap(pipeline: Pipeline, transform: str
     pipeline.prepare()
     pipeline.create(transform, interval=900)
     pipeline.put("before")
-    firehose = pipeline.laptop.client("firehose")
+    firehose = pipeline.aws.client("firehose")
     described = firehose.describe_delivery_stream(DeliveryStreamName=pipeline.name)["DeliveryStreamDescription"]
     # when its interval and prefix change
     firehose.update_destination(
@@ -374,14 +374,14 @@ def test_without_a_transform_records_are_joined_with_the_delimiter_asked_for(pip
 
 def test_objects_are_encrypted_with_the_key_asked_for(pipeline: Pipeline) -> None:
     pipeline.prepare()
-    key = pipeline.laptop.client("kms").create_key()["KeyMetadata"]["Arn"]
-    pipeline.laptop.client("iam").put_role_policy(
+    key = pipeline.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    pipeline.aws.client("iam").put_role_policy(
         RoleName=pipeline.name, PolicyName="key", PolicyDocument=document("kms:GenerateDataKey", Resource=key)
     )
     pipeline.create(None, EncryptionConfiguration={"KMSEncryptionConfig": {"AWSKMSKeyARN": key}})
     pipeline.put("one")
     (name,) = eventually(lambda: pipeline.keys("samples/"))
-    found = pipeline.laptop.client("s3").head_object(Bucket=pipeline.name, Key=name)
+    found = pipeline.aws.client("s3").head_object(Bucket=pipeline.name, Key=name)
     assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
@@ -391,7 +391,7 @@ def test_deletion_delivers_first(pipeline: Pipeline, transform: str) -> None:
     pipeline.create(transform, interval=900)
     pipeline.put("one", "two")
     # when the delivery stream is deleted
-    firehose = pipeline.laptop.client("firehose")
+    firehose = pipeline.aws.client("firehose")
     firehose.delete_delivery_stream(DeliveryStreamName=pipeline.name)
     # then they are delivered before it is gone
     eventually(lambda: pipeline.name not in firehose.list_delivery_streams(Limit=1000)["DeliveryStreamNames"])
@@ -403,7 +403,7 @@ def test_a_stack_updates_its_delivery_stream_and_delivers_before_it_deletes_it(
 ) -> None:
     # given a delivery stream of a stack, with a record in a buffer that would be due in 15 minutes
     pipeline.prepare()
-    cloudformation = pipeline.laptop.client("cloudformation")
+    cloudformation = pipeline.aws.client("cloudformation")
 
     def template(interval: int) -> str:
         properties = pipeline.creation(transform, interval=interval)
@@ -431,11 +431,9 @@ def test_a_stack_updates_its_delivery_stream_and_delivers_before_it_deletes_it(
     assert {json.loads(line)["text"] for line in pipeline.delivered()} == {"one", "two"}
 
 
-def test_the_end_of_the_emulator_delivers_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_emulator_delivers_first(tmp_path: Path) -> None:
     # given an emulator that keeps its objects on disk, and a record in a buffer that would be due in 15 minutes
-    monkeypatch.setenv("S3_PERSIST", "1")
-    monkeypatch.setenv("S3_DATA_DIR", str(tmp_path / "s3"))
-    with local.running(log=tmp_path / "log") as own:
+    with running_aws(tmp_path / "log", S3_PERSIST="1", S3_DATA_DIR=str(tmp_path / "s3")) as own:
         pipeline = Pipeline(own, f"samples-{uuid.uuid4().hex[:12]}")
         pipeline.prepare()
         pipeline.create(None, interval=900)

@@ -11,13 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
 
-def test_a_bucket_that_denies_requests_without_tls_is_usable(laptop: Laptop) -> None:
+def test_a_bucket_that_denies_requests_without_tls_is_usable(aws: LocalAws) -> None:
     # given a user with full access, and a bucket whose policy denies what comes without TLS, and all of one folder
     name = f"data-{uuid.uuid4().hex[:12]}"
-    laptop.client("s3").create_bucket(Bucket=name)
+    aws.client("s3").create_bucket(Bucket=name)
     everything = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
     statements = [
         {
@@ -29,10 +29,10 @@ def test_a_bucket_that_denies_requests_without_tls_is_usable(laptop: Laptop) -> 
         },
         {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{name}/locked/*"},
     ]
-    laptop.client("s3").put_bucket_policy(
+    aws.client("s3").put_bucket_policy(
         Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements})
     )
-    iam = laptop.client("iam")
+    iam = aws.client("iam")
     iam.create_user(UserName=name)
     allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": everything}
     iam.put_user_policy(
@@ -43,7 +43,7 @@ def test_a_bucket_that_denies_requests_without_tls_is_usable(laptop: Laptop) -> 
     key = iam.create_access_key(UserName=name)["AccessKey"]
     s3 = boto3.client(
         "s3",
-        endpoint_url=laptop.endpoint_url,
+        endpoint_url=aws.endpoint_url,
         region_name="us-east-1",
         aws_access_key_id=key["AccessKeyId"],
         aws_secret_access_key=key["SecretAccessKey"],

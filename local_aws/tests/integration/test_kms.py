@@ -13,17 +13,17 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
 
 @pytest.fixture(scope="module")
-def key(laptop: Laptop) -> str:
+def key(aws: LocalAws) -> str:
     """A key whose policy leaves it to IAM."""
-    return str(laptop.client("kms").create_key()["KeyMetadata"]["Arn"])
+    return str(aws.client("kms").create_key()["KeyMetadata"]["Arn"])
 
 
 @pytest.fixture
-def somebody(laptop: Laptop, key: str) -> Callable[..., Callable[[str], Any]]:
+def somebody(aws: LocalAws, key: str) -> Callable[..., Callable[[str], Any]]:
     """Makes clients of a user who may do everything, but only what is said with the key."""
 
     def make(*allowed: str) -> Callable[[str], Any]:
@@ -34,11 +34,11 @@ def somebody(laptop: Laptop, key: str) -> Callable[..., Callable[[str], Any]]:
         if allowed:
             statements.append({"Effect": "Allow", "Action": list(allowed), "Resource": key})
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        laptop.client("iam").create_user(UserName=name)
-        laptop.client("iam").put_user_policy(UserName=name, PolicyName="allowed", PolicyDocument=document)
-        keys = laptop.client("iam").create_access_key(UserName=name)["AccessKey"]
+        aws.client("iam").create_user(UserName=name)
+        aws.client("iam").put_user_policy(UserName=name, PolicyName="allowed", PolicyDocument=document)
+        keys = aws.client("iam").create_access_key(UserName=name)["AccessKey"]
         session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], region_name="us-east-1")
-        return lambda service: session.client(service, endpoint_url=laptop.endpoint_url)  # type: ignore[call-overload]  # any service
+        return lambda service: session.client(service, endpoint_url=aws.endpoint_url)  # type: ignore[call-overload]  # any service
 
     return make
 
@@ -50,11 +50,11 @@ def refused(call: Callable[..., Any], /, **arguments: Any) -> str:
     return str(refusal.value)
 
 
-def test_an_encrypted_bucket_takes_its_key(laptop: Laptop, key: str, somebody: Any) -> None:
+def test_an_encrypted_bucket_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     bucket = f"encrypted-{uuid.uuid4().hex[:12]}"
-    laptop.client("s3").create_bucket(Bucket=bucket)
+    aws.client("s3").create_bucket(Bucket=bucket)
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
-    laptop.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    aws.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
     writer, reader = somebody("kms:GenerateDataKey")("s3"), somebody("kms:Decrypt")("s3")
     writer.put_object(Bucket=bucket, Key="one", Body=b"1")
     assert reader.get_object(Bucket=bucket, Key="one")["Body"].read() == b"1"
@@ -62,9 +62,9 @@ def test_an_encrypted_bucket_takes_its_key(laptop: Laptop, key: str, somebody: A
     assert "kms:GenerateDataKey" in refused(reader.put_object, Bucket=bucket, Key="two", Body=b"2")
 
 
-def test_an_encrypted_queue_takes_its_key(laptop: Laptop, key: str, somebody: Any) -> None:
+def test_an_encrypted_queue_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
-    url = laptop.client("sqs").create_queue(QueueName=name, Attributes={"KmsMasterKeyId": key})["QueueUrl"]
+    url = aws.client("sqs").create_queue(QueueName=name, Attributes={"KmsMasterKeyId": key})["QueueUrl"]
     assert "kms:" in refused(somebody("kms:Decrypt")("sqs").send_message, QueueUrl=url, MessageBody="1")
     assert "kms:Decrypt" in refused(somebody("kms:GenerateDataKey")("sqs").receive_message, QueueUrl=url)
     somebody("kms:GenerateDataKey", "kms:Decrypt")("sqs").send_message(QueueUrl=url, MessageBody="1")
@@ -72,17 +72,17 @@ def test_an_encrypted_queue_takes_its_key(laptop: Laptop, key: str, somebody: An
     assert message["Body"] == "1"
 
 
-def test_an_encrypted_topic_takes_its_key(laptop: Laptop, key: str, somebody: Any) -> None:
+def test_an_encrypted_topic_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     attributes = {"KmsMasterKeyId": key}
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
-    topic = laptop.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
+    topic = aws.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
     assert "kms:" in refused(somebody()("sns").publish, TopicArn=topic, Message="1")
     somebody("kms:GenerateDataKey", "kms:Decrypt")("sns").publish(TopicArn=topic, Message="1")
 
 
-def test_an_encrypted_stream_takes_its_key(laptop: Laptop, key: str, somebody: Any) -> None:
+def test_an_encrypted_stream_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
-    kinesis = laptop.client("kinesis")
+    kinesis = aws.client("kinesis")
     kinesis.create_stream(StreamName=name, ShardCount=1)
     kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
     kinesis.start_stream_encryption(StreamName=name, EncryptionType="KMS", KeyId=key)
@@ -91,7 +91,7 @@ def test_an_encrypted_stream_takes_its_key(laptop: Laptop, key: str, somebody: A
     assert somebody("kms:GenerateDataKey")("kinesis").put_records(**record)["FailedRecordCount"] == 0
 
 
-def test_what_a_template_encrypts_takes_the_key(laptop: Laptop, key: str, somebody: Any) -> None:
+def test_what_a_template_encrypts_takes_the_key(aws: LocalAws, key: str, somebody: Any) -> None:
     # given a stack of an encrypted bucket, stream and table
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
@@ -110,7 +110,7 @@ def test_what_a_template_encrypts_takes_the_key(laptop: Laptop, key: str, somebo
         "Stream": {"Type": "AWS::Kinesis::Stream", "Properties": stream},
         "Table": {"Type": "AWS::DynamoDB::Table", "Properties": table},
     }
-    cloudformation = laptop.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     # when somebody who may everything but use the key uses them, then the key is what is missing
@@ -132,14 +132,14 @@ def test_what_a_template_encrypts_takes_the_key(laptop: Laptop, key: str, somebo
     assert len(owner("kinesis").get_records(**read)["Records"]) == 1
 
 
-def test_who_may_not_list_a_bucket_does_not_learn_what_is_not_there(laptop: Laptop) -> None:
+def test_who_may_not_list_a_bucket_does_not_learn_what_is_not_there(aws: LocalAws) -> None:
     bucket, name = f"quiet-{uuid.uuid4().hex[:12]}", f"reader-{uuid.uuid4().hex[:12]}"
-    laptop.client("s3").create_bucket(Bucket=bucket)
-    iam = laptop.client("iam")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    iam = aws.client("iam")
     iam.create_user(UserName=name)
     keys = iam.create_access_key(UserName=name)["AccessKey"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], region_name="us-east-1")
-    reader = session.client("s3", endpoint_url=laptop.endpoint_url)
+    reader = session.client("s3", endpoint_url=aws.endpoint_url)
     for actions, code in ((["s3:GetObject"], "AccessDenied"), (["s3:GetObject", "s3:ListBucket"], "NoSuchKey")):
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -148,8 +148,8 @@ def test_who_may_not_list_a_bucket_does_not_learn_what_is_not_there(laptop: Lapt
             reader.get_object(Bucket=bucket, Key="not-there")
 
 
-def test_what_aws_encrypts_with_its_own_key_takes_nothing(laptop: Laptop, somebody: Any) -> None:
+def test_what_aws_encrypts_with_its_own_key_takes_nothing(aws: LocalAws, somebody: Any) -> None:
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     attributes = {"KmsMasterKeyId": "alias/aws/sqs"}
-    url = laptop.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    url = aws.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
     somebody()("sqs").send_message(QueueUrl=url, MessageBody="1")

@@ -16,14 +16,14 @@ from local_aws.lambda_.functions import CONCURRENCY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
     MakeFunction = Callable[..., str]
 
 
-def invoke(laptop: Laptop, function: str, event: object = None) -> tuple[Any, str, str | None]:
+def invoke(aws: LocalAws, function: str, event: object = None) -> tuple[Any, str, str | None]:
     """Payload, log and kind of error of one invocation."""
-    answer = laptop.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
     return (
         json.loads(answer["Payload"].read()),
         base64.b64decode(answer.get("LogResult", "")).decode(),
@@ -31,7 +31,7 @@ def invoke(laptop: Laptop, function: str, event: object = None) -> tuple[Any, st
     )
 
 
-def test_each_event_has_exactly_its_own_log(laptop: Laptop, make_function: MakeFunction) -> None:
+def test_each_event_has_exactly_its_own_log(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a handler that prints to both streams, some events only
     function = make_function("""
         import sys
@@ -42,26 +42,26 @@ def test_each_event_has_exactly_its_own_log(laptop: Laptop, make_function: MakeF
             return len(event)
     """)
     # when it gets events one after another
-    results = [invoke(laptop, function, lines) for lines in ([], ["one", "two"], [], ["three"])]
+    results = [invoke(aws, function, lines) for lines in ([], ["one", "two"], [], ["three"])]
     # then no log runs into another's, and a silent event has none
     assert [result for result, _, _ in results] == [0, 2, 0, 1]
     printed = [[line for line in log.splitlines() if "RequestId" not in line] for _, log, _ in results]
     assert printed == [[], ["one", "ONE", "two", "TWO"], [], ["three", "THREE"]]
 
 
-def test_bytes_are_the_answer_as_they_are(laptop: Laptop, make_function: MakeFunction) -> None:
+def test_bytes_are_the_answer_as_they_are(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a handler that writes its JSON itself, and one whose bytes are none
     function = make_function("""
         def handler(event, context):
             return event["text"].encode()
     """)
     # then the one's are the payload, and what nobody here could read is an error
-    assert invoke(laptop, function, {"text": '{"records": [1]}'})[0] == {"records": [1]}
-    assert invoke(laptop, function, {"text": "no JSON"})[0]["errorType"] == "Runtime.MarshalError"
+    assert invoke(aws, function, {"text": '{"records": [1]}'})[0] == {"records": [1]}
+    assert invoke(aws, function, {"text": "no JSON"})[0]["errorType"] == "Runtime.MarshalError"
 
 
 def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
-    laptop: Laptop, make_function: MakeFunction
+    aws: LocalAws, make_function: MakeFunction
 ) -> None:
     # given a handler that counts in its module, and fails on request
     function = make_function("""
@@ -73,15 +73,15 @@ def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
                 raise LookupError("no such pod")
             return count
     """)
-    invoke(laptop, function)
+    invoke(aws, function)
     # when it fails
-    payload, log, error = invoke(laptop, function, "fail")
+    payload, log, error = invoke(aws, function, "fail")
     # then the answer tells what was raised, and the same environment goes on
     assert error == "Unhandled"
     assert (payload["errorType"], payload["errorMessage"]) == ("LookupError", "no such pod")
     assert any("index.py" in frame for frame in payload["stackTrace"])
     assert "LookupError: no such pod" in log
-    assert invoke(laptop, function)[0] == 3
+    assert invoke(aws, function)[0] == 3
 
 
 @pytest.mark.parametrize(
@@ -94,56 +94,56 @@ def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
         ("import time\ndef handler(event, context): time.sleep(60)", "Sandbox.Timedout"),
     ],
 )
-def test_what_cannot_answer_says_why(laptop: Laptop, make_function: MakeFunction, source: str, kind: str) -> None:
-    payload, _, error = invoke(laptop, make_function(source, timeout=1))
+def test_what_cannot_answer_says_why(aws: LocalAws, make_function: MakeFunction, source: str, kind: str) -> None:
+    payload, _, error = invoke(aws, make_function(source, timeout=1))
     assert (error, payload["errorType"]) == ("Unhandled", kind)
 
 
 def test_a_function_sees_its_own_environment_only(
-    laptop: Laptop, make_function: MakeFunction, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, make_function: MakeFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a function with a variable, and a search for what belongs to the emulator
     function = make_function(
         """
         import importlib.util, os, sys
         def handler(event, context):
-            modules = [name for name in ("dwell", "hooks", "laptop") if importlib.util.find_spec(name)]
+            modules = [name for name in ("local_aws", "hooks", "guardian") if importlib.util.find_spec(name)]
             return {"environment": dict(os.environ), "path": sys.path, "modules": modules,
                     "milliseconds": context.get_remaining_time_in_millis(), "name": context.function_name}
         """,
         variables={"STREAM_NAME": "samples"},
     )
     # when it looks around
-    seen, _, _ = invoke(laptop, function)
+    seen, _, _ = invoke(aws, function)
     # then it finds its variables, Lambda's, and nothing of the process around it
     environment = seen["environment"]
     assert environment["STREAM_NAME"] == "samples"
     assert environment["AWS_LAMBDA_FUNCTION_NAME"] == seen["name"] == function.rpartition(":")[2]
-    assert environment["AWS_ENDPOINT_URL"] == laptop.endpoint_url
+    assert environment["AWS_ENDPOINT_URL"] == aws.endpoint_url
     assert environment["AWS_ACCESS_KEY_ID"] != "test"  # its role's
     assert not {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "AUTH", "LOCAL_AWS_IMAGE_PYTHON"} & environment.keys()
-    assert environment["TMPDIR"].startswith(laptop.folder)
+    assert environment["TMPDIR"].startswith(aws.folder)
     assert seen["modules"] == []
     assert 0 < seen["milliseconds"] <= 10_000
 
 
-def test_the_last_layer_wins_and_code_wins_over_layers(laptop: Laptop, make_function: Any) -> None:
+def test_the_last_layer_wins_and_code_wins_over_layers(aws: LocalAws, make_function: Any) -> None:
     first = make_function.layer({"python/shared.py": "name = 'first'", "python/index.py": "name = 'layer'"})
     last = make_function.layer({"python/shared.py": "name = 'last'"})
     function = make_function(
         "import shared\ndef handler(event, context): return [shared.name, shared.__cached__]", layers=[first, last]
     )
-    (name, compiled), _, _ = invoke(laptop, function)
+    (name, compiled), _, _ = invoke(aws, function)
     assert name == "last"
     # layers are unpacked, and compiled, once for all environments
-    assert compiled.startswith(laptop.folder)
+    assert compiled.startswith(aws.folder)
     assert Path(compiled).exists()
 
 
-def test_some_events_run_at_once_and_more_wait_for_their_turn(laptop: Laptop, make_function: MakeFunction) -> None:
+def test_some_events_run_at_once_and_more_wait_for_their_turn(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a handler that answers only when as many of it run at once as may
     bucket = f"barrier-{uuid.uuid4()}"
-    laptop.client("s3").create_bucket(Bucket=bucket)
+    aws.client("s3").create_bucket(Bucket=bucket)
     function = make_function(
         """
         import boto3, time
@@ -161,13 +161,13 @@ def test_some_events_run_at_once_and_more_wait_for_their_turn(laptop: Laptop, ma
     # when more events arrive together
     events = [{"bucket": bucket, "number": number, "wanted": CONCURRENCY} for number in range(CONCURRENCY + 2)]
     with concurrent.futures.ThreadPoolExecutor(len(events)) as threads:
-        answers = list(threads.map(lambda event: invoke(laptop, function, event)[0], events))
+        answers = list(threads.map(lambda event: invoke(aws, function, event)[0], events))
     # then that many of them met, and the others were answered too
     assert answers == [True] * len(events)
 
 
 def test_a_failed_asynchronous_event_is_tried_again_and_then_sent_to_its_destination(
-    laptop: Laptop, make_function: MakeFunction, make_queue: Callable[[], tuple[str, str]]
+    aws: LocalAws, make_function: MakeFunction, make_queue: Callable[[], tuple[str, str]]
 ) -> None:
     # given a function that always fails, with one retry and a queue for failures that its role may use
     url, queue_arn = make_queue()
@@ -181,34 +181,34 @@ def test_a_failed_asynchronous_event_is_tried_again_and_then_sent_to_its_destina
         """,
         allow=[{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": [queue_arn, attempts_arn]}],
     )
-    laptop.client("lambda").put_function_event_invoke_config(
+    aws.client("lambda").put_function_event_invoke_config(
         FunctionName=function,
         MaximumRetryAttempts=1,
         DestinationConfig={"OnFailure": {"Destination": queue_arn}},
     )
     # when an event is sent
-    laptop.client("lambda").invoke(
+    aws.client("lambda").invoke(
         FunctionName=function, InvocationType="Event", Payload=json.dumps({"attempts": attempts_url})
     )
     # then it comes to the queue, after two tries under one id
-    (message,) = receive(laptop, url)
+    (message,) = receive(aws, url)
     failure = json.loads(message)
     assert failure["requestPayload"] == {"attempts": attempts_url}
     assert failure["responsePayload"]["errorMessage"] == "always"
     assert failure["requestContext"]["condition"] == "RetriesExhausted"
-    first, second = receive(laptop, attempts_url)
+    first, second = receive(aws, attempts_url)
     assert first == second
 
 
 @pytest.mark.parametrize("logs", [True, False])
-def test_a_log_is_written_only_if_the_role_may(laptop: Laptop, make_function: MakeFunction, logs: bool) -> None:
+def test_a_log_is_written_only_if_the_role_may(aws: LocalAws, make_function: MakeFunction, logs: bool) -> None:
     function = make_function("def handler(event, context): print('seen')", logs=logs)
-    invoke(laptop, function)
-    groups = laptop.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{function.rpartition(':')[2]}")
+    invoke(aws, function)
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{function.rpartition(':')[2]}")
     assert bool(groups["logGroups"]) is logs
 
 
-def receive(laptop: Laptop, url: str) -> list[str]:
+def receive(aws: LocalAws, url: str) -> list[str]:
     """What is in a queue once something is."""
-    answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
+    answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
     return [message["Body"] for message in answer.get("Messages", [])]

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
     MakeFunction = Callable[..., str]
     CreateQueue = Callable[..., tuple[str, str]]
@@ -39,7 +39,7 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def create_queue(laptop: Laptop) -> CreateQueue:
+def create_queue(aws: LocalAws) -> CreateQueue:
     """Creates queues, FIFO ones on request; the URL and the ARN of each."""
 
     def create(*, fifo: bool = False, **attributes: str) -> tuple[str, str]:
@@ -47,7 +47,7 @@ def create_queue(laptop: Laptop) -> CreateQueue:
         if fifo:
             name += ".fifo"
             attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} | attributes
-        sqs = laptop.client("sqs")
+        sqs = aws.client("sqs")
         url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         return url, arn
@@ -56,7 +56,7 @@ def create_queue(laptop: Laptop) -> CreateQueue:
 
 
 @pytest.fixture
-def create_reader(laptop: Laptop, make_function: MakeFunction, create_queue: CreateQueue) -> Callable[..., Any]:
+def create_reader(aws: LocalAws, make_function: MakeFunction, create_queue: CreateQueue) -> Callable[..., Any]:
     """Maps a queue to a function that writes down what it gets; what collects that."""
 
     def create(queue_arn: str, **settings: Any) -> Callable[[int], list[dict[str, Any]]]:
@@ -66,29 +66,29 @@ def create_reader(laptop: Laptop, make_function: MakeFunction, create_queue: Cre
             {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": results_arn},
         ]
         function = make_function(RECORD, allow=allow, variables={"RESULTS": results_url}, timeout=3)
-        laptop.client("lambda").create_event_source_mapping(
+        aws.client("lambda").create_event_source_mapping(
             FunctionName=function, EventSourceArn=queue_arn, **{"BatchSize": 1} | settings
         )
-        return lambda count: receive(laptop, results_url, count)
+        return lambda count: receive(aws, results_url, count)
 
     return create
 
 
-def receive(laptop: Laptop, url: str, count: int, seconds: float = 40) -> list[dict[str, Any]]:
+def receive(aws: LocalAws, url: str, count: int, seconds: float = 40) -> list[dict[str, Any]]:
     """The first ``count`` messages of a queue, in the order in which they came."""
     messages: list[dict[str, Any]] = []
     deadline = time.monotonic() + seconds
     while len(messages) < count and time.monotonic() < deadline:
-        answer = laptop.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=5, MaxNumberOfMessages=10)
+        answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=5, MaxNumberOfMessages=10)
         messages += [json.loads(message["Body"]) for message in answer.get("Messages", [])]
     assert len(messages) == count
     return messages
 
 
-def send(laptop: Laptop, url: str, group: str | None = None, **message: Any) -> str:
+def send(aws: LocalAws, url: str, group: str | None = None, **message: Any) -> str:
     """Send a message; its id."""
     options = {} if group is None else {"MessageGroupId": group}
-    return str(laptop.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message), **options)["MessageId"])
+    return str(aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message), **options)["MessageId"])
 
 
 def redrive(dead_letter_arn: str, receives: int) -> str:
@@ -98,13 +98,13 @@ def redrive(dead_letter_arn: str, receives: int) -> str:
 # --- FIFO queues ------------------------------------------------------------------------------------------------------
 
 
-def test_a_fifo_queue_deduplicates_by_id_and_by_body(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_fifo_queue_deduplicates_by_id_and_by_body(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
-    sqs = laptop.client("sqs")
+    sqs = aws.client("sqs")
     url, _ = create_queue(fifo=True)
-    first = send(laptop, url, "group", number=1)
+    first = send(aws, url, "group", number=1)
     # when the same body comes again, also in another group, and another body under an id that was used
-    assert send(laptop, url, "group", number=1) == send(laptop, url, "other group", number=1) == first
+    assert send(aws, url, "group", number=1) == send(aws, url, "other group", number=1) == first
     for body in ("2", "3"):
         sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="group", MessageDeduplicationId="once")
     # then one message each is delivered, even after the first one was deleted
@@ -112,16 +112,16 @@ def test_a_fifo_queue_deduplicates_by_id_and_by_body(laptop: Laptop, create_queu
     assert [message["Body"] for message in messages] == ['{"number": 1}', "2"]
     for message in messages:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    assert send(laptop, url, "group", number=1) == first
+    assert send(aws, url, "group", number=1) == first
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
-def test_a_group_waits_for_its_message_in_flight(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_group_waits_for_its_message_in_flight(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
-    sqs = laptop.client("sqs")
+    sqs = aws.client("sqs")
     url, _ = create_queue(fifo=True, VisibilityTimeout="2")
     for group, number in (("a", 1), ("a", 2), ("b", 3)):
-        send(laptop, url, group, number=number)
+        send(aws, url, group, number=number)
 
     def receive_one() -> dict[str, Any] | None:
         messages = sqs.receive_message(QueueUrl=url).get("Messages")
@@ -145,13 +145,13 @@ def test_a_group_waits_for_its_message_in_flight(laptop: Laptop, create_queue: C
     assert following["Body"] == '{"number": 2}'
 
 
-def test_a_dead_letter_makes_way_for_its_group(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_dead_letter_makes_way_for_its_group(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-    sqs = laptop.client("sqs")
+    sqs = aws.client("sqs")
     dead_url, dead_arn = create_queue(fifo=True)
     url, arn = create_queue(fifo=True, VisibilityTimeout="0", RedrivePolicy=redrive(dead_arn, 2))
-    send(laptop, url, "group", number=1)
-    send(laptop, url, "group", number=2)
+    send(aws, url, "group", number=1)
+    send(aws, url, "group", number=2)
     # when the first has been received as often as it may
     bodies = [sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] for _ in range(3)]
     # then the second follows, and the first is a dead letter that says where it comes from
@@ -164,7 +164,7 @@ def test_a_dead_letter_makes_way_for_its_group(laptop: Laptop, create_queue: Cre
 
 @pytest.mark.parametrize("is_fifo", [True, False])
 def test_a_dead_letter_queue_of_another_type_is_refused(
-    laptop: Laptop, create_queue: CreateQueue, is_fifo: bool
+    aws: LocalAws, create_queue: CreateQueue, is_fifo: bool
 ) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     _, dead_arn = create_queue(fifo=not is_fifo)
@@ -173,16 +173,16 @@ def test_a_dead_letter_queue_of_another_type_is_refused(
         create_queue(fifo=is_fifo, RedrivePolicy=policy)
     url, _ = create_queue(fifo=is_fifo)
     with pytest.raises(ClientError, match="Dead-letter queue must be same type of queue as the source"):
-        laptop.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+        aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
     # also in a template
     name = {"QueueName": f"queue-{uuid.uuid4().hex[:12]}.fifo", "FifoQueue": True} if is_fifo else {}
     resources = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": name | {"RedrivePolicy": json.loads(policy)}}}
-    assert "must be same type" in failed_deployment(laptop, resources)
+    assert "must be same type" in failed_deployment(aws, resources)
 
 
-def failed_deployment(laptop: Laptop, resources: dict[str, Any]) -> str:
+def failed_deployment(aws: LocalAws, resources: dict[str, Any]) -> str:
     """Why a stack of these resources is not created."""
-    cloudformation = laptop.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     stack = f"refused-{uuid.uuid4().hex[:8]}"
     cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}), OnFailure="DELETE")
     for _ in range(100):
@@ -198,14 +198,14 @@ def failed_deployment(laptop: Laptop, resources: dict[str, Any]) -> str:
 
 
 def test_a_function_gets_a_groups_messages_one_at_a_time(
-    laptop: Laptop, create_queue: CreateQueue, create_reader: Callable[..., Any]
+    aws: LocalAws, create_queue: CreateQueue, create_reader: Callable[..., Any]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
     url, arn = create_queue(fifo=True, VisibilityTimeout="10")
     collect = create_reader(arn)
     for number in range(3):
-        send(laptop, url, "a", number=number, seconds=0.4)
-        send(laptop, url, "b", number=number, seconds=0.4, other=True)
+        send(aws, url, "a", number=number, seconds=0.4)
+        send(aws, url, "b", number=number, seconds=0.4, other=True)
     entries = collect(6)
     for group in ("a", "b"):
         own = sorted((entry for entry in entries if entry["group"] == group), key=lambda entry: entry["started"])
@@ -218,39 +218,39 @@ def test_a_function_gets_a_groups_messages_one_at_a_time(
 
 
 def test_a_failed_message_returns_and_becomes_a_dead_letter(
-    laptop: Laptop, create_queue: CreateQueue, create_reader: Callable[..., Any]
+    aws: LocalAws, create_queue: CreateQueue, create_reader: Callable[..., Any]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     dead_url, dead_arn = create_queue(fifo=True)
     url, arn = create_queue(fifo=True, VisibilityTimeout="3", RedrivePolicy=redrive(dead_arn, 2))
     collect = create_reader(arn)
-    send(laptop, url, "group", number=0)
+    send(aws, url, "group", number=0)
     collect(1)  # the function has started
-    send(laptop, url, "group", number=1, fails=True)
-    send(laptop, url, "group", number=2)
+    send(aws, url, "group", number=1, fails=True)
+    send(aws, url, "group", number=2)
     # then it is tried twice, with the visibility timeout between, and what is behind it follows
     entries = collect(3)
     assert [(entry["message"]["number"], entry["receives"]) for entry in entries] == [(1, "1"), (1, "2"), (2, "1")]
     assert entries[1]["started"] - entries[0]["started"] >= 2.5
-    (dead,) = receive(laptop, dead_url, 1)
+    (dead,) = receive(aws, dead_url, 1)
     assert dead["number"] == 1
 
 
 def test_a_mapping_processes_at_most_its_concurrency_at_once(
-    laptop: Laptop, create_queue: CreateQueue, create_reader: Callable[..., Any]
+    aws: LocalAws, create_queue: CreateQueue, create_reader: Callable[..., Any]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency
     url, arn = create_queue(fifo=True, VisibilityTimeout="20")
     collect = create_reader(arn, ScalingConfig={"MaximumConcurrency": 2})
     for number in range(6):
-        send(laptop, url, f"group-{number}", number=number, seconds=0.5)
+        send(aws, url, f"group-{number}", number=number, seconds=0.5)
     entries = collect(6)
     at_once = [sum(other["started"] <= entry["started"] < other["ended"] for other in entries) for entry in entries]
     assert max(at_once) <= 2
 
 
 def test_a_visibility_below_the_function_timeout_is_refused(
-    laptop: Laptop, create_queue: CreateQueue, make_function: MakeFunction
+    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     _, arn = create_queue(fifo=True, VisibilityTimeout="29")
@@ -258,28 +258,28 @@ def test_a_visibility_below_the_function_timeout_is_refused(
     function = make_function("def handler(event, context): pass", allow=allow, timeout=30)
     sentence = "Queue visibility timeout: 29 seconds is less than Function timeout: 30 seconds"
     with pytest.raises(ClientError, match=sentence) as refusal:
-        laptop.client("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn)
+        aws.client("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn)
     assert refusal.value.response["Error"]["Code"] == "InvalidParameterValueException"
     # also in a template
     properties = {"FunctionName": function, "EventSourceArn": arn, "BatchSize": 1}
     resources = {"Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": properties}}
-    assert sentence in failed_deployment(laptop, resources)
+    assert sentence in failed_deployment(aws, resources)
 
 
 def test_a_mapping_takes_a_role_that_may_read_the_queue(
-    laptop: Laptop, create_queue: CreateQueue, make_function: MakeFunction
+    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
     _, arn = create_queue(fifo=True)
     allow = [{"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": arn}]
     function = make_function("def handler(event, context): pass", allow=allow)
     with pytest.raises(ClientError, match="role does not have permissions to call DeleteMessage on SQS"):
-        laptop.client("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn)
+        aws.client("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn)
 
 
 @pytest.mark.parametrize("settings", [{"MaximumBatchingWindowInSeconds": 1}, {"BatchSize": 11}])
 def test_a_fifo_queue_has_no_batching_window_and_small_batches(
-    laptop: Laptop, create_queue: CreateQueue, make_function: MakeFunction, settings: dict[str, int]
+    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction, settings: dict[str, int]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
     _, arn = create_queue(fifo=True)
@@ -287,11 +287,11 @@ def test_a_fifo_queue_has_no_batching_window_and_small_batches(
         "def handler(event, context): pass", allow=[{"Effect": "Allow", "Action": READ_QUEUE, "Resource": arn}]
     )
     with pytest.raises(ClientError, match="FIFO"):
-        laptop.client("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn, **settings)
+        aws.client("lambda").create_event_source_mapping(FunctionName=function, EventSourceArn=arn, **settings)
 
 
 def test_a_partial_failure_brings_back_the_messages_that_failed(
-    laptop: Laptop, create_queue: CreateQueue, make_function: MakeFunction
+    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
     url, arn = create_queue(VisibilityTimeout="3")
@@ -311,21 +311,21 @@ def test_a_partial_failure_brings_back_the_messages_that_failed(
     """
     function = make_function(source, allow=allow, variables={"RESULTS": results_url}, timeout=3)
     for number in range(2):
-        send(laptop, url, number=number, fails=bool(number))
-    laptop.client("lambda").create_event_source_mapping(
+        send(aws, url, number=number, fails=bool(number))
+    aws.client("lambda").create_event_source_mapping(
         FunctionName=function, EventSourceArn=arn, FunctionResponseTypes=["ReportBatchItemFailures"]
     )
-    assert sorted(message["number"] for message in receive(laptop, results_url, 3)) == [0, 1, 1]
+    assert sorted(message["number"] for message in receive(aws, results_url, 3)) == [0, 1, 1]
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_queues_metrics_raise_an_alarm(laptop: Laptop, create_queue: CreateQueue) -> None:
+def test_a_queues_metrics_raise_an_alarm(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     url, arn = create_queue(fifo=True)
     name = arn.rpartition(":")[2]
-    cloudwatch = laptop.client("cloudwatch")
+    cloudwatch = aws.client("cloudwatch")
     for metric, threshold in (("ApproximateAgeOfOldestMessage", 2), ("ApproximateNumberOfMessagesVisible", 0)):
         cloudwatch.put_metric_alarm(
             AlarmName=f"{metric}-{name}",
@@ -339,7 +339,7 @@ def test_a_queues_metrics_raise_an_alarm(laptop: Laptop, create_queue: CreateQue
             ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching",
         )
-    send(laptop, url, "group", number=1)
+    send(aws, url, "group", number=1)
 
     def states() -> set[str]:
         alarms = cloudwatch.describe_alarms(AlarmNamePrefix="Approximate")["MetricAlarms"]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import pytest
 
-from dwell.local.emulator_process import ROOT
 from local_aws import hooks
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -69,5 +67,5 @@ def test_the_emulator_does_not_start_without_a_name_that_it_hooks_into(tmp_path:
     )
     # then it says which name is gone, and does not start
     assert started.returncode == 1
-    assert started.stderr.startswith("The emulator does not start: the emulator has no ministack.")
+    assert started.stderr.startswith("local_aws does not start: the emulator has no ministack.")
     assert "Traceback" not in started.stderr

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dwell.local.emulator_process import Laptop
+    from local_aws.tests.integration.factories import LocalAws
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
@@ -26,13 +26,13 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 class Stage:
     """An account with one bucket and one role that SageMaker may use for everything in it."""
 
-    laptop: Laptop
+    aws: LocalAws
     bucket: str
     role: str
 
     def client(self, service: str) -> Any:
         """A client with the account's keys."""
-        return self.laptop.client(service)
+        return self.aws.client(service)
 
     def uri(self, key: str) -> str:
         """The address of a key in the bucket."""
@@ -80,7 +80,7 @@ class Stage:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
         # the type checker's overloads want a literal service name
-        return session.client(service, endpoint_url=self.laptop.endpoint_url)  # type: ignore[call-overload]
+        return session.client(service, endpoint_url=self.aws.endpoint_url)  # type: ignore[call-overload]
 
     def log(self, group: str, prefix: str) -> str:
         """All lines of a log group's streams whose names begin with ``prefix``; none while there is no such group."""
@@ -93,11 +93,11 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def stage(laptop: Laptop) -> Stage:
+def stage(aws: LocalAws) -> Stage:
     """One bucket and one role for all tests here; each test names its own keys."""
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-    laptop.client("s3").create_bucket(Bucket=bucket)
-    bare = Stage(laptop, bucket, role="")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    bare = Stage(aws, bucket, role="")
     role = bare.make_role(
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/*"},
         {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"},
@@ -107,15 +107,15 @@ def stage(laptop: Laptop) -> Stage:
             "Resource": "arn:aws:logs:*:*:log-group:/aws/sagemaker/*",
         },
     )
-    return Stage(laptop, bucket, role)
+    return Stage(aws, bucket, role)
 
 
 @pytest.fixture(scope="session")
-def sent(laptop: Laptop, make_queue: Callable[[], tuple[str, str]]) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+def sent(aws: LocalAws, make_queue: Callable[[], tuple[str, str]]) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     """What SageMaker told EventBridge about one resource, by the end of its ARN, until ``last`` accepts an event."""
     url, arn = make_queue()
     rule = f"rule-{uuid.uuid4().hex[:12]}"
-    events, sqs = laptop.client("events"), laptop.client("sqs")
+    events, sqs = aws.client("events"), aws.client("sqs")
     rule_arn = events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.sagemaker"]}))["RuleArn"]
     allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
     allow |= {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}}}

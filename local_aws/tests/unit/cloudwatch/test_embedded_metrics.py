@@ -20,14 +20,14 @@ NOW = 1_795_415_942.5
 
 def line(root: dict[str, Any], **directive: Any) -> str:
     """A line at ``NOW`` with one directive."""
-    whole = {"Namespace": "Dwell", "Dimensions": [["service"]], "Metrics": [{"Name": "Count"}], **directive}
+    whole = {"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": [{"Name": "Count"}], **directive}
     return json.dumps({"_aws": {"Timestamp": NOW * 1000, "CloudWatchMetrics": [whole]}, **root})
 
 
 def test_what_powertools_prints(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # given metrics as the functions here publish them
     monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
-    metrics = Metrics(namespace="Dwell", service="dwell")
+    metrics = Metrics(namespace="Shop", service="shop")
     metrics.add_dimension("model", "m1")
     for value in (1.5, 2.5):
         metrics.add_metric("SquaredError", MetricUnit.Count, value, resolution=MetricResolution.High)
@@ -36,20 +36,20 @@ def test_what_powertools_prints(capsys: pytest.CaptureFixture[str], monkeypatch:
     # when their line is read
     (datum,) = read(capsys.readouterr().out, NOW)
     # then nothing is lost
-    expected = Metric("Dwell", "SquaredError", (("model", "m1"), ("service", "dwell")))
+    expected = Metric("Shop", "SquaredError", (("model", "m1"), ("service", "shop")))
     assert datum == Datum(expected, NOW, ((1.5, 1.0), (2.5, 1.0)), unit="Count", resolution=1)
 
 
 def test_every_dimension_set_is_a_series() -> None:
-    root = {"service": "dwell", "reason": "no_model", "Count": 2, "Other": [1, 2]}
+    root = {"service": "shop", "reason": "no_model", "Count": 2, "Other": [1, 2]}
     sets = [["service"], ["service", "reason"], []]
     data = read(line(root, Dimensions=sets, Metrics=[{"Name": "Count", "Unit": "Count"}, {"Name": "Other"}]), NOW)
     assert [(datum.metric.name, dict(datum.metric.dimensions), datum.values) for datum in data] == [
-        ("Count", {"service": "dwell"}, ((2.0, 1.0),)),
-        ("Count", {"service": "dwell", "reason": "no_model"}, ((2.0, 1.0),)),
+        ("Count", {"service": "shop"}, ((2.0, 1.0),)),
+        ("Count", {"service": "shop", "reason": "no_model"}, ((2.0, 1.0),)),
         ("Count", {}, ((2.0, 1.0),)),
-        ("Other", {"service": "dwell"}, ((1.0, 1.0), (2.0, 1.0))),
-        ("Other", {"service": "dwell", "reason": "no_model"}, ((1.0, 1.0), (2.0, 1.0))),
+        ("Other", {"service": "shop"}, ((1.0, 1.0), (2.0, 1.0))),
+        ("Other", {"service": "shop", "reason": "no_model"}, ((1.0, 1.0), (2.0, 1.0))),
         ("Other", {}, ((1.0, 1.0), (2.0, 1.0))),
     ]
     assert {datum.resolution for datum in data} == {60}
@@ -63,19 +63,19 @@ def test_other_lines_are_no_metrics(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (line({"service": "dwell"}), "'Count' has no value"),
+        (line({"service": "shop"}), "'Count' has no value"),
         (line({"Count": 1}), "'service' has no text"),
         (line({"service": 7, "Count": 1}), "'service' has no text"),
-        (line({"service": "dwell", "Count": "many"}), "no number"),
-        (line({"service": "dwell", "Count": True}), "no number"),
-        (line({"service": "dwell", "Count": float("nan")}), "no number"),
-        (line({"service": "dwell", "Count": 10**400}), "no number"),
-        (line({"service": "dwell", "Count": [1] * 101}), "at most 100"),
-        (line({"service": "dwell", "Count": 1}, Namespace=""), "Namespace"),
-        (line({"service": "dwell", "Count": 1}, Dimensions="service"), "list of Dimensions"),
-        (line({"service": "dwell", "Count": 1}, Dimensions=["service"]), "list of at most"),
-        (line({"service": "dwell", "Count": 1}, Metrics=None), "list of Metrics"),
-        (line({"service": "dwell", "Count": 1}, Metrics=[{"Name": "Count", "StorageResolution": 5}]), "1 or 60"),
+        (line({"service": "shop", "Count": "many"}), "no number"),
+        (line({"service": "shop", "Count": True}), "no number"),
+        (line({"service": "shop", "Count": float("nan")}), "no number"),
+        (line({"service": "shop", "Count": 10**400}), "no number"),
+        (line({"service": "shop", "Count": [1] * 101}), "at most 100"),
+        (line({"service": "shop", "Count": 1}, Namespace=""), "Namespace"),
+        (line({"service": "shop", "Count": 1}, Dimensions="service"), "list of Dimensions"),
+        (line({"service": "shop", "Count": 1}, Dimensions=["service"]), "list of at most"),
+        (line({"service": "shop", "Count": 1}, Metrics=None), "list of Metrics"),
+        (line({"service": "shop", "Count": 1}, Metrics=[{"Name": "Count", "StorageResolution": 5}]), "1 or 60"),
         ('{"_aws": {"CloudWatchMetrics": []}}', "Timestamp"),
         ('{"_aws": {"Timestamp": 0, "CloudWatchMetrics": []}}', "two weeks"),
         ('{"_aws": {"Timestamp": 1795415942500, "CloudWatchMetrics": {}}}', "must be a list"),

@@ -22,9 +22,9 @@ RETAIN = "retain"
 def alarm(**members: Any) -> dict[str, Any]:
     """PutMetricAlarm's members; the threshold is 1."""
     return {
-        "Namespace": "Dwell",
+        "Namespace": "Shop",
         "MetricName": "Fallbacks",
-        "Dimensions": [{"Name": "service", "Value": "dwell"}],
+        "Dimensions": [{"Name": "service", "Value": "shop"}],
         "Statistic": "Sum",
         "Period": 10,
         "EvaluationPeriods": 3,
@@ -163,7 +163,7 @@ def test_an_unsound_alarm_is_refused(changes: dict[str, Any], reason: str) -> No
 
 
 def total(name: str, period: int = 10, *, returned: bool = False) -> dict[str, Any]:
-    metric = {"Namespace": "Dwell", "MetricName": name, "Dimensions": []}
+    metric = {"Namespace": "Shop", "MetricName": name, "Dimensions": []}
     return {"Id": name, "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}, "ReturnData": returned}
 
 
@@ -193,7 +193,7 @@ def test_unsound_metric_math_is_refused(metrics: list[dict[str, Any]], reason: s
 def published(*data: tuple[str, float, float]) -> MetricStore:
     """A store with (name, timestamp, value)."""
     store = MetricStore()
-    store.put(Datum(Metric("Dwell", name), at, ((value, 1.0),), resolution=1) for name, at, value in data)
+    store.put(Datum(Metric("Shop", name), at, ((value, 1.0),), resolution=1) for name, at, value in data)
     return store
 
 
@@ -217,13 +217,13 @@ def test_metric_math_is_judged_over_complete_periods() -> None:
 def test_dimensions_are_exact() -> None:
     # given a metric that is published per service, and per service and reason
     store = MetricStore()
-    both = Metric.of("Dwell", "Fallbacks", {"service": "dwell", "reason": "no_model"})
+    both = Metric.of("Shop", "Fallbacks", {"service": "shop", "reason": "no_model"})
     store.put([Datum(both, 1000, ((9.0, 1.0),), resolution=1)])
     # when an alarm watches the service alone
     rule = AlarmRule.read(alarm(EvaluationPeriods=1))
     # then the other series is none of its business
     assert [point.value for point in rule.points(store, 1010)] == [None, None, None]
-    store.put([Datum(Metric.of("Dwell", "Fallbacks", {"service": "dwell"}), 1005, ((2.0, 1.0),), resolution=1)])
+    store.put([Datum(Metric.of("Shop", "Fallbacks", {"service": "shop"}), 1005, ((2.0, 1.0),), resolution=1)])
     assert [point.value for point in rule.points(store, 1010)] == [None, None, 2.0]
 
 
@@ -277,7 +277,7 @@ def test_the_reason_data_are_those_of_cloudwatch() -> None:
 
 def in_alarm(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """An alarm that went off, and its state before."""
-    record = alarm_record("arn:aws:cloudwatch:us-east-1:000000000000:alarm:dwell-NoModel", given, None, NOW - 60)
+    record = alarm_record("arn:aws:cloudwatch:us-east-1:000000000000:alarm:shop-NoModel", given, None, NOW - 60)
     previous = state(record)
     record |= {"StateValue": "ALARM", "StateReason": "why", "StateReasonData": '{"a":1}', "StateUpdatedTimestamp": NOW}
     return record, previous
@@ -293,7 +293,7 @@ def test_a_function_gets_the_event_of_a_direct_alarm_action() -> None:
     assert metric.pop("id")
     assert metric == {
         "metricStat": {
-            "metric": {"namespace": "Dwell", "name": "Fallbacks", "dimensions": {"service": "dwell"}},
+            "metric": {"namespace": "Shop", "name": "Fallbacks", "dimensions": {"service": "shop"}},
             "period": 10,
             "stat": "Sum",
         },
@@ -301,12 +301,12 @@ def test_a_function_gets_the_event_of_a_direct_alarm_action() -> None:
     }
     assert event == {
         "source": "aws.cloudwatch",
-        "alarmArn": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:dwell-NoModel",
+        "alarmArn": "arn:aws:cloudwatch:us-east-1:000000000000:alarm:shop-NoModel",
         "accountId": "000000000000",
         "time": "2026-11-23T06:39:02.500+0000",
         "region": "us-east-1",
         "alarmData": {
-            "alarmName": "dwell-NoModel",
+            "alarmName": "shop-NoModel",
             "state": {
                 "value": "ALARM",
                 "reason": "why",
@@ -328,9 +328,9 @@ def test_metric_math_is_told_with_all_its_queries() -> None:
     metrics = function_event(record, previous)["alarmData"]["configuration"]["metrics"]
     assert [metric["id"] for metric in metrics] == ["predicted", "squared", "expected", "error"]
     assert metrics[3] == {"id": "error", "expression": ERROR["Expression"], "returnData": True}
-    assert metrics[0]["metricStat"]["metric"] == {"namespace": "Dwell", "name": "predicted", "dimensions": {}}
+    assert metrics[0]["metricStat"]["metric"] == {"namespace": "Shop", "name": "predicted", "dimensions": {}}
     subject, message = notification(record, previous)
-    assert subject == 'ALARM: "dwell-NoModel" in us-east-1'
+    assert subject == 'ALARM: "shop-NoModel" in us-east-1'
     assert json.loads(message)["Trigger"]["Metrics"][3] == ERROR
 
 

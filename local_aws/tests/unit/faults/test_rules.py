@@ -16,7 +16,7 @@ from local_aws.faults import injection as faults
 from local_aws.faults.responses import refusal
 from local_aws.faults.rules import FAULTS, Rule, Rules, read
 
-FORWARDER = "dwell-ForwarderRole-1A2B"
+FORWARDER = "shop-ForwarderRole-1A2B"
 
 
 def hits(rules: Rules, calls: int, caller: str = FORWARDER, action: str = "kinesis:PutRecords") -> list[str | None]:
@@ -27,7 +27,7 @@ def hits(rules: Rules, calls: int, caller: str = FORWARDER, action: str = "kines
 def test_only_the_named_caller_and_action_are_hit() -> None:
     rules = Rules((Rule("*ForwarderRole*", "kinesis:*", "failed"),))
     assert hits(rules, 2) == ["failed", "failed"]
-    assert hits(rules, 1, caller="dwell-ValidatorRole-3C") == [None]
+    assert hits(rules, 1, caller="shop-ValidatorRole-3C") == [None]
     assert hits(rules, 1, action="s3:PutObject") == [None]
 
 

@@ -69,7 +69,7 @@ def test_a_random_string_differs_each_time() -> None:
         ("!{timestamp:yyyy/", "!{firehose:error-output-type}/"),
         ("!{timestamp:'year='yyyy'/}", "!{firehose:error-output-type}/"),
         ("!{timestamp:QQ}/", "!{firehose:error-output-type}/"),
-        ("!{partitionKeyFromQuery:robot}/", "!{firehose:error-output-type}/"),
+        ("!{partitionKeyFromQuery:customer}/", "!{firehose:error-output-type}/"),
         ("!{firehose:other}/", "!{firehose:error-output-type}/"),
     ],
 )
