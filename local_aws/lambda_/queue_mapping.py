@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws import hooks
 from local_aws.iam import permissions
+from local_aws.kms import key_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -160,9 +161,13 @@ def concurrency(
     A FIFO queue needs no lower limit: it does not deliver a group that has a message in flight.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
     """
-    denied = denied_actions(config["Role"], esm["EventSourceArn"])
+    queue_arn = esm["EventSourceArn"]
+    denied = denied_actions(config["Role"], queue_arn)
+    key_arn = key_access.key_of("sqs", queue_arn)
+    if key_arn and not permissions.role_allows(config["Role"], "kms:Decrypt", key_arn):
+        denied.append(f"kms:Decrypt with {key_arn}")
     if denied:
-        problem = f"PROBLEM: {config['Role']} is not allowed {', '.join(denied)} on {esm['EventSourceArn']}"
+        problem = f"PROBLEM: {config['Role']} is not allowed {', '.join(denied)} on {queue_arn}"
         if esm.get("LastProcessingResult") != problem:
             logger.warning("Function %s receives nothing: %s", config["FunctionName"], problem)
             esm["LastProcessingResult"] = problem

@@ -301,10 +301,15 @@ def test_a_schedule_refuses_a_fifo_dead_letter_queue(aws: LocalAws, create_queue
 def test_a_new_object_reaches_a_queue_by_a_rule(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     url, arn = create_queue(rule, fifo=True)
-    bucket, s3 = f"bucket-{uuid.uuid4().hex[:12]}", aws.client("s3")
-    s3.create_bucket(Bucket=bucket)
-    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    bucket, s3, cloudformation = f"bucket-{uuid.uuid4().hex[:12]}", aws.client("s3"), aws.client("cloudformation")
+    properties = {
+        "BucketName": bucket,
+        "VersioningConfiguration": {"Status": "Enabled"},
+        "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+    }
+    resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}}
+    cloudformation.create_stack(StackName=bucket, TemplateBody=json.dumps({"Resources": resources}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=bucket, WaiterConfig={"Delay": 1})
     pattern = {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],

@@ -441,3 +441,33 @@ def test_the_end_of_the_emulator_delivers_first(tmp_path: Path) -> None:
     # when it has stopped, then the record is in an object
     (found,) = (tmp_path / "s3").rglob(f"{pipeline.name}-1-*.gz")
     assert gzip.decompress(found.read_bytes()) == b"one"
+
+
+def test_a_delivered_object_is_announced_on_the_event_bus(aws: LocalAws, pipeline: Pipeline) -> None:
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+    # given a bucket that sends its events to the bus, and a rule that sends new objects to a queue
+    pipeline.prepare()
+    rule, sqs = pipeline.name, aws.client("sqs")
+    arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{rule}"
+    policy = document(
+        "sqs:SendMessage",
+        Principal={"Service": "events.amazonaws.com"},
+        Resource=arn,
+        Condition={"ArnEquals": {"aws:SourceArn": f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{rule}"}},
+    )
+    url = sqs.create_queue(QueueName=rule, Attributes={"Policy": policy})["QueueUrl"]
+    pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": [rule]}}}
+    aws.client("events").put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    aws.client("events").put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
+    aws.client("s3").put_bucket_notification_configuration(
+        Bucket=rule, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    # when Firehose delivers an object
+    pipeline.create(None)
+    pipeline.put("sample")
+    # then its event names it
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    detail = json.loads(message["Body"])["detail"]
+    assert [detail["object"]["key"]] == pipeline.keys("samples/")
+    stored = aws.client("s3").head_object(Bucket=rule, Key=detail["object"]["key"])
+    assert (detail["object"]["size"], detail["object"]["etag"]) == (stored["ContentLength"], stored["ETag"].strip('"'))

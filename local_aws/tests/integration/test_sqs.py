@@ -318,6 +318,125 @@ def test_a_partial_failure_brings_back_the_messages_that_failed(
     assert sorted(message["number"] for message in receive(aws, results_url, 3)) == [0, 1, 1]
 
 
+def fifo_template(function_source: str, results_arn: str) -> dict[str, Any]:
+    """A rule, an encrypted FIFO queue with a dead-letter queue, and the function that it invokes."""
+    region = "us-east-1"
+    root = {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}}
+    rule = {"ArnEquals": {"aws:SourceArn": {"Fn::Sub": f"arn:aws:events:{region}:${{AWS::AccountId}}:rule/${{Name}}"}}}
+    events = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Condition": rule}
+    queue_arn, key_arn = {"Fn::GetAtt": ["Queue", "Arn"]}, {"Fn::GetAtt": ["Key", "Arn"]}
+    lambda_ = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allow: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": READ_QUEUE, "Resource": queue_arn},
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key_arn},
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": results_arn},
+    ]
+    properties: dict[str, tuple[str, dict[str, Any]]] = {
+        "Key": (
+            "AWS::KMS::Key",
+            {
+                "KeyPolicy": statements(
+                    {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"},
+                    events | {"Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"},
+                )
+            },
+        ),
+        "DeadLetters": ("AWS::SQS::Queue", {"FifoQueue": True, "KmsMasterKeyId": {"Ref": "Key"}}),
+        "Queue": (
+            "AWS::SQS::Queue",
+            {
+                "FifoQueue": True,
+                "ContentBasedDeduplication": True,
+                "VisibilityTimeout": 3,
+                "KmsMasterKeyId": {"Ref": "Key"},
+                "RedrivePolicy": {
+                    "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+                    "maxReceiveCount": 1,
+                },
+            },
+        ),
+        "QueuePolicy": (
+            "AWS::SQS::QueuePolicy",
+            {
+                "Queues": [{"Ref": "Queue"}],
+                "PolicyDocument": statements(events | {"Action": "sqs:SendMessage", "Resource": queue_arn}),
+            },
+        ),
+        "Rule": (
+            "AWS::Events::Rule",
+            {
+                "Name": {"Ref": "Name"},
+                "EventPattern": {"source": [{"Ref": "Name"}]},
+                "Targets": [
+                    {
+                        "Id": "queue",
+                        "Arn": queue_arn,
+                        "InputPath": "$.detail",
+                        "SqsParameters": {"MessageGroupId": "events"},
+                    }
+                ],
+            },
+        ),
+        "Role": (
+            "AWS::IAM::Role",
+            {
+                "AssumeRolePolicyDocument": statements(lambda_),
+                "Policies": [{"PolicyName": "read", "PolicyDocument": statements(*allow)}],
+            },
+        ),
+        "Function": (
+            "AWS::Lambda::Function",
+            {
+                "Runtime": "python3.12",
+                "Handler": "index.handler",
+                "Code": {"ZipFile": function_source},
+                "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+                "Environment": {"Variables": {"RESULTS": {"Ref": "Results"}}},
+            },
+        ),
+        "Mapping": (
+            "AWS::Lambda::EventSourceMapping",
+            {"FunctionName": {"Ref": "Function"}, "EventSourceArn": queue_arn, "BatchSize": 1},
+        ),
+    }
+    return {
+        "Parameters": {"Name": {"Type": "String"}, "Results": {"Type": "String"}},
+        "Resources": {name: {"Type": type_, "Properties": values} for name, (type_, values) in properties.items()},
+        "Outputs": {"DeadLettersUrl": {"Value": {"Ref": "DeadLetters"}}},
+    }
+
+
+def statements(*entries: dict[str, Any]) -> dict[str, Any]:
+    """A policy document of a template."""
+    return {"Version": "2012-10-17", "Statement": list(entries)}
+
+
+def test_a_template_puts_a_fifo_queue_before_a_function(aws: LocalAws, create_queue: CreateQueue) -> None:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html
+    results_url, results_arn = create_queue()
+    cloudformation, stack = aws.client("cloudformation"), f"fifo-{uuid.uuid4().hex[:8]}"
+    parameters = {"Name": stack, "Results": results_url}
+    cloudformation.create_stack(
+        StackName=stack,
+        TemplateBody=json.dumps(fifo_template(RECORD, results_arn)),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    # when events come, one of them twice and one that fails
+    details = [{"number": 1}, {"number": 1}, {"number": 2, "fails": True}, {"number": 3}]
+    for detail in details:
+        entry = {"Source": stack, "DetailType": "Pod moved", "Detail": json.dumps(detail)}
+        aws.client("events").put_events(Entries=[entry])
+    # then each is processed once and in order, and the failed one is set aside
+    assert [entry["message"]["number"] for entry in receive(aws, results_url, 3)] == [1, 2, 3]
+    (output,) = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+    assert receive(aws, output["OutputValue"], 1) == [{"number": 2, "fails": True}]
+    cloudformation.delete_stack(StackName=stack)
+
+
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
