@@ -21,7 +21,7 @@ from leaderboard.chart import FOOT, GAP, LANE, PLOT, SCALE, chart
 from leaderboard.page_data import SHOWN
 from leaderboard.timeline import events, summary
 from rounds import format_iso
-from rounds.records import NAME_STAMP_FORMAT
+from rounds.timestamps import NAME_STAMP_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Requests that somebody sends to a function by hand: read, or refused in a sentence that says what is wrong."""
+"""Requests that operators send to a function: validated, or rejected with a sentence that names the mistake."""
 
 from __future__ import annotations
 
@@ -11,31 +11,35 @@ if TYPE_CHECKING:
 
 
 class UnusableRequestError(ValueError):
-    """The request makes no sense. Whoever sent it knows it by this name, which Lambda tells beside the message."""
+    """The request is invalid.
+
+    The command ``dwell`` recognises it by the class name, which Lambda returns as ``errorType`` beside the message:
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
 
 
 def parse_request[Request: BaseModel](kind: type[Request], event: dict[str, Any]) -> Request:
-    """The request in an event. Raises ``UnusableRequestError``."""
+    """Validate an event as a request of this kind. Raises ``UnusableRequestError``."""
     try:
         return kind.model_validate(event)
     except ValidationError as error:
-        raise UnusableRequestError("; ".join(_sentence(fault) for fault in error.errors())) from None
+        raise UnusableRequestError("; ".join(_describe(details) for details in error.errors())) from None
 
 
-def with_error_message(rule: str) -> WrapValidator:
-    """What a person reads who breaks the rule, in place of a pattern. To stand last among the annotations of a type."""
+def with_error_message(message: str) -> WrapValidator:
+    """Return a validator that replaces pydantic's error message; it has to be the last annotation of a type."""
 
-    def judge(value: object, judged: ValidatorFunctionWrapHandler) -> object:
+    def validate(value: object, inner: ValidatorFunctionWrapHandler) -> object:
         try:
-            return judged(value)
+            return inner(value)
         except ValidationError:
-            raise ValueError(rule) from None
+            raise ValueError(message) from None
 
-    return WrapValidator(judge)
+    return WrapValidator(validate)
 
 
-def _sentence(fault: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in fault["loc"] if part != "[key]")
-    own_words = fault.get("ctx", {}).get("error")  # what one of our rules said, without what pydantic puts before it
-    told = fault["msg"] if own_words is None else str(own_words)
-    return f"{place}: {told}" if place else told
+def _describe(details: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in details["loc"] if part != "[key]")
+    own_error = details.get("ctx", {}).get("error")  # the exception of one of our validators, without pydantic's prefix
+    message = details["msg"] if own_error is None else str(own_error)
+    return f"{field}: {message}" if field else message

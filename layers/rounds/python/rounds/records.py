@@ -1,72 +1,61 @@
-"""What the loop remembers. A record is one item of the table, under (``kind``, ``name``).
+"""The records of the training loop. A record is one item of the table, under the key (``kind``, ``name``).
 
-Errors are root mean squares in the target's unit; lower is better. Times are aware, and stored as ISO 8601 in UTC.
+Errors (``rmse``, ``expected_error``) are root mean squared errors in the target's unit; lower is better. Times are
+aware, and stored as ISO 8601 in UTC. Stored attribute names never change: where the Python name is another, the
+stored one is the field's alias.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from rounds.operator_requests import with_error_message
+from rounds.timestamps import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-NAME_STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
-"""How a round's name and a model's name write their time: sorts as text, and is allowed in a SageMaker name."""
-
-
-def format_iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and a ``Z``: fixed width, so that text sorts by time."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def format_name_stamp(moment: datetime) -> str:
-    """The stamp in a name, e.g. ``20261123T063900Z``."""
-    return moment.astimezone(UTC).strftime(NAME_STAMP_FORMAT)
-
-
 Timestamp = Annotated[AwareDatetime, PlainSerializer(format_iso, return_type=str)]
 Rmse = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 TrainedOn = Literal["all", "recent", "continued"]
-"""All training rows alike, the recent ones alone, or the older ones first and then what is new in the recent ones."""
+"""``all`` training rows, only the ``recent`` ones, or ``continued``: the older rows first, then the recent ones."""
 TriggerSource = Literal["alarm", "schedule", "manual"]
 ENDPOINT_TRANSITIONS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-"""What SageMaker calls an endpoint that changes: it takes no other change until an event says that this is over."""
+"""The statuses in which SageMaker refuses a change of an endpoint, until an event announces the end of the transition:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+"""
 
 
-def _composed(name: object) -> object:
+def _normalize(name: object) -> object:
     return unicodedata.normalize("NFC", name) if isinstance(name, str) else name
 
 
 Entrant = Annotated[
     str,
-    BeforeValidator(_composed),  # the same name typed on two keyboards is one entrant
+    BeforeValidator(_normalize),  # composed and decomposed accents give the same name
     Field(pattern=r"^[\p{L}\p{N}]([\p{L}\p{N} _.-]{0,38}[\p{L}\p{N}_.-])?$"),
     with_error_message(
         "1 to 40 letters, digits, spaces and _ . - in any script, a letter or digit first, no space last"
     ),
 ]
-"""Whose hyperparameters a round plays with: 1 to 40 letters, digits, spaces and ``_ . -``, in any script.
+"""The name of a person who enters hyperparameters of their own: 1 to 40 letters, digits, spaces and ``_ . -``.
 
-Narrow enough to be a tag of a training job and harmless wherever it is shown; who shows it escapes it all the same.
+The pattern also fits the value of a tag of a training job. HTML views escape the name all the same.
 """
 
 
 class RecordPart(BaseModel):
-    """Something inside a record. Attributes that a newer version wrote are ignored."""
+    """A part of a record. Attributes that a newer version wrote are ignored."""
 
     model_config = ConfigDict(
         extra="ignore",
         frozen=True,
         protected_namespaces=(),
-        # Stored names stay as they are; where the name in Python is another, the field's alias is the stored one.
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
@@ -84,7 +73,7 @@ class RecordPart(BaseModel):
 
 
 class Record(RecordPart):
-    """An item. ``revision`` counts its changes, so that two writers never overwrite each other unseen."""
+    """An item of the table. ``revision`` counts its changes, so that concurrent writers detect each other."""
 
     kind: ClassVar[str]
     name: str
@@ -92,17 +81,17 @@ class Record(RecordPart):
 
 
 class Dataset(RecordPart):
-    """A round's dataset: first what was listed, and when the job has read it, what was in it (in samples)."""
+    """A round's dataset. Counts of samples are null until the training job has read it."""
 
     manifest: str
     objects: Count
     stored_objects: Count | None = None
-    """How many there were to choose from; more than ``objects`` if a job may not learn from all."""
+    """How many objects there were to select from; more than ``objects`` if not all fit into one job."""
     maximum_samples: Count | None = None
-    """How many samples the job could use at most; ``thinned`` were left out for it."""
+    """The most samples that the job could use; ``thinned`` were left out because of it."""
     bytes: Count
     cut_off: Timestamp
-    """Objects that were stored later are not in it."""
+    """Objects stored later are not part of the dataset."""
     schema_hash: str
     samples: Count | None = None
     duplicates: Count | None = None
@@ -116,7 +105,7 @@ class Dataset(RecordPart):
 
 
 class Candidate(RecordPart):
-    """One entry of a round. ``rmse`` is null if it failed, and ``error`` then says why."""
+    """A model trained in a round. ``rmse`` is null if training failed; ``error`` then holds the reason."""
 
     name: str
     algorithm: str
@@ -130,7 +119,7 @@ class Candidate(RecordPart):
 
 
 class Champion(RecordPart):
-    """The model that was live, scored on the round's own test set."""
+    """The model that was live at the start of the round, scored on the round's own test set."""
 
     model: str
     rmse: Rmse | None = None
@@ -138,7 +127,7 @@ class Champion(RecordPart):
 
 
 class Comparison(RecordPart):
-    """The winner against the champion or the baseline, paired on the test set; the gain is in squared units."""
+    """A paired comparison of the winner with the champion or the baseline on the test set; gains in squared units."""
 
     against: Literal["champion", "baseline"]
     model: str | None = None
@@ -149,7 +138,7 @@ class Comparison(RecordPart):
 
 
 class Round(Record):
-    """A round: its cause, its one training job, and what came of it."""
+    """A round of retraining: its cause, its training job, and its result."""
 
     kind: ClassVar[str] = "round"
     cause: str
@@ -158,14 +147,14 @@ class Round(Record):
     """The id of the event that started it."""
     alarm: str | None = None
     entrant: Entrant | None = None
-    """Who entered it by hand, under which name; its candidates carry it."""
+    """The person who entered hyperparameters; the round's candidates carry the name."""
     started_at: Timestamp
     job: str
     status: Literal["started", "promoted", "kept", "failed"] = "started"
     reason: str | None = None
     recent_since: Timestamp | None = None
     champion: str | None = None
-    """The model to beat: the one that answered, or was about to, when the round started."""
+    """The model to beat: the endpoint's ``next_model`` when the round started."""
     dataset: Dataset | None = None
     candidates: tuple[Candidate, ...] = ()
     baseline_rmse: Rmse | None = None
@@ -175,10 +164,9 @@ class Round(Record):
     promoted: str | None = None
     finished_at: Timestamp | None = None
     seconds: float | None = None
-    """From the start of the round to the end of its job."""
+    """From the start of the round to the end of its training job."""
     deployment: Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"] | None = None
-    """What became of the model in ``submitted``: before a person, then behind the endpoint; null while a promoted one
-    is on its way."""
+    """The deployment status of the ``submitted`` model; null while a promoted model is being deployed."""
     deployment_reason: str | None = None
     """Why it was rejected, rolled back or failed."""
     deployed_at: Timestamp | None = None
@@ -187,16 +175,21 @@ class Round(Record):
     def submitted(self) -> str | None:
         """The model that ``deployment`` is about; null if there is none.
 
-        It is the promoted one, or else the winner, once an operator has had it deployed although the round kept what
-        was live. It can be no other: archives of others are not kept.
+        It is the promoted model, or the winner if the round kept the champion and an operator deployed the winner
+        later. Other candidates cannot be deployed, because their archives are not kept.
         """
         if self.promoted is not None or self.deployment is None:
             return self.promoted
-        return next((one.model for one in self.candidates if one.name == self.winner), None)
+        return next((candidate.model for candidate in self.candidates if candidate.name == self.winner), None)
+
+    @property
+    def best_rmse(self) -> float | None:
+        """The lowest test error of the round's candidates; null if all of them failed."""
+        return min((candidate.rmse for candidate in self.candidates if candidate.rmse is not None), default=None)
 
 
 class Decision(Record):
-    """An answer to a cause: start or refuse, why, and the facts it rests on. Named ``<time>#<event id>``."""
+    """Whether a trigger started a round or was refused, with the reason and its inputs. Named ``<time>#<event id>``."""
 
     kind: ClassVar[str] = "decision"
     cause: str
@@ -208,11 +201,13 @@ class Decision(Record):
     decided_at: Timestamp
     facts: dict[str, Any]
     expires_at: int | None = None
-    """Seconds since 1970; the table's time to live."""
+    """When DynamoDB may delete the item (time to live), in seconds since 1970:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+    """
 
 
 class Model(Record):
-    """A trained model. Only a round's winner has an ``archive``."""
+    """A trained model. Only the winner of a round has an ``archive``."""
 
     kind: ClassVar[str] = "model"
     round: str
@@ -222,7 +217,7 @@ class Model(Record):
     trained_on: TrainedOn
     test_rmse: Rmse | None = None
     test_set: str
-    """The round whose test set gave ``test_rmse``: its own, or the newest in which it stood as the champion."""
+    """The round whose test set gave ``test_rmse``: the model's own, or the newest in which it was the champion."""
     expected_error: Rmse | None = None
     archive: str | None = None
     status: Literal[
@@ -230,81 +225,86 @@ class Model(Record):
     ] = "candidate"
     reason: str | None = None
     package: str | None = None
-    """Its ARN in SageMaker's model registry; a winner has one."""
+    """The ARN of its package in SageMaker's model registry; only a winner has one."""
     promoted_by: Literal["round", "operator"] = "round"
-    """Who last wanted it behind the endpoint."""
+    """Which of the two requested its last deployment."""
     created_at: Timestamp
     live_since: Timestamp | None = None
     retired_at: Timestamp | None = None
 
 
 class Endpoint(Record):
-    """The endpoint as last seen: ``model`` answers now, ``wanted`` shall answer next (null: nothing waits)."""
+    """The last observed state of the endpoint. Named like the endpoint."""
 
     kind: ClassVar[str] = "endpoint"
     serving_model: str | None = Field(default=None, alias="model")
+    """The model that answers now."""
     desired_model: str | None = Field(default=None, alias="wanted")
+    """The model that is to answer next; null if none is waiting."""
     deploying_model: str | None = Field(default=None, alias="deploying")
-    """The model that SageMaker was asked to deploy, until it says what became of it."""
+    """The model whose deployment SageMaker has accepted, until its result is recorded."""
     deploying_since: Timestamp | None = None
-    """When the endpoint had last changed before that; what it says of an earlier time is not about that model."""
+    """When the endpoint had last changed before that deployment; earlier events are not about ``deploying_model``."""
     pause: Literal["paused", "resuming"] | None = None
-    """Whether an operator took the endpoint down on purpose, and whether it is on its way back."""
+    """Set from an operator's pause request until the endpoint serves again."""
     model_after_resume: str | None = Field(default=None, alias="resumes")
-    """While it is paused: the model that answers again after that."""
+    """The model to deploy when the endpoint resumes; null unless it is paused or resuming."""
     status: str = "Absent"
     reason: str | None = None
     updated_at: Timestamp
 
     @property
     def next_model(self) -> str | None:
-        """The model that answers once all that is under way has ended well, a pause too; null if none does.
+        """The model that answers once every change in progress has succeeded, a pause included; null if none does.
 
-        It is the one to beat: whoever only looks at ``model`` overrides what was asked for a moment ago.
+        A challenger has to beat this model. Comparing with ``serving_model`` would override a request in progress.
         """
-        # Only the end of a change brings in who is wanted. Without one SageMaker has refused it (a quota, for
-        # instance), and a model that never comes must not keep others out.
-        changes = self.deploying_model is not None or self.status in ENDPOINT_TRANSITIONS
-        under_way = (self.desired_model or self.deploying_model) if changes else None
-        if self.pause == "paused":  # who is wanted meanwhile is noted in ``resumes``
-            return self.model_after_resume or under_way or self.serving_model
-        if self.pause == "resuming":  # who is wanted meanwhile comes after the one that resumes
-            return under_way or self.model_after_resume or self.serving_model
-        return under_way or self.serving_model
+        # Only the end of a transition deploys ``desired_model``. Without one in progress SageMaker has refused it (for
+        # example because of a quota), and a model that will not be deployed must not block others.
+        is_changing = self.deploying_model is not None or self.status in ENDPOINT_TRANSITIONS
+        in_progress = (self.desired_model or self.deploying_model) if is_changing else None
+        if self.pause == "paused":  # a model requested during the pause is stored in ``model_after_resume``
+            return self.model_after_resume or in_progress or self.serving_model
+        if self.pause == "resuming":  # a model requested meanwhile follows the one that resumes
+            return in_progress or self.model_after_resume or self.serving_model
+        return in_progress or self.serving_model
 
 
 class InFlightRound(RecordPart):
-    """A round in flight. ``cut_off`` fixes the dataset of every attempt at starting it."""
+    """The round that holds the lock. ``cut_off`` fixes the dataset for every attempt at starting the round."""
 
     round: str
     job: str
     event: str
     cut_off: Timestamp
     lease_until: Timestamp
-    """Until then a missing job means that it is still being started."""
+    """Until then, a missing training job means that the round is still being started."""
 
 
 class RoundLock(Record):
-    """There is one, and it admits one round at a time. Free when ``holder`` is null."""
+    """The lock that admits one round at a time; free when ``holder`` is null."""
 
     kind: ClassVar[str] = "lock"
-    name: str = "round"
+    ONLY_NAME: ClassVar[str] = "round"
+    """The name of the one record of this kind."""
+    name: str = ONLY_NAME
     holder: InFlightRound | None = Field(default=None, alias="flight")
 
 
 class Turn(Record):
-    """Who may bring the endpoint and its record together now; nobody if ``holder`` is null. Named by the endpoint."""
+    """Which request may change the endpoint and its record now; null ``holder`` if none. Named like the endpoint."""
 
     kind: ClassVar[str] = "turn"
     holder: str | None = None
-    """The request that is being answered; each of its attempts has the same id."""
+    """The id of the request that is being handled; a retry of it has the same id."""
     until: Timestamp | None = None
-    """When its attempt is over, however it ends."""
+    """When its attempt is over at the latest."""
 
 
 class EventReceipt(Record):
-    """When an event was first seen that carries no time of its own. Named by the event's id."""
+    """When an event without a time of its own was first received. Named by the event's id."""
 
     kind: ClassVar[str] = "event"
     received_at: Timestamp = Field(alias="at")
     expires_at: int
+    """When DynamoDB may delete the item, in seconds since 1970."""
