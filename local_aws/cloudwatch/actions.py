@@ -1,4 +1,7 @@
-"""What an alarm does when its state changes: an event on the bus, and its actions, each only if it is permitted."""
+"""Carries out an alarm's state change: an event on the default bus, and its actions if they are permitted.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-actions
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws import hooks
 from local_aws.cloudwatch.notifications import bus_detail, function_event, notification
-from local_aws.eventbridge import service_events as events
+from local_aws.eventbridge import service_events
 from local_aws.iam.permissions import Sender
 from local_aws.lambda_.event_delivery import DeliveryRefusedError, invoke
 
@@ -17,16 +20,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("local_aws.alarms")
 
-FUNCTIONS_ASKED_BY = "lambda.alarms.cloudwatch.amazonaws.com"
-TOPICS_ASKED_BY = "cloudwatch.amazonaws.com"
+LAMBDA_PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
+SNS_PRINCIPAL = "cloudwatch.amazonaws.com"
 
 
 class ActionRefusedError(RuntimeError):
-    """An action that is not permitted, or that there is nothing to do for."""
+    """An action is not permitted, or its target does not exist."""
 
 
 def check() -> None:
-    """Raise ``HookMissingError`` if the emulator has not what actions need."""
+    """Raise ``HookMissingError`` if ministack lacks a name that actions use."""
     hooks.find(
         "ministack.services.sns",
         "topic_policy_allows",
@@ -37,9 +40,9 @@ def check() -> None:
 
 
 def announce(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> None:
-    """Put the change of state on the event bus."""
+    """Send the state change to the default event bus."""
     _, _, _, region, account, _ = alarm["AlarmArn"].split(":", 5)
-    events.send(
+    service_events.send(
         "aws.cloudwatch",
         "CloudWatch Alarm State Change",
         bus_detail(alarm, previous),
@@ -50,17 +53,17 @@ def announce(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> None:
 
 
 def execute(action: str, alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> None:
-    """Do one action: invoke a function, or notify a topic. Raises ``ActionRefusedError``."""
+    """Carry out one action: invoke a function, or notify a topic. Raises ``ActionRefusedError``."""
     service = action.split(":")[2] if action.count(":") >= 5 else ""
     if service == "lambda":
         try:
-            invoke(action, function_event(alarm, previous), Sender(FUNCTIONS_ASKED_BY, alarm["AlarmArn"]))
+            invoke(action, function_event(alarm, previous), Sender(LAMBDA_PRINCIPAL, alarm["AlarmArn"]))
         except DeliveryRefusedError as error:
             raise ActionRefusedError(str(error)) from error
     elif service == "sns":
         _notify(action, alarm, previous)
     else:
-        raise ActionRefusedError(f"{action} is no function and no topic: this emulator has no other actions")
+        raise ActionRefusedError(f"{action} is neither a function nor a topic: other actions are not emulated")
 
 
 def _notify(topic_arn: str, alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> None:
@@ -68,7 +71,7 @@ def _notify(topic_arn: str, alarm: Mapping[str, Any], previous: Mapping[str, Any
     if hooks.find(topics, "_topic_by_arn_any_scope")(topic_arn) is None:
         raise ActionRefusedError(f"{topic_arn} does not exist")
     source = alarm["AlarmArn"]
-    if not hooks.find(topics, "topic_policy_allows")(topic_arn, TOPICS_ASKED_BY, source, source.split(":")[4]):
-        raise ActionRefusedError(f"the policy of {topic_arn} does not let {TOPICS_ASKED_BY} publish")
+    if not hooks.find(topics, "topic_policy_allows")(topic_arn, SNS_PRINCIPAL, source, source.split(":")[4]):
+        raise ActionRefusedError(f"the policy of {topic_arn} does not let {SNS_PRINCIPAL} publish")
     subject, message = notification(alarm, previous)
     hooks.find(topics, "_fanout")(topic_arn, str(uuid.uuid4()), message, subject)

@@ -1,4 +1,7 @@
-"""An alarm as it is kept: the members that DescribeAlarms answers, from PutMetricAlarm's or a template's."""
+"""An alarm's record: DescribeAlarms' members, created from PutMetricAlarm's members or a template's properties.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+"""
 
 from __future__ import annotations
 
@@ -13,29 +16,31 @@ if TYPE_CHECKING:
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 ACTIONS = {"OK": "OKActions", "ALARM": "AlarmActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 MAX_ACTIONS = 5
-MAX_NAME = 255
+MAX_NAME_LENGTH = 255
 
 _STATE_MEMBERS = ("StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp", "StateTransitionedTimestamp")
 
 
-def alarm_record(arn: str, given: Mapping[str, Any], existing: Mapping[str, Any] | None, now: float) -> dict[str, Any]:
-    """What is kept of an alarm; an ``existing`` one of that name keeps its state. Raises ``QueryError``."""
+def create_record(
+    arn: str, members: Mapping[str, Any], existing: Mapping[str, Any] | None, now: float
+) -> dict[str, Any]:
+    """The record of an alarm; it keeps the state of ``existing``, an alarm of that name. Raises ``QueryError``."""
     name = arn.split(":", 6)[6]
-    if not 1 <= len(name) <= MAX_NAME:
-        raise QueryError(f"AlarmName must have 1 to {MAX_NAME} characters")
-    if given.get("EvaluateLowSampleCountPercentile") == "ignore":
-        raise QueryError("this emulator always evaluates percentiles of few samples")
-    rule = AlarmRule.read(given)
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise QueryError(f"AlarmName must have 1 to {MAX_NAME_LENGTH} characters")
+    if members.get("EvaluateLowSampleCountPercentile") == "ignore":
+        raise QueryError("EvaluateLowSampleCountPercentile=ignore is not emulated")
+    rule = AlarmRule.read(members)
     record: dict[str, Any] = {
         "AlarmName": name,
         "AlarmArn": arn,
         "AlarmConfigurationUpdatedTimestamp": now,
-        "ActionsEnabled": read_flag(given.get("ActionsEnabled", True)),
-        **{member: _actions(given, member) for member in ACTIONS.values()},
-        **rule.describe(given),
+        "ActionsEnabled": read_flag(members.get("ActionsEnabled", True)),
+        **{kind: _actions(members, kind) for kind in ACTIONS.values()},
+        **rule.describe(members),
     }
-    if given.get("AlarmDescription"):
-        record["AlarmDescription"] = str(given["AlarmDescription"])
+    if members.get("AlarmDescription"):
+        record["AlarmDescription"] = str(members["AlarmDescription"])
     if existing is not None:
         return record | {member: existing[member] for member in _STATE_MEMBERS if member in existing}
     return record | {
@@ -46,8 +51,8 @@ def alarm_record(arn: str, given: Mapping[str, Any], existing: Mapping[str, Any]
     }
 
 
-def _actions(given: Mapping[str, Any], member: str) -> list[str]:
-    actions = given.get(member) or []
+def _actions(members: Mapping[str, Any], member: str) -> list[str]:
+    actions = members.get(member) or []
     if not isinstance(actions, list) or len(actions) > MAX_ACTIONS:
         raise QueryError(f"{member} must be a list of at most {MAX_ACTIONS} ARNs")
     return [str(action) for action in actions]

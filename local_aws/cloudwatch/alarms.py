@@ -1,7 +1,7 @@
-"""CloudWatch alarms: judged by the clock, with exact dimensions, metric math and rules for missing data.
+"""Replaces ministack's metric alarms: evaluated every second by the clock, with all of CloudWatch's rules.
 
-ministack judges an alarm when a metric is put, over the data of all dimensions together, knows no metric math and sends
-notifications only. Here a thread judges each alarm whenever another of its periods is complete.
+ministack evaluates an alarm when a metric is put, over the data of all dimensions together; it has no metric math and
+sends notifications only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from local_aws import hooks
-from local_aws.cloudwatch import actions as alarm_actions
-from local_aws.cloudwatch import metrics
-from local_aws.cloudwatch.alarm_record import ACTIONS, STATES, alarm_record
+from local_aws.cloudwatch import actions, metrics
+from local_aws.cloudwatch.alarm_record import ACTIONS, STATES, create_record
+from local_aws.cloudwatch.alarm_states import AlarmEvaluator, StateChange, apply_change
 from local_aws.cloudwatch.evaluation import AlarmRule
-from local_aws.cloudwatch.notifications import action_history, alarm_time, reason_data, state, state_history
+from local_aws.cloudwatch.notifications import action_history, format_time, state_history
 from local_aws.cloudwatch.operations import Timestamp
 from local_aws.cloudwatch.protocol import MODULE, RefusedError, serve
 from local_aws.cloudwatch.queries import read_metric
@@ -27,17 +27,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("local_aws.alarms")
 
-HISTORY_LENGTH = 10_000
-"""Entries kept of the history of all alarms of an account together."""
+MAX_HISTORY_ENTRIES = 10_000
+"""Of all alarms of an account together."""
 
-_changing = threading.RLock()
-_judged: dict[tuple[str, str, str], tuple[float, float]] = {}
-"""Of each alarm (account, region, name) the time of its configuration and the end of the last period judged."""
+_change_lock = threading.RLock()
+_evaluator = AlarmEvaluator()
 
 
 def install() -> None:
-    """Take the place of ministack's alarms, for the API and for CloudFormation, and start the clock."""
-    alarm_actions.check()
+    """Replace ministack's alarms, for the API and for CloudFormation, and start the thread that evaluates them."""
+    actions.check()
     for name in ("_alarms", "_composite_alarms", "_composite_triggers", "_resource_tags", "_history_entries"):
         hooks.find(MODULE, name)
     hooks.find(MODULE, "_evaluate_parent_alarms", arguments=("child", "seen"))
@@ -69,8 +68,8 @@ def _alarms() -> Any:
 # --- the API ---------------------------------------------------------------------------------------------------
 
 
-def _record(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return alarm_record(metrics.arn("alarm", name), given, _alarms().get(name), time.time())
+def _record(name: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    return create_record(metrics.arn("alarm", name), members, _alarms().get(name), time.time())
 
 
 def _put_metric_alarm(request: dict[str, Any]) -> dict[str, Any]:
@@ -81,20 +80,20 @@ def _put_metric_alarm(request: dict[str, Any]) -> dict[str, Any]:
     tags = request.get("Tags") or []
     if not all(isinstance(tag.get("Key"), str) and isinstance(tag.get("Value"), str) for tag in tags):
         raise RefusedError("ValidationError", "each tag needs a Key and a Value")
-    if tags and name not in _alarms():  # an update leaves tags alone
+    if tags and name not in _alarms():  # an update does not change tags
         hooks.find(MODULE, "_resource_tags")[alarm["AlarmArn"]] = {tag["Key"]: tag["Value"] for tag in tags}
     _store(alarm)
     return {}
 
 
 def _store(alarm: dict[str, Any]) -> None:
-    """Create or update an alarm; its state stays what the record says."""
-    with _changing:
+    """Store a new or updated alarm, with the state in its record."""
+    with _change_lock:
         existed = alarm["AlarmName"] in _alarms()
         _alarms()[alarm["AlarmName"]] = alarm
-        done = "updated" if existed else "created"
+        event = "updated" if existed else "created"
         data = {"version": "1.0", "type": "Update" if existed else "Create"}
-        _remember(alarm, "ConfigurationUpdate", f'Alarm "{alarm["AlarmName"]}" {done}', json.dumps(data))
+        _remember(alarm, "ConfigurationUpdate", f'Alarm "{alarm["AlarmName"]}" {event}', json.dumps(data))
 
 
 def _set_alarm_state(request: dict[str, Any]) -> dict[str, Any]:
@@ -111,22 +110,23 @@ def _set_alarm_state(request: dict[str, Any]) -> dict[str, Any]:
         except ValueError:
             raise RefusedError("InvalidFormat", "StateReasonData must be JSON") from None
     hooks.find(MODULE, "_composite_triggers").pop(name, None)
-    _change(alarm, new, request.get("StateReason") or "", data)
+    _change(alarm, StateChange(new, request.get("StateReason") or "", data))
     return {}
 
 
 def _describe_alarms_for_metric(request: dict[str, Any]) -> dict[str, Any]:
     metric = read_metric(request.get("Namespace"), request.get("MetricName"), request.get("Dimensions"))
-    found = []
+    matches = []
     for alarm in _alarms().values():
-        stat = AlarmRule.read(alarm).watched.stat
+        stat = AlarmRule.read(alarm).result_query.stat
         if stat is None or stat.metric != metric:
             continue
-        if all(request.get(each) in (None, "", alarm.get(each)) for each in ("Statistic", "ExtendedStatistic", "Unit")):
-            found.append(
-                {name: Timestamp(each) if name.endswith("Timestamp") else each for name, each in alarm.items()}
+        filters = ("Statistic", "ExtendedStatistic", "Unit")
+        if all(request.get(member) in (None, "", alarm.get(member)) for member in filters):
+            matches.append(
+                {name: Timestamp(value) if name.endswith("Timestamp") else value for name, value in alarm.items()}
             )
-    return {"MetricAlarms": found}
+    return {"MetricAlarms": matches}
 
 
 # --- the clock -------------------------------------------------------------------------------------------------
@@ -140,68 +140,55 @@ def _watch() -> None:
         if int(now) % 60 == 0:
             metrics.prune(now)
         present = dict(_alarms().all_items())
-        for key in _judged.keys() - present.keys():
-            del _judged[key]
+        _evaluator.keep_only(present)
         for key, alarm in present.items():
             try:
-                _judge(key, alarm, now)
-            except Exception:
-                logger.exception("The alarm %s could not be judged", key[2])  # the others are
+                _evaluate(key, alarm, now)
+            except Exception:  # one alarm that fails must not stop the others
+                logger.exception("The alarm %s could not be evaluated", key[2])
 
 
-def _judge(key: tuple[str, str, str], alarm: dict[str, Any], now: float) -> None:
-    """Judge an alarm if another of its periods is complete, or its configuration is new."""
-    rule = AlarmRule.read(alarm)
-    due = (alarm["AlarmConfigurationUpdatedTimestamp"], rule.last_end(now))
-    if _judged.get(key) == due:
-        return
-    _judged[key] = due
+def _evaluate(key: tuple[str, str, str], alarm: dict[str, Any], now: float) -> None:
     account, region, _ = key
     with hooks.find("ministack.core.responses", "request_scope")(account, region):
-        verdict = rule.judge(rule.points(metrics.store(), due[1]), alarm["StateValue"])
-        if verdict.state != alarm["StateValue"]:
-            _change(alarm, verdict.state, verdict.reason, reason_data(rule, verdict, now))
+        change = _evaluator.evaluate(key, alarm, metrics.store(), now)
+        if change is not None:
+            _change(alarm, change)
 
 
-def _change(alarm: dict[str, Any], new: str, reason: str, data: str | None) -> None:
-    """Put an alarm into a state; if that is another one than before, tell everybody."""
-    with _changing:
-        previous = state(alarm)
-        now = time.time()
-        alarm |= {"StateValue": new, "StateReason": reason, "StateUpdatedTimestamp": now}
-        alarm.pop("StateReasonData", None)
-        if data is not None:
-            alarm["StateReasonData"] = data
-        if previous["value"] == new:
+def _change(alarm: dict[str, Any], change: StateChange) -> None:
+    """Change an alarm's state, and if the value is new, record it and carry out the actions."""
+    with _change_lock:
+        previous = apply_change(alarm, change, time.time())
+        if previous is None:
             return
-        alarm["StateTransitionedTimestamp"] = now
         _remember(alarm, "StateUpdate", *state_history(alarm, previous))
-    logger.info("Alarm %s: %s -> %s. %s", alarm["AlarmName"], previous["value"], new, reason)
+    logger.info("Alarm %s: %s -> %s. %s", alarm["AlarmName"], previous["value"], change.state, change.reason)
     _act(alarm, previous)
     hooks.find(MODULE, "_evaluate_parent_alarms")(alarm)
 
 
 def _bare_state(alarm: Mapping[str, Any], value: str) -> dict[str, Any]:
-    """The state before, where ministack tells no more than its value (composite alarms)."""
-    return {"value": value, "reason": "", "timestamp": alarm_time(alarm["StateUpdatedTimestamp"])}
+    """The previous state of a composite alarm, of which ministack reports the value alone."""
+    return {"value": value, "reason": "", "timestamp": format_time(alarm["StateUpdatedTimestamp"])}
 
 
 def _act(alarm: dict[str, Any], previous: Mapping[str, Any]) -> None:
-    alarm_actions.announce(alarm, previous)
+    actions.announce(alarm, previous)
     if not alarm.get("ActionsEnabled", True):
         return
     for action in alarm.get(ACTIONS[alarm["StateValue"]]) or []:
         error = None
         try:
-            alarm_actions.execute(action, alarm, previous)
-        except alarm_actions.ActionRefusedError as refusal:
+            actions.execute(action, alarm, previous)
+        except actions.ActionRefusedError as refusal:
             error = str(refusal)
             logger.warning("Alarm %s: %s", alarm["AlarmName"], error)
         _remember(alarm, "Action", *action_history(alarm, action, error))
 
 
 def _remember(alarm: Mapping[str, Any], kind: str, summary: str, data: str) -> None:
-    with _changing:
+    with _change_lock:
         entries = hooks.find(MODULE, "_history_entries")()
         entries.append(
             {
@@ -213,4 +200,4 @@ def _remember(alarm: Mapping[str, Any], kind: str, summary: str, data: str) -> N
                 "HistoryData": data,
             }
         )
-        del entries[:-HISTORY_LENGTH]
+        del entries[:-MAX_HISTORY_ENTRIES]

@@ -1,4 +1,7 @@
-"""Embedded metrics: a log line with ``_aws.CloudWatchMetrics`` becomes metrics, whoever wrote it to a log stream."""
+"""Extracts metrics from log lines in the embedded metric format, in every log stream.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ MAX_VALUES = 100
 
 
 class EmbeddedMetricError(ValueError):
-    """A line that announces embedded metrics and does not keep to their format."""
+    """A line announces embedded metrics but violates their format."""
 
 
 def install() -> None:
-    """Read every log event on its way into a log stream."""
-    from local_aws.cloudwatch import metrics  # noqa: PLC0415 (reading lines needs no emulator)
+    """Read every log event that is appended to a log stream."""
+    from local_aws.cloudwatch import metrics  # noqa: PLC0415 (``read`` needs no ministack)
 
     logs = "ministack.services.cloudwatch_logs"
     append: Callable[..., None] = hooks.find(logs, "_append_log_events", arguments=("stream", "events"))
@@ -37,13 +40,13 @@ def install() -> None:
             try:
                 metrics.store().put(read(event["message"], time.time()))
             except EmbeddedMetricError as error:
-                logger.warning("No metrics from a log line: %s", error)  # CloudWatch drops it without a word
+                logger.warning("A log line with invalid embedded metrics: %s", error)  # CloudWatch drops it silently
 
     hooks.replace(logs, "_append_log_events", append_and_read)
 
 
 def read(line: str, now: float) -> list[Datum]:
-    """The metrics embedded in a log line; none if it announces none. Raises ``EmbeddedMetricError``."""
+    """The metrics embedded in a log line, if any; ``now`` is in epoch seconds. Raises ``EmbeddedMetricError``."""
     if '"_aws"' not in line or not line.lstrip().startswith("{"):
         return []
     try:
@@ -53,7 +56,7 @@ def read(line: str, now: float) -> list[Datum]:
     header = root.get("_aws")
     if not isinstance(header, dict) or "CloudWatchMetrics" not in header:
         return []
-    timestamp = _number("_aws.Timestamp", header.get("Timestamp")) / 1000  # it is in milliseconds
+    timestamp = _number("_aws.Timestamp", header.get("Timestamp")) / 1000  # milliseconds in the log line
     if not now - OLDEST_SECONDS <= timestamp <= now + NEWEST_SECONDS:
         raise EmbeddedMetricError("_aws.Timestamp is more than two weeks old, or more than two hours ahead")
     directives = header["CloudWatchMetrics"]
@@ -79,7 +82,7 @@ def _data(root: Mapping[str, Any], directive: object, timestamp: float) -> Itera
         values = _values(name, root[name])
         for dimensions in sets:
             yield Datum(
-                Metric.of(namespace, name, dimensions),
+                Metric.create(namespace, name, dimensions),
                 timestamp,
                 values,
                 unit=definition.get("Unit") or "None",
@@ -88,36 +91,36 @@ def _data(root: Mapping[str, Any], directive: object, timestamp: float) -> Itera
 
 
 def _list(directive: Mapping[str, Any], member: str) -> list[Any]:
-    found = directive.get(member)
-    if not isinstance(found, list):
+    values = directive.get(member)
+    if not isinstance(values, list):
         raise EmbeddedMetricError(f"a directive needs a list of {member}")
-    return found
+    return values
 
 
 def _dimensions(root: Mapping[str, Any], keys: object) -> dict[str, str]:
     if not isinstance(keys, list) or len(keys) > MAX_DIMENSIONS:
         raise EmbeddedMetricError(f"a dimension set is a list of at most {MAX_DIMENSIONS} names")
-    found: dict[str, str] = {}
+    dimensions: dict[str, str] = {}
     for key in keys:
         value = root.get(key) if isinstance(key, str) else None
         if not isinstance(value, str) or not value:
-            raise EmbeddedMetricError(f"the dimension {key!r} has no text in the line")
-        found[key] = value
-    return found
+            raise EmbeddedMetricError(f"the dimension {key!r} has no string value in the line")
+        dimensions[key] = value
+    return dimensions
 
 
-def _values(name: str, given: object) -> tuple[tuple[float, float], ...]:
-    values = given if isinstance(given, list) else [given]
-    if len(values) > MAX_VALUES:
+def _values(name: str, value: object) -> tuple[tuple[float, float], ...]:
+    numbers = value if isinstance(value, list) else [value]
+    if len(numbers) > MAX_VALUES:
         raise EmbeddedMetricError(f"{name}: at most {MAX_VALUES} values")
-    return tuple((_number(name, value), 1.0) for value in values)
+    return tuple((_number(name, number), 1.0) for number in numbers)
 
 
-def _number(name: str, given: object) -> float:
+def _number(name: str, value: object) -> float:
     try:
-        number = float(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else math.nan
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise EmbeddedMetricError(f"{name}: {given!r:.40} is no number")
+        raise EmbeddedMetricError(f"{name}: {value!r:.40} is not a number")
     return number

@@ -1,8 +1,10 @@
-"""When an alarm goes off: the rule, and CloudWatch's way of judging data points, missing ones included.
+"""Evaluates alarms as CloudWatch does: data points against a threshold, with the rules for missing data.
 
-CloudWatch looks at somewhat more periods than the alarm names (the evaluation range). If there are as many data points
-in them as the alarm has evaluation periods, the most recent ones decide, and how missing data is treated does not
-matter. If there are fewer, every one of them counts, and the rest is filled in as the alarm says.
+CloudWatch retrieves more periods than ``EvaluationPeriods`` (the evaluation range). If they contain at least that many
+data points, the most recent ones decide, and ``TreatMissingData`` does not matter. If they contain fewer, all of them
+count, and the missing ones are filled in as ``TreatMissingData`` says.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 """
 
 from __future__ import annotations
@@ -31,13 +33,17 @@ if TYPE_CHECKING:
 
 type State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
-RANGE_BEYOND = 2
-"""Periods in the evaluation range beyond the alarm's own (CloudWatch documents 5 for an alarm of 3)."""
+EXTRA_PERIODS = 2
+"""Periods in the evaluation range beyond ``EvaluationPeriods``; the guide's example has a range of 5 for 3 periods."""
 
-LATE_SECONDS = 2
-"""How long a period waits for late data before it is judged."""
+LATE_DATA_SECONDS = 2
+"""Delay between a period's end and its evaluation, for late data."""
 
 ALARM_PERIODS = (10, 20, 30)
+"""Seconds; besides them, multiples of 60 are valid.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+"""
 
 _OPERATORS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "GreaterThanThreshold": ("greater than", lambda value, threshold: value > threshold),
@@ -50,7 +56,7 @@ _MISSING = ("missing", "ignore", "breaching", "notBreaching")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One period: its start in epoch seconds, and its value if there was data."""
+    """One period: its start in epoch seconds, and its value, None without data."""
 
     start: float
     value: float | None
@@ -58,8 +64,8 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The state that the data points call for, why, and the data points (newest first) that decided."""
+class Evaluation:
+    """The state that follows from the data points, the reason, and the decisive data points, newest first."""
 
     state: State
     reason: str
@@ -68,10 +74,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class AlarmRule:
-    """What an alarm watches and when it breaches. Made by ``read``."""
+    """The part of an alarm that its evaluation needs. Created by ``read``."""
 
     queries: Queries
-    watched: Query
+    result_query: Query
     is_math: bool
     period: int
     evaluation_periods: int
@@ -81,82 +87,84 @@ class AlarmRule:
     treat_missing: str
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> AlarmRule:
-        """From PutMetricAlarm's members; numbers may be texts, as they are in a template. Raises ``QueryError``."""
-        if given.get("Metrics"):
-            queries, watched, period = _metric_math(given)
+    def read(cls, members: Mapping[str, Any]) -> AlarmRule:
+        """Parse PutMetricAlarm's members; numbers may be strings, as in a template. Raises ``QueryError``."""
+        if members.get("Metrics"):
+            queries, result_query, period = _metric_math(members)
         else:
-            stat = _metric_stat(given)
-            watched = Query("m1", stat, None)
-            queries, period = Queries((watched,), (watched,)), stat.period
+            stat = _metric_stat(members)
+            result_query = Query("m1", stat, None)
+            queries, period = Queries((result_query,), (result_query,)), stat.period
         if period not in ALARM_PERIODS and period % 60:
             raise QueryError(f"an alarm's period must be 10, 20, 30 or a multiple of 60, not {period}")
-        periods = _count(given, "EvaluationPeriods")
+        periods = _count(members, "EvaluationPeriods")
         if periods is None:
             raise QueryError("EvaluationPeriods is required")
-        datapoints = _count(given, "DatapointsToAlarm")
+        datapoints = _count(members, "DatapointsToAlarm")
         if datapoints is not None and datapoints > periods:
             raise QueryError("DatapointsToAlarm must not be greater than EvaluationPeriods")
         if periods * period > 86400 * (7 if period >= 3600 else 1):
             raise QueryError("EvaluationPeriods times the period must not be more than a day (a week from 1 hour on)")
         return cls(
             queries,
-            watched,
-            bool(given.get("Metrics")),
+            result_query,
+            bool(members.get("Metrics")),
             period,
             periods,
             datapoints,
-            _one_of(given, "ComparisonOperator", tuple(_OPERATORS)),
-            _threshold(given),
-            _one_of(given, "TreatMissingData", _MISSING, "missing"),
+            _choice(members, "ComparisonOperator", tuple(_OPERATORS)),
+            _threshold(members),
+            _choice(members, "TreatMissingData", _MISSING, "missing"),
         )
 
-    def describe(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The members that DescribeAlarms answers for the rule; ``given`` says which optional ones were named."""
-        stat = self.watched.stat
-        members: dict[str, Any] = {
+    def describe(self, members: Mapping[str, Any]) -> dict[str, Any]:
+        """DescribeAlarms' members of the rule; ``members`` are the request's, which decide about optional ones."""
+        stat = self.result_query.stat
+        described: dict[str, Any] = {
             "EvaluationPeriods": self.evaluation_periods,
             "ComparisonOperator": self.comparison,
             "Threshold": self.threshold,
         }
         if self.datapoints_to_alarm is not None:
-            members["DatapointsToAlarm"] = self.datapoints_to_alarm
-        if given.get("TreatMissingData"):
-            members["TreatMissingData"] = self.treat_missing
+            described["DatapointsToAlarm"] = self.datapoints_to_alarm
+        if members.get("TreatMissingData"):
+            described["TreatMissingData"] = self.treat_missing
         if self.is_math:
-            members["Metrics"] = [query.describe() for query in self.queries.given]
+            described["Metrics"] = [query.describe() for query in self.queries.requested]
         elif stat is not None:
-            members |= describe_metric(stat.metric)
-            members["Period"] = stat.period
-            members["ExtendedStatistic" if is_percentile(stat.statistic) else "Statistic"] = stat.statistic
+            described |= describe_metric(stat.metric)
+            described["Period"] = stat.period
+            described["ExtendedStatistic" if is_percentile(stat.statistic) else "Statistic"] = stat.statistic
             if stat.unit:
-                members["Unit"] = stat.unit
-        return members
+                described["Unit"] = stat.unit
+        return described
 
     def last_end(self, now: float) -> float:
-        """The end of the last period to judge at ``now``: another one every 10 s, or every minute for such periods."""
+        """The end of the last period to evaluate at ``now``: every 10 s, or every minute for periods of minutes."""
         step = 60 if self.period >= 60 else 10
-        return (now - LATE_SECONDS) // step * step
+        return (now - LATE_DATA_SECONDS) // step * step
 
     def points(self, store: MetricStore, end: float) -> list[Point]:
-        """The evaluation range that ends at ``end``, oldest period first. Raises ``QueryError``."""
-        count = self.evaluation_periods + RANGE_BEYOND
+        """The periods of the evaluation range that ends at ``end``, oldest first. Raises ``QueryError``."""
+        count = self.evaluation_periods + EXTRA_PERIODS
         start = end - count * self.period
         starts = [start + number * self.period for number in range(count)]
-        stat = self.watched.stat
+        stat = self.result_query.stat
         if stat is not None:
             buckets = store.buckets(stat.metric, period=self.period, start=start, end=end, unit=stat.unit)
             return [
-                Point(at, buckets[at].value(stat.statistic), buckets[at].count) if at in buckets else Point(at, None)
-                for at in starts
+                Point(time, buckets[time].value(stat.statistic), buckets[time].count)
+                if time in buckets
+                else Point(time, None)
+                for time in starts
             ]
-        series = self.queries.evaluate(store, start=start, end=end, align=False)[self.watched.id]
+        series = self.queries.evaluate(store, start=start, end=end, align=False)[self.result_query.id]
         if not isinstance(series, dict):
             raise QueryError("the expression of an alarm must yield a single time series")
-        return [Point(at, series.get(at)) for at in starts]
+        return [Point(time, series.get(time)) for time in starts]
 
-    def judge(self, points: Sequence[Point], state: State) -> Verdict:
-        """The state that ``points`` (oldest first) call for, given the ``state`` the alarm is in."""
+    def evaluate(self, points: Sequence[Point], state: State) -> Evaluation:
+        """The state that follows from ``points`` (oldest first) for an alarm in ``state``."""
         needed = self.datapoints_to_alarm or self.evaluation_periods
         real = [point for point in points if point.value is not None][-self.evaluation_periods :]
         fills = self.evaluation_periods - len(real)
@@ -168,28 +176,28 @@ class AlarmRule:
         elif breaching < len(real):
             alarm = False
         elif self.treat_missing == "ignore":
-            return Verdict(state, "", ())
+            return Evaluation(state, "", ())
         else:
-            # Breaching data points alone, fewer than needed: an alarm only if the oldest one is old enough to have
-            # been followed by the others, had they come. So a metric that starts to breach does not alarm too early.
+            # All data points breach, but there are fewer than needed. The alarm goes off only if the oldest one is so
+            # old that the others could have followed it: a metric that starts to breach must not alarm too early.
             alarm = bool(real) and real[0].start <= points[-needed].start
             if not alarm:
                 unknown = f"{fills} datapoint{'s were' if fills > 1 else ' was'} unknown"
-                return Verdict("INSUFFICIENT_DATA", f"Insufficient Data: {unknown}.", self._evaluated(points, real))
+                return Evaluation("INSUFFICIENT_DATA", f"Insufficient Data: {unknown}.", self._evaluated(points, real))
         new: State = "ALARM" if alarm else "OK"
-        return Verdict(new, self._reason(real, fills, state, new), self._evaluated(points, real))
+        return Evaluation(new, self._reason(real, fills, state, new), self._evaluated(points, real))
 
     def _breaches(self, point: Point) -> bool:
         return point.value is not None and _OPERATORS[self.comparison][1](point.value, self.threshold)
 
     def _evaluated(self, points: Sequence[Point], real: Sequence[Point]) -> tuple[Point, ...]:
-        """The data points that decided, and as many of the most recent missing ones as were filled in."""
+        """The decisive data points, and as many of the most recent missing ones as were filled in."""
         missing = [point for point in points if point.value is None][::-1]
-        chosen = [*real, *missing[: self.evaluation_periods - len(real)]]
-        return tuple(sorted(chosen, key=lambda point: -point.start))
+        evaluated = [*real, *missing[: self.evaluation_periods - len(real)]]
+        return tuple(sorted(evaluated, key=lambda point: -point.start))
 
     def _reason(self, real: Sequence[Point], fills: int, old: State, new: State) -> str:
-        """The sentence that CloudWatch gives, data points newest first."""
+        """CloudWatch's text of the reason, data points newest first."""
         needed = self.datapoints_to_alarm or self.evaluation_periods
         crossed = [point for point in real if self._breaches(point) == (new == "ALARM")]
         parts = []
@@ -214,40 +222,40 @@ class AlarmRule:
         return f"Threshold Crossed: {' and '.join(parts)}{ending}."
 
 
-def _short_time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%d/%m/%y %H:%M:%S")
+def _short_time(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%d/%m/%y %H:%M:%S")
 
 
-def _metric_stat(given: Mapping[str, Any]) -> MetricStat:
-    plain, extended = given.get("Statistic"), given.get("ExtendedStatistic")
+def _metric_stat(members: Mapping[str, Any]) -> MetricStat:
+    plain, extended = members.get("Statistic"), members.get("ExtendedStatistic")
     if bool(plain) == bool(extended):
         raise QueryError("give either Statistic or ExtendedStatistic")
     if extended and not is_percentile(str(extended)):
-        raise QueryError(f"no percentile {extended!r}")
+        raise QueryError(f"{extended!r} is not a percentile")
     return MetricStat(
-        read_metric(given.get("Namespace"), given.get("MetricName"), given.get("Dimensions")),
-        read_period(given.get("Period")),
+        read_metric(members.get("Namespace"), members.get("MetricName"), members.get("Dimensions")),
+        read_period(members.get("Period")),
         read_statistic(plain or extended),
-        given.get("Unit") or None,
+        members.get("Unit") or None,
     )
 
 
-def _metric_math(given: Mapping[str, Any]) -> tuple[Queries, Query, int]:
+def _metric_math(members: Mapping[str, Any]) -> tuple[Queries, Query, int]:
     for member in ("MetricName", "Namespace", "Dimensions", "Period", "Statistic", "ExtendedStatistic", "Unit"):
-        if given.get(member):
+        if members.get(member):
             raise QueryError(f"Metrics and {member} exclude each other")
-    queries = Queries.read(given["Metrics"])
-    returned = [query for query in queries.given if query.return_data]
+    queries = Queries.read(members["Metrics"])
+    returned = [query for query in queries.requested if query.return_data]
     if len(returned) != 1:
         raise QueryError("exactly one element of Metrics must have ReturnData true")
-    periods = {query.stat.period for query in queries.given if query.stat}
+    periods = {query.stat.period for query in queries.requested if query.stat}
     if len(periods) != 1:
-        raise QueryError("the metrics of an alarm must be there, and have the same period")
+        raise QueryError("an alarm needs at least one metric, and all of the same period")
     return queries, returned[0], periods.pop()
 
 
-def _count(given: Mapping[str, Any], member: str) -> int | None:
-    value = given.get(member)
+def _count(members: Mapping[str, Any], member: str) -> int | None:
+    value = members.get(member)
     if value is None or value == "":
         return None
     try:
@@ -259,11 +267,11 @@ def _count(given: Mapping[str, Any], member: str) -> int | None:
     return number
 
 
-def _threshold(given: Mapping[str, Any]) -> float:
-    if given.get("ThresholdMetricId"):
-        raise QueryError("this emulator has no anomaly detection (ThresholdMetricId)")
+def _threshold(members: Mapping[str, Any]) -> float:
+    if members.get("ThresholdMetricId"):
+        raise QueryError("anomaly detection (ThresholdMetricId) is not emulated")
     try:
-        number = float(given["Threshold"])
+        number = float(members["Threshold"])
     except (KeyError, TypeError, ValueError):
         raise QueryError("Threshold must be a number") from None
     if not math.isfinite(number):
@@ -271,8 +279,8 @@ def _threshold(given: Mapping[str, Any]) -> float:
     return number
 
 
-def _one_of(given: Mapping[str, Any], member: str, allowed: tuple[str, ...], default: str | None = None) -> str:
-    value = given.get(member) or default
+def _choice(members: Mapping[str, Any], member: str, allowed: tuple[str, ...], default: str | None = None) -> str:
+    value = members.get(member) or default
     if value not in allowed:
         raise QueryError(f"{member} must be one of {', '.join(allowed)}, not {value!r}")
     return str(value)

@@ -1,7 +1,9 @@
-"""CloudWatch's metric math: expressions over time series.
+"""Parses and evaluates expressions of CloudWatch's metric math.
 
-Its grammar is close enough to Python's that Python's parser reads it, once the few operators that are spelt differently
-are translated. Only what metric math knows is let through; what it means is in ``metric_functions``.
+The grammar is close to Python's: after the few operators with another spelling are translated, Python's parser reads
+it. Every construct that metric math does not have is refused. ``math_functions`` has the operators and functions.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
 
 from __future__ import annotations
@@ -65,12 +67,12 @@ _NODES = (
 
 
 def is_id(text: str) -> bool:
-    """Whether a query may be called that."""
+    """Whether ``text`` is a valid id of a query."""
     return _ID.fullmatch(text) is not None
 
 
 class Expression:
-    """An expression that was read and found sound. Raises ``ExpressionError``."""
+    """A parsed and checked expression; ``ids`` are the queries that it refers to. Raises ``ExpressionError``."""
 
     def __init__(self, text: str) -> None:
         if not text.strip() or len(text) > MAX_LENGTH:
@@ -83,30 +85,30 @@ class Expression:
         self.ids = _check(self._tree)
 
     def evaluate(self, values: Mapping[str, Value], context: Context) -> Value:
-        """The expression's value, given that of every id in it. Raises ``ExpressionError``."""
+        """The expression's value; ``values`` has the value of every id in it. Raises ``ExpressionError``."""
         return _evaluate(self._tree, values, context)
 
 
 def _respell(token: re.Match[str]) -> str:
     text = token[0]
-    # An id gets an underscore before it: `in` and `is` are fine ids, and Python's keywords.
+    # Ids get an underscore as prefix, because `in` and `is` are valid ids but keywords of Python.
     return _SPELT.get(text, f"_{text}" if is_id(text) else text.replace("_", "?") if text[0] == "_" else text)
 
 
 def _check(tree: ast.expr) -> frozenset[str]:
-    """The ids in a tree; refuses every construct of Python that is none of CloudWatch's."""
+    """The ids in a tree. Raises ``ExpressionError`` for any construct that metric math does not have."""
     ids: set[str] = set()
-    known: set[ast.AST] = set()  # what a call makes legal: its function's name, words and texts among its arguments
-    for node in ast.walk(tree):  # a call comes before what is in it
+    call_parts: set[ast.AST] = set()  # nodes that are valid only inside a call: its name, its words and strings
+    for node in ast.walk(tree):  # breadth first: a call comes before its arguments
         if not isinstance(node, _NODES) and type(node) not in _OPERATORS:
             raise ExpressionError("syntax error: not a construct of metric math")
         if isinstance(node, ast.Compare) and len(node.ops) != 1:
             raise ExpressionError("comparisons cannot be chained: use AND")
         if isinstance(node, ast.Call):
-            known |= _check_call(node)
-        elif isinstance(node, ast.Constant) and node not in known and type(node.value) not in (int, float):
+            call_parts |= _check_call(node)
+        elif isinstance(node, ast.Constant) and node not in call_parts and type(node.value) not in (int, float):
             raise ExpressionError("only numbers are constants")
-        elif isinstance(node, ast.Name) and node not in known:
+        elif isinstance(node, ast.Name) and node not in call_parts:
             ids.add(_name(node))
     return frozenset(ids)
 
@@ -118,11 +120,12 @@ def _name(node: ast.Name) -> str:
 
 
 def _check_call(call: ast.Call) -> set[ast.AST]:
+    """The call's nodes that are no values: the function's name, and words and strings among the arguments."""
     name = call.func.id if isinstance(call.func, ast.Name) else "?"
     if name == "SQRT":
         raise ExpressionError("CloudWatch has no function SQRT: write (...) ^ 0.5")
     if name in UNSUPPORTED:
-        raise ExpressionError(f"this emulator has no {name}")
+        raise ExpressionError(f"{name} is not emulated")
     if name not in FUNCTIONS or call.keywords:
         raise ExpressionError(f"CloudWatch has no function {name.removeprefix('_')}")
     function = FUNCTIONS[name]
@@ -132,7 +135,7 @@ def _check_call(call: ast.Call) -> set[ast.AST]:
 
 
 def _text(node: ast.AST, function: Function) -> str | None:
-    """What an argument says that is no value: REPEAT of FILL, the text of METRICS."""
+    """An argument that is no value: FILL's word REPEAT or LINEAR, or the string of METRICS; None for values."""
     if isinstance(node, ast.Name) and node.id in function.words:
         return node.id
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and function.takes == "text":

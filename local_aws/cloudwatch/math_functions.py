@@ -1,7 +1,10 @@
 """The operators and functions of CloudWatch's metric math, over numbers, time series and arrays of time series.
 
-A missing value counts as 0 in arithmetic and comparisons if the other side has one. What has no result (a division by
-zero) drops the data point. A function such as SUM makes a number of one series, and one series of an array.
+In arithmetic and comparisons a missing value counts as 0 if the other operand has a value. An operation without a
+result (a division by zero) drops the data point. An aggregate such as SUM turns one series into a number, and an array
+into one series.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-functions-list
 """
 
 from __future__ import annotations
@@ -22,12 +25,12 @@ type Argument = Value | str
 
 
 class ExpressionError(ValueError):
-    """The expression is none that CloudWatch takes, or asks for what this emulator does not have."""
+    """CloudWatch would refuse the expression, or it uses a function that is not emulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The periods that were asked for: their starts in epoch seconds, ascending, and their length."""
+    """The requested periods: their starts in epoch seconds, ascending, and their length in seconds."""
 
     starts: Sequence[float]
     period: int
@@ -35,7 +38,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an expression is evaluated over; ``metrics`` are the series that METRICS() stands for, by id."""
+    """The periods of an evaluation, and the series that METRICS() returns, by id."""
 
     grid: Grid
     metrics: Mapping[str, Series]
@@ -43,34 +46,36 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Function:
+    """A function and the arguments that it accepts."""
+
     apply: Callable[[Context, list[Argument]], Value]
     arity: tuple[int, ...] = (1,)
     words: tuple[str, ...] = ()
-    """What an argument may say instead of a value."""
+    """Words that an argument may be instead of a value."""
     takes: str = "values"
-    """What its arguments are: values, a text or an id."""
+    """The kind of its arguments: ``values``, ``text`` or ``id``."""
 
 
 def combine(function: Callable[[float, float], float], left: Value, right: Value) -> Value:
-    """An operator: between numbers a number, else point by point."""
+    """Apply an operator: numbers give a number, anything else is combined data point by data point."""
     if isinstance(left, list) and isinstance(right, list):
         raise ExpressionError("an operator takes at most one array of time series")
     if isinstance(left, list):
-        return [_one(combine(function, series, right)) for series in left]
+        return [_single(combine(function, series, right)) for series in left]
     if isinstance(right, list):
-        return [_one(combine(function, left, series)) for series in right]
+        return [_single(combine(function, left, series)) for series in right]
     if isinstance(left, float) and isinstance(right, float):
         return _number(function, left, right)
     times = sorted({*(left if isinstance(left, dict) else ()), *(right if isinstance(right, dict) else ())})
-    return _finite({at: _number(function, _value_at(left, at), _value_at(right, at)) for at in times})
+    return _finite({time: _number(function, _value_at(left, time), _value_at(right, time)) for time in times})
 
 
 def array(value: Argument) -> list[Series]:
-    """One series as an array of one; refuses numbers."""
-    return value if isinstance(value, list) else [_one(value)]
+    """An array; a single series becomes an array of one. Raises ``ExpressionError`` for numbers."""
+    return value if isinstance(value, list) else [_single(value)]
 
 
-def _one(value: Argument) -> Series:
+def _single(value: Argument) -> Series:
     if not isinstance(value, dict):
         raise ExpressionError("exactly one time series is expected")
     return value
@@ -83,7 +88,7 @@ def _scalar(value: Argument) -> float:
 
 
 def _number(function: Callable[[float, float], float], left: float, right: float) -> float:
-    """The result as a number; NaN, which drops the data point, where there is none (a division by zero)."""
+    """The result; NaN, which drops the data point, if there is none (a division by zero)."""
     try:
         result = function(left, right)
     except (ArithmeticError, ValueError):
@@ -92,11 +97,11 @@ def _number(function: Callable[[float, float], float], left: float, right: float
 
 
 def _finite(series: Series) -> Series:
-    return {at: value for at, value in series.items() if math.isfinite(value)}
+    return {time: value for time, value in series.items() if math.isfinite(value)}
 
 
-def _value_at(value: float | Series, at: float) -> float:
-    return value if isinstance(value, float) else value.get(at, 0.0)
+def _value_at(value: float | Series, time: float) -> float:
+    return value if isinstance(value, float) else value.get(time, 0.0)
 
 
 def _pointwise(function: Callable[[float], float]) -> Function:
@@ -110,43 +115,43 @@ def _pointwise(function: Callable[[float], float]) -> Function:
 
 
 def _each(function: Callable[[Series], Series]) -> Function:
-    """A function of a whole series, for one series or each of an array."""
+    """A function of a whole series, applied to one series or to each of an array."""
     return Function(lambda _, arguments: _per_series(arguments[0], function))
 
 
 def _per_series(value: Argument, function: Callable[[Series], Series]) -> Value:
-    return [function(series) for series in value] if isinstance(value, list) else function(_one(value))
+    return [function(series) for series in value] if isinstance(value, list) else function(_single(value))
 
 
 def _aggregate(function: Callable[[list[float]], float], *, missing_is_zero: bool = False) -> Function:
-    """A number from one series; from an array one series, by timestamp."""
+    """An aggregate: a number from one series, or one series from an array, per time."""
 
     def apply(_: Context, arguments: list[Argument]) -> Value:
         value = arguments[0]
         if not isinstance(value, list):
-            points = list(_one(value).values())
+            points = list(_single(value).values())
             return function(points) if points else math.nan
-        times = sorted({at for series in value for at in series})
+        times = sorted({time for series in value for time in series})
         if missing_is_zero:
-            return {at: function([series.get(at, 0.0) for series in value]) for at in times}
-        return {at: function([series[at] for series in value if at in series]) for at in times}
+            return {time: function([series.get(time, 0.0) for series in value]) for time in times}
+        return {time: function([series[time] for series in value if time in series]) for time in times}
 
     return Function(apply)
 
 
 def _if(_: Context, arguments: list[Argument]) -> Value:
-    condition, chosen, *rest = arguments
-    otherwise = rest[0] if rest else {}
-    if isinstance(chosen, (list, str)) or isinstance(otherwise, (list, str)):
+    condition, consequent, *alternatives = arguments
+    otherwise = alternatives[0] if alternatives else {}
+    if isinstance(consequent, (list, str)) or isinstance(otherwise, (list, str)):
         raise ExpressionError("IF takes numbers and single time series")
     if isinstance(condition, float):
-        return chosen if condition != 0 else otherwise
+        return consequent if condition != 0 else otherwise
     result: Series = {}
-    for at, truth in _one(condition).items():
+    for time, truth in _single(condition).items():
         if truth != 0:
-            result[at] = _value_at(chosen, at)  # 0 where it has no value, as CloudWatch documents
-        elif isinstance(otherwise, float) or at in otherwise:
-            result[at] = _value_at(otherwise, at)
+            result[time] = _value_at(consequent, time)  # 0 if it has no value, as CloudWatch documents
+        elif isinstance(otherwise, float) or time in otherwise:
+            result[time] = _value_at(otherwise, time)
     return _finite(result)
 
 
@@ -166,10 +171,10 @@ def _fill(context: Context, arguments: list[Argument]) -> Value:
 def _repeat(series: Series, starts: Sequence[float]) -> Series:
     filled: Series = {}
     last: float | None = None
-    for at in sorted({*series, *starts}):
-        last = series.get(at, last)
+    for time in sorted({*series, *starts}):
+        last = series.get(time, last)
         if last is not None:
-            filled[at] = last
+            filled[time] = last
     return filled
 
 
@@ -177,19 +182,19 @@ def _linear(series: Series, starts: Sequence[float]) -> Series:
     filled = dict(series)
     for before, after in itertools.pairwise(sorted(series)):
         slope = (series[after] - series[before]) / (after - before)
-        filled.update({at: series[before] + slope * (at - before) for at in starts if before < at < after})
+        filled.update({time: series[before] + slope * (time - before) for time in starts if before < time < after})
     return dict(sorted(filled.items()))
 
 
 def _changes(series: Series) -> Iterator[tuple[float, float, float]]:
-    """Timestamp, difference of value and difference of time, for each data point but the first."""
-    for before, at in itertools.pairwise(sorted(series)):
-        yield at, series[at] - series[before], at - before
+    """Timestamp, change of the value and seconds since the previous data point, for all but the first."""
+    for before, time in itertools.pairwise(sorted(series)):
+        yield time, series[time] - series[before], time - before
 
 
 def _running_sum(series: Series) -> Series:
     times = sorted(series)
-    return dict(zip(times, itertools.accumulate(series[at] for at in times), strict=True))
+    return dict(zip(times, itertools.accumulate(series[time] for time in times), strict=True))
 
 
 def _metrics(context: Context, arguments: list[Argument]) -> Value:
@@ -227,9 +232,9 @@ FUNCTIONS: dict[str, Function] = {
     "MAX": _aggregate(max),
     "STDDEV": _aggregate(statistics.pstdev),
     "DATAPOINT_COUNT": _aggregate(lambda points: float(len(points))),
-    "DIFF": _each(lambda series: {at: change for at, change, _ in _changes(series)}),
-    "DIFF_TIME": _each(lambda series: {at: seconds for at, _, seconds in _changes(series)}),
-    "RATE": _each(lambda series: {at: change / seconds for at, change, seconds in _changes(series)}),
+    "DIFF": _each(lambda series: {time: change for time, change, _ in _changes(series)}),
+    "DIFF_TIME": _each(lambda series: {time: seconds for time, _, seconds in _changes(series)}),
+    "RATE": _each(lambda series: {time: change / seconds for time, change, seconds in _changes(series)}),
     "RUNNING_SUM": _each(_running_sum),
     "FILL": Function(_fill, arity=(2,), words=("REPEAT", "LINEAR")),
     "IF": Function(_if, arity=(2, 3)),
@@ -250,4 +255,4 @@ UNSUPPORTED = frozenset(
         *("DATE", "DAY", "EPOCH", "HOUR", "MINUTE", "MONTH", "SLICE", "SORT", "YEAR"),
     }
 )
-"""Functions that CloudWatch has and this emulator has not."""
+"""Functions of CloudWatch that are not emulated."""

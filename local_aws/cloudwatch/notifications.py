@@ -1,6 +1,9 @@
-"""What an alarm tells others when its state changes: functions, topics, the event bus and its own history.
+"""The messages of an alarm's state change: for functions, topics and the event bus, and for the alarm's history.
 
-Alarms are described by the members that DescribeAlarms answers, with times in epoch seconds.
+Alarms are mappings with DescribeAlarms' members and times in epoch seconds.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
 """
 
 from __future__ import annotations
@@ -13,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local_aws.cloudwatch.evaluation import AlarmRule, Verdict
+    from local_aws.cloudwatch.evaluation import AlarmRule, Evaluation
 
 _CONFIGURATION_IDS = uuid.UUID("0a4cbc3e-35a7-54d8-a86c-6f53e37ea1d5")
 
 
-def alarm_time(at: float) -> str:
-    """A time as alarms write it: ``2026-11-23T06:39:00.123+0000``."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
+def format_time(timestamp: float) -> str:
+    """A time in an alarm's format: ``2026-11-23T06:39:00.123+0000``."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
 
 
-def reason_data(rule: AlarmRule, verdict: Verdict, now: float) -> str:
-    """What a verdict rests on, as JSON."""
-    real = [point for point in verdict.evaluated if point.value is not None]
-    stat = rule.watched.stat
-    data: dict[str, Any] = {"version": "1.0", "queryDate": alarm_time(now)}
+def reason_data(rule: AlarmRule, evaluation: Evaluation, now: float) -> str:
+    """``StateReasonData``: the evaluated data points as JSON."""
+    real = [point for point in evaluation.evaluated if point.value is not None]
+    stat = rule.result_query.stat
+    data: dict[str, Any] = {"version": "1.0", "queryDate": format_time(now)}
     if real:
-        data["startDate"] = alarm_time(min(point.start for point in real))
+        data["startDate"] = format_time(min(point.start for point in real))
     if stat is not None and not rule.is_math:
         if stat.unit:
             data["unit"] = stat.unit
@@ -39,32 +42,32 @@ def reason_data(rule: AlarmRule, verdict: Verdict, now: float) -> str:
     data["threshold"] = rule.threshold
     data["evaluatedDatapoints"] = [
         {
-            "timestamp": alarm_time(point.start),
+            "timestamp": format_time(point.start),
             **({"sampleCount": point.samples} if point.samples is not None else {}),
             **({"value": point.value} if point.value is not None else {}),
         }
-        for point in verdict.evaluated
+        for point in evaluation.evaluated
     ]
     return json.dumps(data, separators=(",", ":"))
 
 
 def state(alarm: Mapping[str, Any]) -> dict[str, Any]:
-    """An alarm's state as messages carry it."""
+    """An alarm's state in the format of messages."""
     return {
         "value": alarm["StateValue"],
         "reason": alarm["StateReason"],
         **({"reasonData": alarm["StateReasonData"]} if alarm.get("StateReasonData") else {}),
-        "timestamp": alarm_time(alarm["StateUpdatedTimestamp"]),
+        "timestamp": format_time(alarm["StateUpdatedTimestamp"]),
     }
 
 
 def configuration(alarm: Mapping[str, Any]) -> dict[str, Any]:
-    """What an alarm watches, as messages carry it."""
+    """An alarm's metrics or rule in the format of messages."""
     described = {"description": alarm["AlarmDescription"]} if alarm.get("AlarmDescription") else {}
     if "AlarmRule" in alarm:
         return described | {"alarmRule": alarm["AlarmRule"]}
     if "Metrics" in alarm:
-        return described | {"metrics": [_query(each) for each in alarm["Metrics"]]}
+        return described | {"metrics": [_query(query) for query in alarm["Metrics"]]}
     single = {
         "Id": str(uuid.uuid5(_CONFIGURATION_IDS, alarm["AlarmArn"])),
         "MetricStat": {
@@ -86,7 +89,7 @@ def _query(query: Mapping[str, Any]) -> dict[str, Any]:
             "metric": {
                 "namespace": metric["Namespace"],
                 "name": metric["MetricName"],
-                "dimensions": {each["Name"]: each["Value"] for each in metric.get("Dimensions") or []},
+                "dimensions": {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions") or []},
             },
             "period": stat["Period"],
             "stat": stat["Stat"],
@@ -100,20 +103,20 @@ def _query(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def function_event(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
-    """The event of a function that is an alarm's action; ``previous`` is the ``state`` before."""
+    """The event that an alarm action sends to a function; ``previous`` is the ``state`` before the change."""
     _, _, _, region, account, _ = alarm["AlarmArn"].split(":", 5)
     return {
         "source": "aws.cloudwatch",
         "alarmArn": alarm["AlarmArn"],
         "accountId": account,
-        "time": alarm_time(alarm["StateUpdatedTimestamp"]),
+        "time": format_time(alarm["StateUpdatedTimestamp"]),
         "region": region,
         "alarmData": bus_detail(alarm, previous),
     }
 
 
 def bus_detail(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
-    """The detail of EventBridge's ``CloudWatch Alarm State Change``."""
+    """The ``detail`` of the event ``CloudWatch Alarm State Change``."""
     return {
         "alarmName": alarm["AlarmName"],
         "state": state(alarm),
@@ -123,17 +126,17 @@ def bus_detail(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[st
 
 
 def notification(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> tuple[str, str]:
-    """Subject and message of an alarm's notification on a topic."""
+    """Subject and message of a notification to a topic."""
     _, _, _, region, account, _ = alarm["AlarmArn"].split(":", 5)
     updated = alarm["AlarmConfigurationUpdatedTimestamp"]
     message: dict[str, Any] = {
         "AlarmName": alarm["AlarmName"],
         "AlarmDescription": alarm.get("AlarmDescription"),
         "AWSAccountId": account,
-        "AlarmConfigurationUpdatedTimestamp": alarm_time(updated),
+        "AlarmConfigurationUpdatedTimestamp": format_time(updated),
         "NewStateValue": alarm["StateValue"],
         "NewStateReason": alarm["StateReason"],
-        "StateChangeTime": alarm_time(alarm["StateUpdatedTimestamp"]),
+        "StateChangeTime": format_time(alarm["StateUpdatedTimestamp"]),
         "Region": region,
         "AlarmArn": alarm["AlarmArn"],
         "OldStateValue": previous["value"],
@@ -155,7 +158,7 @@ def _trigger(alarm: Mapping[str, Any]) -> dict[str, Any]:
         "EvaluateLowSampleCountPercentile": "",
     }
     if "Metrics" in alarm:
-        return rule | {"Metrics": [_named_dimensions(each) for each in alarm["Metrics"]]}
+        return rule | {"Metrics": [_with_lower_case_dimensions(query) for query in alarm["Metrics"]]}
     extended = "ExtendedStatistic" in alarm
     return rule | {
         "MetricName": alarm.get("MetricName"),
@@ -167,25 +170,25 @@ def _trigger(alarm: Mapping[str, Any]) -> dict[str, Any]:
             else {"Statistic": str(alarm.get("Statistic", "")).upper()}
         ),
         "Unit": alarm.get("Unit"),
-        "Dimensions": _lowered(alarm.get("Dimensions")),
+        "Dimensions": _lower_case(alarm.get("Dimensions")),
     }
 
 
-def _named_dimensions(query: Mapping[str, Any]) -> dict[str, Any]:
+def _with_lower_case_dimensions(query: Mapping[str, Any]) -> dict[str, Any]:
     if "MetricStat" not in query:
         return dict(query)
     metric = query["MetricStat"]["Metric"]
-    stat = query["MetricStat"] | {"Metric": metric | {"Dimensions": _lowered(metric.get("Dimensions"))}}
+    stat = query["MetricStat"] | {"Metric": metric | {"Dimensions": _lower_case(metric.get("Dimensions"))}}
     return dict(query) | {"MetricStat": stat}
 
 
-def _lowered(dimensions: list[Mapping[str, str]] | None) -> list[dict[str, str]]:
-    """Dimensions as notifications spell them."""
-    return [{"value": each["Value"], "name": each["Name"]} for each in dimensions or []]
+def _lower_case(dimensions: list[Mapping[str, str]] | None) -> list[dict[str, str]]:
+    """Dimensions with the member names of notifications."""
+    return [{"value": dimension["Value"], "name": dimension["Name"]} for dimension in dimensions or []]
 
 
 def state_history(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> tuple[str, str]:
-    """Summary and data of a change of state in an alarm's history."""
+    """Summary and data of a state change in an alarm's history."""
 
     def described(state: Mapping[str, Any]) -> dict[str, Any]:
         data = state.get("reasonData")
@@ -201,7 +204,7 @@ def state_history(alarm: Mapping[str, Any], previous: Mapping[str, Any]) -> tupl
 
 
 def action_history(alarm: Mapping[str, Any], action: str, error: str | None) -> tuple[str, str]:
-    """Summary and data of an action in an alarm's history; ``error`` says why it failed."""
+    """Summary and data of an action in an alarm's history; ``error`` is set if it failed."""
     data = {
         "version": "1.0",
         "actionState": "Failed" if error else "Succeeded",
@@ -210,5 +213,5 @@ def action_history(alarm: Mapping[str, Any], action: str, error: str | None) -> 
         **({"error": error} if error else {}),
     }
     failed = f"Failed to execute action {action}. Received error: {error}"
-    done = failed if error else f"Successfully executed action {action}"
-    return done, json.dumps(data)
+    summary = failed if error else f"Successfully executed action {action}"
+    return summary, json.dumps(data)

@@ -1,4 +1,4 @@
-"""CloudWatch's operations in its three protocols (CBOR, JSON, and forms answered in XML), from one function each."""
+"""Serves CloudWatch's operations in its three protocols: CBOR, JSON, and query (forms answered in XML)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from local_aws.cloudwatch.queries import QueryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    type Answer = tuple[int, dict[str, str], bytes]
-    type Operation = Callable[[dict[str, Any], dict[str, Any], bool, bool], Answer]
+    type Response = tuple[int, dict[str, str], bytes]
+    type Operation = Callable[[dict[str, Any], dict[str, Any], bool, bool], Response]
 
 MODULE = "ministack.services.cloudwatch"
 ARGUMENTS = ("params", "cbor_data", "is_cbor", "is_json")
@@ -24,7 +24,7 @@ _MEMBER = re.compile(r"(?:member|entry)\.(\d+)")
 
 
 class RefusedError(Exception):
-    """An operation's error: its code, as the API names it, its sentence and the HTTP status."""
+    """An operation's error: the API's error code, the message and the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -32,57 +32,57 @@ class RefusedError(Exception):
         self.status = status
 
 
-def serve(action: str, function: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Let ``answer`` (request members to response members) be the emulator's ``action``, for all protocols."""
-    error: Callable[..., Answer] = hooks.find(
+def serve(action: str, function: str, respond: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replace ministack's ``function`` for ``action``: ``respond`` maps request members to response members."""
+    error: Callable[..., Response] = hooks.find(
         MODULE, "_error", arguments=("code", "message", "status", "use_json", "use_cbor")
     )
-    as_cbor: Callable[..., Answer] = hooks.find(MODULE, "_cbor_ok", arguments=("data",))
-    as_json: Callable[..., Answer] = hooks.find(MODULE, "_json_ok", arguments=("data",))
-    as_xml: Callable[..., Answer] = hooks.find(MODULE, "_xml", arguments=("status", "root_tag", "inner"))
+    as_cbor: Callable[..., Response] = hooks.find(MODULE, "_cbor_ok", arguments=("data",))
+    as_json: Callable[..., Response] = hooks.find(MODULE, "_json_ok", arguments=("data",))
+    as_xml: Callable[..., Response] = hooks.find(MODULE, "_xml", arguments=("status", "root_tag", "inner"))
 
     cbor_time = hooks.find(MODULE, "_cbor_timestamp", arguments=("value",))
 
-    def operation(params: dict[str, Any], cbor_data: dict[str, Any], is_cbor: bool, is_json: bool) -> Answer:
+    def operation(params: dict[str, Any], cbor_data: dict[str, Any], is_cbor: bool, is_json: bool) -> Response:
         try:
-            result = answer(cbor_data if is_cbor or is_json else nested(params))
+            result = respond(cbor_data if is_cbor or is_json else nested(params))
         except QueryError as refusal:
             return error("ValidationError", str(refusal), 400, use_json=is_json, use_cbor=is_cbor)
         except RefusedError as refusal:
             return error(refusal.code, str(refusal), refusal.status, use_json=is_json, use_cbor=is_cbor)
         if is_cbor:
-            return as_cbor(_timed(result, cbor_time))
+            return as_cbor(_with_times(result, cbor_time))
         if is_json:
-            return as_json(_timed(result, float))
+            return as_json(_with_times(result, float))
         return as_xml(200, f"{action}Response", f"<{action}Result>{xml(result)}</{action}Result>")
 
     hooks.replace(MODULE, function, operation, arguments=ARGUMENTS)
 
 
 def nested(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a form: ``Metrics.member.1.Id=m1`` is the first element of the list ``Metrics``."""
+    """Members from a form's fields: ``Metrics.member.1.Id=m1`` is ``{"Metrics": [{"Id": "m1"}]}``."""
     root: dict[str, Any] = {}
-    for key, given in params.items():
-        value = given[0] if isinstance(given, list) else given
+    for key, values in params.items():
+        value = values[0] if isinstance(values, list) else values
         *path, last = _MEMBER.sub(r"#\1", key).split(".")
         node = root
         for part in path:
             node = node.setdefault(part, {})
         node[last] = value
-    listed = _listed(root)
-    return listed if isinstance(listed, dict) else {}
+    members = _with_lists(root)
+    return members if isinstance(members, dict) else {}
 
 
-def _listed(node: Any) -> Any:
+def _with_lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if node and all(key.startswith("#") for key in node):
-        return [_listed(node[key]) for key in sorted(node, key=lambda key: int(key[1:]))]
-    return {key: _listed(value) for key, value in node.items()}
+        return [_with_lists(node[key]) for key in sorted(node, key=lambda key: int(key[1:]))]
+    return {key: _with_lists(value) for key, value in node.items()}
 
 
 def xml(value: object) -> str:
-    """Response members as the query protocol writes them."""
+    """Response members in the XML of the query protocol."""
     if isinstance(value, dict):
         return "".join(f"<{name}>{xml(member)}</{name}>" for name, member in value.items() if member is not None)
     if isinstance(value, list):
@@ -94,11 +94,11 @@ def xml(value: object) -> str:
     return escape(str(value))
 
 
-def _timed(value: Any, write: Callable[[float], Any]) -> Any:
+def _with_times(value: Any, write: Callable[[float], Any]) -> Any:
     if isinstance(value, Timestamp):
         return write(float(value))
     if isinstance(value, dict):
-        return {name: _timed(member, write) for name, member in value.items()}
+        return {name: _with_times(member, write) for name, member in value.items()}
     if isinstance(value, list):
-        return [_timed(member, write) for member in value]
+        return [_with_times(member, write) for member in value]
     return value

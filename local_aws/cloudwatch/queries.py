@@ -1,4 +1,7 @@
-"""Metric data queries, as GetMetricData and alarms on metric math carry them: metrics, and expressions over them."""
+"""Parses and evaluates metric data queries: metrics, and expressions over them. GetMetricData and alarms use them.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ HIGH_RESOLUTION_PERIODS = (1, 5, 10, 20, 30)
 
 
 class QueryError(ValueError):
-    """A request that CloudWatch refuses, said in a sentence."""
+    """A request that CloudWatch refuses; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricStat:
-    """One statistic of one metric, by periods of so many seconds."""
+    """One statistic of one metric per period of ``period`` seconds."""
 
     metric: Metric
     period: int
@@ -32,21 +35,22 @@ class MetricStat:
     unit: str | None = None
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> MetricStat:
-        """From the API's ``MetricStat``; numbers may be texts, as they are in a template."""
-        named = given.get("Metric") or {}
+    def read(cls, members: Mapping[str, Any]) -> MetricStat:
+        """Parse the API's ``MetricStat``; numbers may be strings, as in a template. Raises ``QueryError``."""
+        metric = members.get("Metric") or {}
         return cls(
-            read_metric(named.get("Namespace"), named.get("MetricName"), named.get("Dimensions")),
-            read_period(given.get("Period")),
-            read_statistic(given.get("Stat")),
-            given.get("Unit") or None,
+            read_metric(metric.get("Namespace"), metric.get("MetricName"), metric.get("Dimensions")),
+            read_period(members.get("Period")),
+            read_statistic(members.get("Stat")),
+            members.get("Unit") or None,
         )
 
     def series(self, store: MetricStore, *, start: float, end: float) -> Series:
-        """Its values over the periods from ``start`` on, as the store divides time."""
+        """Its values by the start of each period, from ``start`` on."""
         return store.series(self.metric, self.statistic, period=self.period, start=start, end=end, unit=self.unit)
 
     def describe(self) -> dict[str, Any]:
+        """The API's ``MetricStat``."""
         return {
             "Metric": describe_metric(self.metric),
             "Period": self.period,
@@ -56,17 +60,17 @@ class MetricStat:
 
 
 def read_metric(namespace: str | None, name: str | None, dimensions: Sequence[Mapping[str, str]] | None) -> Metric:
-    """A metric from the API's members. Raises ``QueryError``."""
+    """Parse the API's members of a metric. Raises ``QueryError``."""
     if not namespace or not name:
         raise QueryError("a metric needs a Namespace and a MetricName")
     try:
-        return Metric.of(namespace, name, {each["Name"]: each["Value"] for each in dimensions or ()})
+        return Metric.create(namespace, name, {dimension["Name"]: dimension["Value"] for dimension in dimensions or ()})
     except (KeyError, TypeError):
         raise QueryError("each dimension needs a Name and a Value") from None
 
 
 def describe_metric(metric: Metric) -> dict[str, Any]:
-    """The API's members for a metric."""
+    """The API's members of a metric."""
     return {
         "Namespace": metric.namespace,
         "MetricName": metric.name,
@@ -74,36 +78,36 @@ def describe_metric(metric: Metric) -> dict[str, Any]:
     }
 
 
-def read_period(given: object) -> int:
-    """A period in seconds: 1, 5, 10, 20, 30 or a multiple of 60. Raises ``QueryError``."""
+def read_period(value: object) -> int:
+    """Parse a period: 1, 5, 10, 20, 30 or a multiple of 60 seconds. Raises ``QueryError``."""
     try:
-        period = int(str(given))
+        period = int(str(value))
     except ValueError:
-        raise QueryError(f"Period must be a number of seconds, not {given!r}") from None
+        raise QueryError(f"Period must be a number of seconds, not {value!r}") from None
     if period not in HIGH_RESOLUTION_PERIODS and (period <= 0 or period % 60):
         raise QueryError(f"Period must be 1, 5, 10, 20, 30 or a multiple of 60, not {period}")
     return period
 
 
-def read_statistic(given: object) -> str:
-    """A statistic's name. Raises ``QueryError``."""
-    if not isinstance(given, str) or not is_statistic(given):
-        raise QueryError(f"no statistic {given!r}: SampleCount, Sum, Average, Minimum, Maximum or p0 to p100")
-    return given
+def read_statistic(value: object) -> str:
+    """Parse the name of a statistic. Raises ``QueryError``."""
+    if not isinstance(value, str) or not is_statistic(value):
+        raise QueryError(f"{value!r} is not a statistic: use SampleCount, Sum, Average, Minimum, Maximum or p0 to p100")
+    return value
 
 
-def read_flag(given: object) -> bool:
-    """A boolean as JSON, CBOR, forms and templates have it. Raises ``QueryError``."""
-    if isinstance(given, bool):
-        return given
-    if isinstance(given, str) and given.lower() in ("true", "false"):
-        return given.lower() == "true"
-    raise QueryError(f"true or false is expected, not {given!r}")
+def read_flag(value: object) -> bool:
+    """Parse a boolean, which forms and templates carry as a string. Raises ``QueryError``."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise QueryError(f"true or false is expected, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One of several queries that belong together: a metric or an expression over the others."""
+    """One query of a request: a metric, or an expression over the other queries."""
 
     id: str
     stat: MetricStat | None
@@ -112,11 +116,12 @@ class Query:
     return_data: bool = True
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Query:
-        name = str(given.get("Id", ""))
+    def read(cls, members: Mapping[str, Any]) -> Query:
+        """Parse the API's ``MetricDataQuery``. Raises ``QueryError``."""
+        name = str(members.get("Id", ""))
         if not is_id(name):
             raise QueryError(f"Id {name!r}: a lowercase letter, then letters, digits and underscores")
-        stat, text = given.get("MetricStat"), given.get("Expression")
+        stat, text = members.get("MetricStat"), members.get("Expression")
         if bool(stat) == bool(text):
             raise QueryError(f"query {name}: give either MetricStat or Expression")
         try:
@@ -127,12 +132,12 @@ class Query:
             name,
             MetricStat.read(stat) if stat else None,
             expression,
-            given.get("Label"),
-            read_flag(given.get("ReturnData", True)),
+            members.get("Label"),
+            read_flag(members.get("ReturnData", True)),
         )
 
     def describe(self) -> dict[str, Any]:
-        """The API's members, as they were given."""
+        """The API's ``MetricDataQuery``."""
         return {
             "Id": self.id,
             **({"MetricStat": self.stat.describe()} if self.stat else {}),
@@ -144,45 +149,45 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """Queries in the order given, each sound and none in a circle. Raises ``QueryError``."""
+    """All queries of a request, in its order; no query depends on itself."""
 
-    given: tuple[Query, ...]
-    _order: tuple[Query, ...] = field(repr=False)
+    requested: tuple[Query, ...]
+    _evaluation_order: tuple[Query, ...] = field(repr=False)
 
     @classmethod
-    def read(cls, given: Sequence[Mapping[str, Any]]) -> Queries:
-        queries = tuple(Query.read(each) for each in given)
-        named = {query.id: query for query in queries}
-        if len(named) != len(queries):
+    def read(cls, queries: Sequence[Mapping[str, Any]]) -> Queries:
+        """Parse a list of ``MetricDataQuery``. Raises ``QueryError``."""
+        parsed = tuple(Query.read(members) for members in queries)
+        by_id = {query.id: query for query in parsed}
+        if len(by_id) != len(parsed):
             raise QueryError("two queries have the same Id")
         order: dict[str, Query] = {}
-        for query in queries:
-            _place(query, named, order, ())
-        return cls(queries, tuple(order.values()))
+        for query in parsed:
+            _append_after_operands(query, by_id, order, ())
+        return cls(parsed, tuple(order.values()))
 
     def periods(self, query: Query) -> set[int]:
-        """The periods of the metrics that a query rests on."""
+        """The periods of all metrics that a query depends on."""
         if query.stat is not None:
             return {query.stat.period}
-        named = {each.id: each for each in self.given}
+        by_id = {other.id: other for other in self.requested}
         ids = query.expression.ids if query.expression else frozenset()
-        found = {period for each in ids for period in self.periods(named[each])}
-        return found or {each.stat.period for each in self.given if each.stat}
+        periods = {period for operand in ids for period in self.periods(by_id[operand])}
+        return periods or {other.stat.period for other in self.requested if other.stat}
 
     def evaluate(self, store: MetricStore, *, start: float, end: float, align: bool) -> dict[str, Value]:
-        """What each query yields over its periods from ``start`` to ``end``, by id.
+        """The value of each query over the periods from ``start`` to ``end``, by the query's id.
 
-        The first period begins at ``start``, or with ``align`` at the multiple of the period before it.
-
-        Raises ``QueryError`` for an expression over metrics of different periods, or none.
+        The first period begins at ``start``; with ``align``, at the last multiple of the period before ``start``.
+        Raises ``QueryError`` if an expression has no metrics, or metrics of different periods.
         """
         metrics: dict[str, Series] = {}  # in the order of the request, which METRICS() follows
-        for query in self.given:
+        for query in self.requested:
             if query.stat is not None:
                 first = _aligned(start, query.stat.period) if align else start
                 metrics[query.id] = query.stat.series(store, start=first, end=end)
         values: dict[str, Value] = dict(metrics)
-        for query in self._order:
+        for query in self._evaluation_order:
             if query.expression is not None:
                 context = Context(self._grid(query, start, end, align), metrics)
                 try:
@@ -204,14 +209,16 @@ def _aligned(start: float, period: int) -> float:
     return start // period * period
 
 
-def _place(query: Query, named: Mapping[str, Query], order: dict[str, Query], above: tuple[str, ...]) -> None:
-    """Put a query after those it refers to."""
-    if query.id in above:
-        raise QueryError(f"query {query.id} refers to itself: {' -> '.join((*above, query.id))}")
+def _append_after_operands(
+    query: Query, by_id: Mapping[str, Query], order: dict[str, Query], path: tuple[str, ...]
+) -> None:
+    """Append a query to ``order`` after the queries that it refers to; ``path`` are those that led to it."""
+    if query.id in path:
+        raise QueryError(f"query {query.id} refers to itself: {' -> '.join((*path, query.id))}")
     if query.id in order:
         return
     for name in sorted(query.expression.ids) if query.expression else ():
-        if name not in named:
+        if name not in by_id:
             raise QueryError(f"query {query.id} refers to {name!r}, which is no query")
-        _place(named[name], named, order, (*above, query.id))
+        _append_after_operands(by_id[name], by_id, order, (*path, query.id))
     order[query.id] = query

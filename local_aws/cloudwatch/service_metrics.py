@@ -1,6 +1,6 @@
-"""Metrics that AWS services publish about themselves: of functions at each event, of queues every few seconds.
+"""Publishes the metrics of AWS services: of functions at each invocation, of queues every few seconds.
 
-ministack counts an invocation only when it came through Invoke: functions behind topics, streams and rules have none.
+ministack counts only invocations through the API's Invoke, not those by topics, streams and rules.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_COUNTED_RECEIVES = 3
 
 
 def install() -> None:
-    """Count where every event passes, and look at the queues by the clock."""
+    """Wrap the execution of every event, and start the thread that publishes the metrics of queues."""
     hooks.replace(
         FUNCTIONS,
         "_execute_function_dispatch",
@@ -63,13 +63,13 @@ def _counting_invocations(dispatch: Callable[..., dict[str, Any]]) -> Callable[.
     def count(
         func: dict[str, Any], config: dict[str, Any], event: object, request_id: str, started: float
     ) -> dict[str, Any]:
-        began = time.monotonic()
+        started_at = time.monotonic()
         result = dispatch(func, config, event, request_id, started)
         name = {"FunctionName": config["FunctionName"]}
         metrics.publish("AWS/Lambda", "Invocations", 1, "Count", name)
         metrics.publish("AWS/Lambda", "Errors", 1 if result.get("error") else 0, "Count", name)
         metrics.publish("AWS/Lambda", "Throttles", 0, "Count", name)
-        metrics.publish("AWS/Lambda", "Duration", (time.monotonic() - began) * 1000, "Milliseconds", name)
+        metrics.publish("AWS/Lambda", "Duration", (time.monotonic() - started_at) * 1000, "Milliseconds", name)
         return result
 
     return count

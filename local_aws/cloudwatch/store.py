@@ -1,7 +1,9 @@
-"""Metrics as CloudWatch keeps them: statistics by the second or by the minute, for three hours.
+"""Stores metrics as CloudWatch does: statistics per second or per minute, for three hours.
 
-A series is one namespace, name and exact set of dimensions. Values are summed up when they arrive, into the second
-(high resolution) or the minute (standard resolution) of their timestamp, so what is held is bounded by time.
+A series has one namespace, one name and one exact set of dimensions. Values are added on arrival to the second (high
+resolution) or minute (standard resolution) of their timestamp, so memory is bounded by time, not by values.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html
 """
 
 from __future__ import annotations
@@ -28,20 +30,21 @@ _BASIC = ("SampleCount", "Sum", "Average", "Minimum", "Maximum")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What names a series."""
+    """The identity of a series."""
 
     namespace: str
     name: str
     dimensions: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Metric:
+    def create(cls, namespace: str, name: str, dimensions: Mapping[str, str]) -> Metric:
+        """A metric whose dimensions compare equal in any order."""
         return cls(namespace, name, tuple(sorted(dimensions.items())))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A statistic set: how many values there were, and their sum and range."""
+    """A statistic set: the number of values, their sum, minimum and maximum."""
 
     count: float
     total: float
@@ -51,7 +54,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Datum:
-    """What is published at once: values with how often each occurred, or a summary of values that are not known."""
+    """One published datum: pairs of a value and its count, or a summary of values that are unknown."""
 
     metric: Metric
     timestamp: float
@@ -62,7 +65,7 @@ class Datum:
 
 
 class Bucket:
-    """The statistics of one series over some time."""
+    """The statistics of one series over one period."""
 
     __slots__ = ("count", "high", "low", "samples", "total")
 
@@ -71,22 +74,24 @@ class Bucket:
         self.total = 0.0
         self.low = math.inf
         self.high = -math.inf
-        self.samples: array[float] | None = array("d")  # value, count, value, count...; None once they are not known
+        self.samples: array[float] | None = array("d")  # value, count, value, count...; None if unknown
 
     def add(self, datum: Datum) -> None:
+        """Add the values or the summary of ``datum``."""
         for value, count in datum.values:
             self._widen(count, value * count, value, value)
             if self.samples is not None:
                 self.samples.extend((value, count))
-        given = datum.summary
-        if given is not None:
-            self._widen(given.count, given.total, given.low, given.high)
-            if given.low != given.high:
+        summary = datum.summary
+        if summary is not None:
+            self._widen(summary.count, summary.total, summary.low, summary.high)
+            if summary.low != summary.high:
                 self.samples = None
             elif self.samples is not None:
-                self.samples.extend((given.low, given.count))
+                self.samples.extend((summary.low, summary.count))
 
     def merge(self, other: Bucket) -> None:
+        """Add the statistics of ``other``."""
         self._widen(other.count, other.total, other.low, other.high)
         if other.samples is None:
             self.samples = None
@@ -100,7 +105,7 @@ class Bucket:
         self.high = max(self.high, high)
 
     def value(self, statistic: str) -> float | None:
-        """One statistic; None for a percentile of values that are not known, or negative (as CloudWatch)."""
+        """One statistic; None for a percentile of unknown or negative values, as in CloudWatch."""
         match statistic:
             case "SampleCount":
                 return self.count
@@ -119,15 +124,16 @@ class Bucket:
             return None
         ordered = sorted(zip(self.samples[::2], self.samples[1::2], strict=True))
         rank = percent / 100 * (self.count - 1)
-        below = _at(ordered, math.floor(rank))
-        return below + (rank - math.floor(rank)) * (_at(ordered, math.ceil(rank)) - below)
+        below = _value_at(ordered, math.floor(rank))
+        return below + (rank - math.floor(rank)) * (_value_at(ordered, math.ceil(rank)) - below)
 
 
-def _at(ordered: list[tuple[float, float]], index: int) -> float:
-    seen = 0.0
+def _value_at(ordered: list[tuple[float, float]], index: int) -> float:
+    """The value at ``index``, counting each value as often as it occurred."""
+    total_count = 0.0
     for value, count in ordered:
-        seen += count
-        if index < seen:
+        total_count += count
+        if index < total_count:
             return value
     return ordered[-1][0]
 
@@ -138,18 +144,19 @@ def is_statistic(name: str) -> bool:
 
 
 def is_percentile(name: str) -> bool:
+    """Whether ``name`` is a percentile such as ``p99.9``."""
     return _PERCENTILE.fullmatch(name) is not None
 
 
 class MetricStore:
-    """The series of one account and region. Safe to use from several threads."""
+    """The series of one account and region. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._series: dict[Metric, dict[str, dict[int, Bucket]]] = {}  # by unit, by second
 
     def put(self, data: Iterable[Datum]) -> None:
-        """Add what was published; a datum without a value in it leaves no trace."""
+        """Add data; a datum without any value is ignored."""
         with self._lock:
             for datum in data:
                 if not datum.values and (datum.summary is None or datum.summary.count <= 0):
@@ -161,43 +168,43 @@ class MetricStore:
     def buckets(
         self, metric: Metric, *, period: int, start: float, end: float, unit: str | None = None
     ) -> dict[float, Bucket]:
-        """The statistics of each period that has data, by its start: ``start``, ``start + period``...
+        """The statistics of each period with data, by the period's start: ``start``, ``start + period``...
 
-        Data from ``start`` on and before ``end`` counts, of ``unit`` only if that is given.
+        Includes data from ``start`` on and before ``end``; with a ``unit``, only data published with it.
         """
-        found: dict[float, Bucket] = {}
+        buckets: dict[float, Bucket] = {}
         with self._lock:
-            for kind, seconds in self._series.get(metric, {}).items():
-                if unit is not None and kind != unit:
+            for published_unit, seconds in self._series.get(metric, {}).items():
+                if unit is not None and published_unit != unit:
                     continue
                 for second, bucket in seconds.items():
                     if start <= second < end:
-                        found.setdefault(start + (second - start) // period * period, Bucket()).merge(bucket)
-        return dict(sorted(found.items()))
+                        buckets.setdefault(start + (second - start) // period * period, Bucket()).merge(bucket)
+        return dict(sorted(buckets.items()))
 
     def series(
         self, metric: Metric, statistic: str, *, period: int, start: float, end: float, unit: str | None = None
     ) -> Series:
-        """One statistic of each period that has it, as ``buckets`` divides time."""
+        """One statistic by the start of each period that has it; arguments as for ``buckets``."""
         values: Series = {}
-        for at, bucket in self.buckets(metric, period=period, start=start, end=end, unit=unit).items():
+        for period_start, bucket in self.buckets(metric, period=period, start=start, end=end, unit=unit).items():
             value = bucket.value(statistic)
             if value is not None:
-                values[at] = value
+                values[period_start] = value
         return values
 
     def unit(self, metric: Metric) -> str:
-        """The unit that the series was published with, or the first of them."""
+        """The first unit that the series was published with."""
         with self._lock:
             return next(iter(self._series.get(metric, {})), "None")
 
     def metrics(self) -> list[Metric]:
-        """Every series that has data."""
+        """All series with data."""
         with self._lock:
             return sorted(self._series, key=lambda metric: (metric.namespace, metric.name, metric.dimensions))
 
     def prune(self, now: float) -> None:
-        """Forget what is older than the retention."""
+        """Remove data older than ``RETENTION_SECONDS`` at ``now``."""
         oldest = now - RETENTION_SECONDS
         with self._lock:
             for metric, units in list(self._series.items()):
@@ -210,5 +217,6 @@ class MetricStore:
                     del self._series[metric]
 
     def clear(self) -> None:
+        """Remove all data."""
         with self._lock:
             self._series.clear()

@@ -24,7 +24,7 @@ BELIEVED = PARAMETERS["MinimumPredictions"]
 
 
 def service(name: str, **dimensions: str) -> Metric:
-    return Metric.of("Dwell", name, {"service": STACK, **dimensions})
+    return Metric.create("Dwell", name, {"service": STACK, **dimensions})
 
 
 SQUARED, EXPECTED, PREDICTED = service("SquaredError"), service("ExpectedSquaredError"), service("PredictedSamples")
@@ -34,10 +34,10 @@ FAILED = service("RoundsFailed")
 ROLLED_BACK = service("Rollbacks")
 NEW = "xgboost-recent-20261123T063900Z"
 FLEET = {"EndpointName": PARAMETERS["EndpointName"], "VariantName": VARIANT, "EndpointConfigName": f"{STACK}-{NEW}"}
-ASKED = Metric.of("AWS/SageMaker", "Invocations", FLEET)
-BROKEN = Metric.of("AWS/SageMaker", "InvocationModelErrors", FLEET)
-LATENCY = Metric.of("AWS/SageMaker", "ModelLatency", FLEET)
-WAITING = Metric.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "FailuresQueue.QueueName"})
+ASKED = Metric.create("AWS/SageMaker", "Invocations", FLEET)
+BROKEN = Metric.create("AWS/SageMaker", "InvocationModelErrors", FLEET)
+LATENCY = Metric.create("AWS/SageMaker", "ModelLatency", FLEET)
+WAITING = Metric.create("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "FailuresQueue.QueueName"})
 
 type Sums = Mapping[Metric, float]
 """What happened in one period; an empty one is missing data."""
@@ -76,7 +76,7 @@ def states(alarm: str, periods: Sequence[Sums], first: str = "INSUFFICIENT_DATA"
     start = START - START % length
     for number, sums in enumerate(periods):
         store.put(Datum(metric, start + number * length + 1, ((value, 1),)) for metric, value in sums.items())
-        state = rule.judge(rule.points(store, start + (number + 1) * length), state).state
+        state = rule.evaluate(rule.points(store, start + (number + 1) * length), state).state
         seen.append(state)
     return seen
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.cloudwatch.alarm_record import alarm_record
+from local_aws.cloudwatch.alarm_record import create_record
 from local_aws.cloudwatch.evaluation import AlarmRule, Point
 from local_aws.cloudwatch.notifications import function_event, notification, reason_data, state, state_history
 from local_aws.cloudwatch.queries import QueryError
@@ -41,7 +41,7 @@ def points(text: str) -> list[Point]:
 
 
 def judged(rule: dict[str, Any], text: str, current: Any = "OK") -> str:
-    return AlarmRule.read(rule).judge(points(text), current).state
+    return AlarmRule.read(rule).evaluate(points(text), current).state
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def walk(rule: dict[str, Any], text: str) -> str:
     everything = points(text)
     width = read.evaluation_periods + 2
     for end in range(width, len(everything) + 1):
-        current = read.judge(everything[end - width : end], current).state
+        current = read.evaluate(everything[end - width : end], current).state
         states += current[0]
     return states
 
@@ -134,7 +134,7 @@ def test_series(text: str, rule: dict[str, Any], states: str) -> None:
 )
 def test_comparisons(operator: str, states: list[str]) -> None:
     rule = AlarmRule.read(alarm(ComparisonOperator=operator, EvaluationPeriods=1))
-    assert [rule.judge([Point(0, value)], "OK").state for value in (0.5, 1.0, 1.5)] == states
+    assert [rule.evaluate([Point(0, value)], "OK").state for value in (0.5, 1.0, 1.5)] == states
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_comparisons(operator: str, states: list[str]) -> None:
         ({"Threshold": "nan"}, "finite"),
         ({"Period": 5}, "10, 20, 30 or a multiple of 60"),
         ({"Period": 86400, "EvaluationPeriods": 8}, "a week"),
-        ({"Statistic": "Mean"}, "no statistic 'Mean'"),
+        ({"Statistic": "Mean"}, "'Mean' is not a statistic"),
         ({"Statistic": None}, "either Statistic or ExtendedStatistic"),
         ({"ExtendedStatistic": "p99"}, "either Statistic or ExtendedStatistic"),
         ({"Namespace": ""}, "needs a Namespace"),
@@ -181,7 +181,7 @@ ERROR = {"Id": "error", "Expression": "IF(predicted >= 3, (squared / expected) ^
         ([total("a"), total("b")], "exactly one element"),
         ([total("a", returned=True), {"Id": "b", "Expression": "a"}], "exactly one element"),
         ([total("a"), total("b", 60), {"Id": "e", "Expression": "a + b"}], "the same period"),
-        ([{"Id": "e", "Expression": "TIME_SERIES(1)"}], "must be there"),
+        ([{"Id": "e", "Expression": "TIME_SERIES(1)"}], "at least one metric"),
         ([total("a"), {"Id": "e", "Expression": "SQRT(a)"}], "no function SQRT"),
     ],
 )
@@ -207,7 +207,7 @@ def test_metric_math_is_judged_over_complete_periods() -> None:
     )
     rule = AlarmRule.read(math_alarm(total("predicted"), total("squared"), total("expected"), ERROR))
     # when they are judged at the end of the second period, and of the third
-    second, third = (rule.judge(rule.points(store, end), "OK") for end in (1020, 1030))
+    second, third = (rule.evaluate(rule.points(store, end), "OK") for end in (1020, 1030))
     # then the first is an alarm, and in the last period there were too few predictions to say anything
     assert (second.state, third.state) == ("ALARM", "OK")
     assert [point.value for point in second.evaluated] == pytest.approx([2**0.5, 2**0.5])
@@ -217,13 +217,13 @@ def test_metric_math_is_judged_over_complete_periods() -> None:
 def test_dimensions_are_exact() -> None:
     # given a metric that is published per service, and per service and reason
     store = MetricStore()
-    both = Metric.of("Shop", "Fallbacks", {"service": "shop", "reason": "no_model"})
+    both = Metric.create("Shop", "Fallbacks", {"service": "shop", "reason": "no_model"})
     store.put([Datum(both, 1000, ((9.0, 1.0),), resolution=1)])
     # when an alarm watches the service alone
     rule = AlarmRule.read(alarm(EvaluationPeriods=1))
     # then the other series is none of its business
     assert [point.value for point in rule.points(store, 1010)] == [None, None, None]
-    store.put([Datum(Metric.of("Shop", "Fallbacks", {"service": "shop"}), 1005, ((2.0, 1.0),), resolution=1)])
+    store.put([Datum(Metric.create("Shop", "Fallbacks", {"service": "shop"}), 1005, ((2.0, 1.0),), resolution=1)])
     assert [point.value for point in rule.points(store, 1010)] == [None, None, 2.0]
 
 
@@ -244,22 +244,22 @@ def test_a_period_is_judged_two_seconds_after_its_end(period: int, now: float, e
 
 def test_the_reason_says_what_was_seen() -> None:
     rule = AlarmRule.read(alarm(DatapointsToAlarm=2, TreatMissingData="notBreaching"))
-    verdict = rule.judge([Point(NOW - 32.5, 3.0), Point(NOW - 22.5, 0.0), Point(NOW - 12.5, 4.0)], "OK")
+    verdict = rule.evaluate([Point(NOW - 32.5, 3.0), Point(NOW - 22.5, 0.0), Point(NOW - 12.5, 4.0)], "OK")
     assert verdict.reason == (
         "Threshold Crossed: 2 out of the last 3 datapoints [4.0 (23/11/26 06:38:50), 3.0 (23/11/26 06:38:30)] were "
         "greater than the threshold (1.0) (minimum 2 datapoints for OK -> ALARM transition)."
     )
-    assert rule.judge([Point(0, None)] * 5, "ALARM").reason == (
+    assert rule.evaluate([Point(0, None)] * 5, "ALARM").reason == (
         "Threshold Crossed: no datapoints were received for 3 periods and 3 missing datapoints were treated as "
         "[NonBreaching]."
     )
-    missing = AlarmRule.read(alarm()).judge([Point(0, None)] * 5, "OK")
+    missing = AlarmRule.read(alarm()).evaluate([Point(0, None)] * 5, "OK")
     assert missing.reason == "Insufficient Data: 3 datapoints were unknown."
 
 
 def test_the_reason_data_are_those_of_cloudwatch() -> None:
     rule = AlarmRule.read(alarm(EvaluationPeriods=2, TreatMissingData="breaching"))
-    verdict = rule.judge([Point(NOW - 32.5, None), Point(NOW - 22.5, 5.0, 3.0), Point(NOW - 12.5, None)], "OK")
+    verdict = rule.evaluate([Point(NOW - 32.5, None), Point(NOW - 22.5, 5.0, 3.0), Point(NOW - 12.5, None)], "OK")
     assert json.loads(reason_data(rule, verdict, NOW)) == {
         "version": "1.0",
         "queryDate": "2026-11-23T06:39:02.500+0000",
@@ -277,7 +277,7 @@ def test_the_reason_data_are_those_of_cloudwatch() -> None:
 
 def in_alarm(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """An alarm that went off, and its state before."""
-    record = alarm_record("arn:aws:cloudwatch:us-east-1:000000000000:alarm:shop-NoModel", given, None, NOW - 60)
+    record = create_record("arn:aws:cloudwatch:us-east-1:000000000000:alarm:shop-NoModel", given, None, NOW - 60)
     previous = state(record)
     record |= {"StateValue": "ALARM", "StateReason": "why", "StateReasonData": '{"a":1}', "StateUpdatedTimestamp": NOW}
     return record, previous
@@ -343,7 +343,7 @@ def test_history_has_both_states() -> None:
 def test_a_template_may_write_numbers_as_text() -> None:
     texts = alarm(Period="10", EvaluationPeriods="3", Threshold="1", ActionsEnabled="false")
     arn = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:a"
-    record = alarm_record(arn, texts, None, NOW)
+    record = create_record(arn, texts, None, NOW)
     assert [record[name] for name in ("Period", "EvaluationPeriods", "Threshold", "ActionsEnabled")] == [
         10,
         3,
@@ -351,5 +351,5 @@ def test_a_template_may_write_numbers_as_text() -> None:
         False,
     ]
     # and an update leaves the state alone
-    updated = alarm_record(arn, alarm(Threshold=7), record | {"StateValue": "ALARM"}, NOW + 1)
+    updated = create_record(arn, alarm(Threshold=7), record | {"StateValue": "ALARM"}, NOW + 1)
     assert (updated["StateValue"], updated["Threshold"]) == ("ALARM", 7.0)

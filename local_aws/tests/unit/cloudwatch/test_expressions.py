@@ -118,7 +118,7 @@ def test_ids_that_are_words_of_python_are_fine() -> None:
     ("text", "reason"),
     [
         ("SQRT(a)", "CloudWatch has no function SQRT"),
-        ("SEARCH('x', 'Sum', 60)", "this emulator has no SEARCH"),
+        ("SEARCH('x', 'Sum', 60)", "SEARCH is not emulated"),
         ("EXPLODE(a)", "no function EXPLODE"),
         ("sum(a)", "no function sum"),
         ("a < b < c", "cannot be chained"),
