@@ -1,0 +1,279 @@
+"""One stored object's rows change the monitor's state: pure functions, so that a rebuild repeats every judgement.
+
+``questions`` chooses the rows that the endpoint is asked about, ``step`` measures them. Scenarios, backtests and the
+deployed function call the same two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from monitor import policy
+from monitor.capped_error import MAX_ERROR_MULTIPLE, capped_excess
+from monitor.ledger import add_ids, add_key, has_key
+from monitor.policy import Evidence
+from monitor.rows import StoredRow, hash_fraction, sampled_share
+from monitor.senders import allowed_weight, left_out, observe, sums_by_sender
+from monitor.serving import is_believable
+from monitor.state import State
+from monitor.windows import MINUTE_SECONDS, Block, Series, add_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from monitor.rows import SampledRows
+    from monitor.serving import Serving
+
+MAX_ROWS = 2_000
+"""Rows of an object that are measured; a window of five minutes then holds at least 10,000, which is enough for every
+threshold."""
+MAX_QUESTIONS = 200
+"""Rows of an object that the endpoint is asked about, in one request."""
+DAY_SECONDS = 86_400
+
+
+class Options(Struct, frozen=True):
+    """What the template's parameters decide."""
+
+    error_ratio: float = 1.25
+    late_after_seconds: float = 900.0
+    clock_tolerance_seconds: float = 60.0
+    ledger_days: int = 3
+
+
+class Answer(Struct, frozen=True):
+    """What the endpoint predicted for a row that named no model, and which model it was."""
+
+    model: str
+    predicted: float
+
+
+class Measures(Struct, frozen=True):
+    """What one object amounted to, and the judgement of all windows after it.
+
+    Counts are of rows; ``weight`` is how many rows of the fleet they stand for. Squares are in the target's unit
+    squared, capped, and weighted. ``error_evidence`` is None if no window could be judged: nothing is published then.
+    """
+
+    stored: int = 0
+    measured: int = 0
+    late: int = 0
+    duplicates: int = 0
+    unbelieved: int = 0
+    """Echoes that name a model which could not have answered."""
+    unmeasured: int = 0
+    """Rows without an echo or an answer of the endpoint."""
+    weight: float = 0.0
+    squared_error: float = 0.0
+    baseline_squared_error: float = 0.0
+    error_evidence: float | None = None
+    evidence: Evidence | None = None
+    trial_evidence: float = 0.0
+    is_worse_than_baseline: bool = False
+    outlying_senders: dict[str, float] = {}
+
+
+class Step(Struct, frozen=True):
+    """The new state, and what to publish."""
+
+    state: State
+    measures: Measures
+
+
+class _Measured(Struct, frozen=True):
+    row: StoredRow
+    model: str
+    predicted: float
+    weight: float
+
+
+def is_late(row: StoredRow, options: Options) -> bool:
+    """Whether the row came too late to tell anything of now: it is stored and learnt from, and is no live error."""
+    return row.received_at - row.recorded_at > options.late_after_seconds
+
+
+def questions(state: State, batch: SampledRows, serving: Serving, options: Options) -> list[StoredRow]:
+    """The rows to ask the endpoint about: those that name no model, thinned by the hash of their ids.
+
+    None while nothing serves. Late rows and known ones are left out.
+    """
+    if serving.live is None:
+        return []
+    rows = [row for row in batch.rows if row.model is None and not is_late(row, options)]
+    _, known = add_ids(state.recent_ids, [row.sample_id for row in rows])
+    new = [row for row, is_known in zip(rows, known, strict=True) if not is_known]
+    share = _question_share(batch, new)
+    return [row for row in new if hash_fraction(row.sample_id) < share]
+
+
+def _question_share(batch: SampledRows, rows: Sequence[StoredRow]) -> float:
+    return batch.share * sampled_share(len(rows), MAX_QUESTIONS)
+
+
+def step(state: State, batch: SampledRows, answers: Mapping[str, Answer], serving: Serving, options: Options) -> Step:
+    """Measure the rows of one object; ``answers`` are the endpoint's, by sample id.
+
+    An object that has been measured changes nothing.
+    """
+    if has_key(state.ledger, batch.key):
+        return Step(state, Measures(stored=batch.stored))
+    in_time = [row for row in batch.rows if not is_late(row, options)]
+    recent_ids, known = add_ids(state.recent_ids, [row.sample_id for row in in_time])
+    new = [row for row, is_known in zip(in_time, known, strict=True) if not is_known]
+    watermark = max([state.watermark, *(row.received_at for row in new)])
+    state = msgspec.structs.replace(
+        _with_series(state, serving),
+        ledger=add_key(state.ledger, batch.key, int(watermark // DAY_SECONDS), options.ledger_days),
+        recent_ids=recent_ids,
+        watermark=watermark,
+    )
+    measured, unbelieved = _measure(new, batch, answers, serving, options)
+    if state.watermark >= state.muted_until:
+        state = _add(state, measured, serving)
+    state, measures = _judge(state, options)
+    cap = _cap(serving)
+    measures = msgspec.structs.replace(
+        measures,
+        stored=batch.stored,
+        measured=len(measured),
+        late=len(batch.rows) - len(in_time),
+        duplicates=len(in_time) - len(new),
+        unbelieved=unbelieved,
+        unmeasured=len(new) - len(measured) - unbelieved,
+        weight=sum(item.weight for item in measured),
+        squared_error=_weighted_squares(((item.weight, item.predicted - item.row.target) for item in measured), cap),
+        baseline_squared_error=_weighted_squares(
+            ((item.weight, item.row.baseline - item.row.target) for item in measured), cap
+        ),
+    )
+    return Step(state, measures)
+
+
+def _weighted_squares(errors: Iterable[tuple[float, float]], cap: float) -> float:
+    return sum(weight * min(error * error, cap) for weight, error in errors)
+
+
+def _cap(serving: Serving) -> float:
+    entry = serving.promise(serving.live)
+    return math.inf if entry is None else (MAX_ERROR_MULTIPLE * entry.expected_error) ** 2
+
+
+def _measure(
+    rows: Sequence[StoredRow],
+    batch: SampledRows,
+    answers: Mapping[str, Answer],
+    serving: Serving,
+    options: Options,
+) -> tuple[list[_Measured], int]:
+    """The rows whose prediction is known and believed, with their weights, and how many echoes are not believed."""
+    silent = [row for row in rows if row.model is None]
+    share = _question_share(batch, silent)
+    measured, unbelieved = [], 0
+    for row in rows:
+        if row.model is not None and row.predicted is not None:
+            if is_believable(serving, row.model, row.asked_at, options.clock_tolerance_seconds):
+                measured.append(_Measured(row, row.model, row.predicted, 1 / batch.share))
+            else:
+                unbelieved += 1
+        elif (answer := answers.get(row.sample_id)) is not None and answer.model in serving.models:
+            measured.append(_Measured(row, answer.model, answer.predicted, 1 / share))
+    return measured, unbelieved
+
+
+def _with_series(state: State, serving: Serving) -> State:
+    """The state with a series for the live model and the one on trial; a new promise begins a new series.
+
+    A model that goes live after its trial keeps the sums of its trial.
+    """
+    live = _series(serving, serving.live, serving.live, [state.live, state.trial])
+    trial = _series(serving, serving.on_trial, serving.on_trial, [state.trial])
+    reference = _series(serving, serving.live, serving.on_trial, [state.trial_reference])
+    has_trial = trial is not None and serving.live is not None
+    return msgspec.structs.replace(
+        state,
+        live=live,
+        trial=trial if has_trial else None,
+        trial_reference=reference if has_trial else None,
+        is_worse_than_baseline=state.is_worse_than_baseline and live is not None and live == state.live,
+    )
+
+
+def _series(
+    serving: Serving, model: str | None, promise_of: str | None, known: Iterable[Series | None]
+) -> Series | None:
+    entry = serving.promise(promise_of)
+    if model is None or entry is None:
+        return None
+    for series in known:
+        if series is not None and (series.model, series.expected_error) == (model, entry.expected_error):
+            return series
+    return Series(model, entry.since, entry.expected_error)
+
+
+def _add(state: State, measured: Sequence[_Measured], serving: Serving) -> State:
+    live = state.live
+    if live is None:
+        return state
+    now = state.watermark
+    excesses = [
+        (item.row.sender, item.weight, _excess(item, serving.models[item.model].expected_error)) for item in measured
+    ]
+    errors = sums_by_sender(excesses)
+    allowed = allowed_weight({name: weight for name, (weight, _) in errors.items()}, state.senders, now)
+    senders = observe(state.senders, allowed, errors, now)
+    outlying = left_out(senders)
+    factors = {
+        name: 0.0 if name in outlying else allowed[name] / weight for name, (weight, _) in errors.items() if weight > 0
+    }
+    return msgspec.structs.replace(
+        state,
+        senders=senders,
+        live=_add_rows(live, measured, factors, live.model),
+        trial=None if state.trial is None else _add_rows(state.trial, measured, factors, state.trial.model),
+        trial_reference=None
+        if state.trial_reference is None
+        else _add_rows(state.trial_reference, measured, factors, live.model),
+    )
+
+
+def _excess(item: _Measured, expected_error: float) -> float:
+    return capped_excess(item.predicted - item.row.target, expected_error)
+
+
+def _add_rows(series: Series, measured: Sequence[_Measured], factors: Mapping[str, float], model: str) -> Series:
+    blocks: dict[tuple[int, str], Block] = defaultdict(Block)
+    for item in measured:
+        weight = item.weight * factors.get(item.row.sender, 0.0)
+        if item.model != model or weight <= 0 or item.row.asked_at < series.since - MINUTE_SECONDS:
+            continue
+        place = (int(item.row.received_at // MINUTE_SECONDS), item.row.segment)
+        baseline = capped_excess(item.row.baseline - item.row.target, series.expected_error)
+        excess = _excess(item, series.expected_error)
+        blocks[place] = blocks[place].plus(Block(1, weight, weight * excess, weight * baseline))
+    return add_blocks(series, dict(blocks)) if blocks else series
+
+
+def _judge(state: State, options: Options) -> tuple[State, Measures]:
+    """Judge all windows up to the newest whole minute."""
+    if state.live is None or state.watermark < state.muted_until:
+        return state, Measures()
+    end = int(state.watermark // MINUTE_SECONDS)
+    windows = policy.windows_of(state.live, end)
+    evidence = policy.strongest(policy.judge(windows, options.error_ratio))
+    is_worse = policy.is_worse_than_baseline(windows.hour, was_worse=state.is_worse_than_baseline)
+    trial = 0.0
+    if state.trial is not None and state.trial_reference is not None:
+        trial = policy.trial_strength(state.trial, state.trial_reference, end, options.error_ratio)
+    measures = Measures(
+        error_evidence=None if evidence is None else evidence.strength,
+        evidence=evidence,
+        trial_evidence=trial,
+        is_worse_than_baseline=is_worse,
+        outlying_senders=left_out(state.senders),
+    )
+    return msgspec.structs.replace(state, is_worse_than_baseline=is_worse), measures
