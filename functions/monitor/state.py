@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor.ledger import Ledger, RecentIds
+from monitor.segments import Segment
 from monitor.senders import Senders
 from monitor.windows import Series
 
@@ -29,6 +30,8 @@ class State(Struct, frozen=True):
     trial: Series | None = None
     trial_reference: Series | None = None
     """The live model's error in the units of the trial's promise, in the minutes of the trial."""
+    segments: dict[str, Segment] = {}
+    """The live model's error by segment."""
     watermark: float = 0.0
     """The newest ``received_at`` measured: windows end there, so that the same objects give the same judgement."""
     is_worse_than_baseline: bool = False

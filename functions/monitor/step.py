@@ -7,7 +7,6 @@ deployed function call the same two.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,13 +17,14 @@ from monitor.capped_error import MAX_ERROR_MULTIPLE, capped_excess
 from monitor.ledger import add_ids, add_key, has_key
 from monitor.policy import Evidence
 from monitor.rows import StoredRow, hash_fraction, sampled_share
+from monitor.segments import add_segments, to_bin, worst_segment
 from monitor.senders import allowed_weight, left_out, observe, sums_by_sender
 from monitor.serving import is_believable
 from monitor.state import State
-from monitor.windows import MINUTE_SECONDS, Block, Series, add_blocks
+from monitor.windows import EMPTY, MINUTE_SECONDS, Bin, Series, add_bins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from monitor.rows import SampledRows
     from monitor.serving import Serving
@@ -193,13 +193,15 @@ def _with_series(state: State, serving: Serving) -> State:
     live = _series(serving, serving.live, serving.live, [state.live, state.trial])
     trial = _series(serving, serving.on_trial, serving.on_trial, [state.trial])
     reference = _series(serving, serving.live, serving.on_trial, [state.trial_reference])
+    is_same = live is not None and live is state.live
     has_trial = trial is not None and serving.live is not None
     return msgspec.structs.replace(
         state,
         live=live,
         trial=trial if has_trial else None,
         trial_reference=reference if has_trial else None,
-        is_worse_than_baseline=state.is_worse_than_baseline and live is not None and live == state.live,
+        segments=state.segments if is_same else {},
+        is_worse_than_baseline=state.is_worse_than_baseline and is_same,
     )
 
 
@@ -230,32 +232,41 @@ def _add(state: State, measured: Sequence[_Measured], serving: Serving) -> State
     factors = {
         name: 0.0 if name in outlying else allowed[name] / weight for name, (weight, _) in errors.items() if weight > 0
     }
+    counted = [
+        (item, item.weight * factors.get(item.row.sender, 0.0)) for item in measured if item.row.sender in factors
+    ]
+    own = [(item, weight) for item, weight in counted if item.model == live.model and weight > 0]
     return msgspec.structs.replace(
         state,
         senders=senders,
-        live=_add_rows(live, measured, factors, live.model),
-        trial=None if state.trial is None else _add_rows(state.trial, measured, factors, state.trial.model),
-        trial_reference=None
-        if state.trial_reference is None
-        else _add_rows(state.trial_reference, measured, factors, live.model),
+        live=_add_rows(live, own),
+        segments=add_segments(state.segments, _bins(live, own, lambda row: (row.segment, to_bin(row.received_at)))),
+        trial=None if state.trial is None else _add_rows(state.trial, counted),
+        trial_reference=None if state.trial_reference is None else _add_rows(state.trial_reference, own),
     )
+
+
+def _add_rows(series: Series, counted: Sequence[tuple[_Measured, float]]) -> Series:
+    return add_bins(series, _bins(series, counted, lambda row: int(row.received_at // MINUTE_SECONDS)))
+
+
+def _bins[Key: Hashable](
+    series: Series, counted: Sequence[tuple[_Measured, float]], key_of: Callable[[StoredRow], Key]
+) -> dict[Key, Bin]:
+    """Sums of the rows that the series' model answered after its promise began, by what ``key_of`` says of a row."""
+    bins: dict[Key, Bin] = {}
+    for item, weight in counted:
+        if item.model != series.model or weight <= 0 or item.row.asked_at < series.since - MINUTE_SECONDS:
+            continue
+        key = key_of(item.row)
+        excess = _excess(item, series.expected_error)
+        baseline = capped_excess(item.row.baseline - item.row.target, series.expected_error)
+        bins[key] = bins.get(key, EMPTY).plus(Bin(1, weight, weight * excess, weight * baseline))
+    return bins
 
 
 def _excess(item: _Measured, expected_error: float) -> float:
     return capped_excess(item.predicted - item.row.target, expected_error)
-
-
-def _add_rows(series: Series, measured: Sequence[_Measured], factors: Mapping[str, float], model: str) -> Series:
-    blocks: dict[tuple[int, str], Block] = defaultdict(Block)
-    for item in measured:
-        weight = item.weight * factors.get(item.row.sender, 0.0)
-        if item.model != model or weight <= 0 or item.row.asked_at < series.since - MINUTE_SECONDS:
-            continue
-        place = (int(item.row.received_at // MINUTE_SECONDS), item.row.segment)
-        baseline = capped_excess(item.row.baseline - item.row.target, series.expected_error)
-        excess = _excess(item, series.expected_error)
-        blocks[place] = blocks[place].plus(Block(1, weight, weight * excess, weight * baseline))
-    return add_blocks(series, dict(blocks)) if blocks else series
 
 
 def _judge(state: State, options: Options) -> tuple[State, Measures]:
@@ -264,7 +275,8 @@ def _judge(state: State, options: Options) -> tuple[State, Measures]:
         return state, Measures()
     end = int(state.watermark // MINUTE_SECONDS)
     windows = policy.windows_of(state.live, end)
-    evidence = policy.strongest(policy.judge(windows, options.error_ratio))
+    worst = worst_segment(state.segments)
+    evidence = policy.strongest(policy.judge(windows, worst, options.error_ratio))
     is_worse = policy.is_worse_than_baseline(windows.hour, was_worse=state.is_worse_than_baseline)
     trial = 0.0
     if state.trial is not None and state.trial_reference is not None:
