@@ -19,9 +19,9 @@ _KEY_BYTES = 9
 
 
 class Ledger(Struct, frozen=True):
-    """Short digests of measured objects' keys, by the day (since 1970) in which each was measured."""
+    """The day (since 1970) on which each object was measured, by a short digest of its key, in that order."""
 
-    days: dict[int, set[str]] = {}
+    days: dict[str, int] = {}
 
 
 def key_digest(key: str) -> str:
@@ -31,14 +31,13 @@ def key_digest(key: str) -> str:
 
 def has_key(ledger: Ledger, key: str) -> bool:
     """Whether the object has been measured."""
-    digest = key_digest(key)
-    return any(digest in digests for digests in ledger.days.values())
+    return key_digest(key) in ledger.days
 
 
 def add_key(ledger: Ledger, key: str, day: int, keep_days: int) -> Ledger:
     """Note the object as measured on ``day``; days older than ``keep_days`` are forgotten."""
-    days = {known: digests for known, digests in ledger.days.items() if known > day - keep_days}
-    days[day] = {*days.get(day, ()), key_digest(key)}
+    days = {digest: known for digest, known in ledger.days.items() if known > day - keep_days}
+    days[key_digest(key)] = day
     return Ledger(days)
 
 

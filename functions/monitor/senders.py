@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from monitor.rows import hash_fraction
+from monitor.stored_rows import hash_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -118,19 +118,19 @@ def _is_judged(sender: Sender) -> bool:
 
 
 def observe(
-    senders: Senders, counted: Mapping[str, float], errors: Mapping[str, tuple[float, float]], now: float
+    senders: Senders, counted: Mapping[str, float], errors: Mapping[str, tuple[int, float]], now: float
 ) -> Senders:
-    """Add a batch: the weight that counted, and (weight, sum of excesses) of all rows, by sender."""
+    """Add a batch: the weight that counted, and (rows, sum of excesses) of all rows, by sender."""
     by_name = dict(senders.by_name)
     for name in {*counted, *errors}:
         if not senders.is_tracked(name):
             continue
         sender = decay(by_name.get(name, Sender(now)), now)
-        weight, excess = errors.get(name, (0.0, 0.0))
+        count, excess = errors.get(name, (0, 0.0))
         by_name[name] = Sender(
             sender.seen_at,
             sender.weight + counted.get(name, 0.0),
-            sender.error_weight + weight,
+            sender.error_weight + count,
             sender.excess + excess,
         )
     return _bounded(Senders(by_name, senders.share), now)
@@ -150,10 +150,13 @@ def _is_forgotten(sender: Sender, now: float) -> bool:
     return decay(sender, now).error_weight < _FORGOTTEN_WEIGHT
 
 
-def sums_by_sender(rows: Iterable[tuple[str, float, float]]) -> dict[str, tuple[float, float]]:
-    """(weight, sum of weighted excesses) by sender, from (sender, weight, excess) of each row."""
-    sums: dict[str, tuple[float, float]] = {}
-    for name, weight, excess in rows:
-        total, excesses = sums.get(name, (0.0, 0.0))
-        sums[name] = (total + weight, excesses + weight * excess)
+def sums_by_sender(rows: Iterable[tuple[str, float]]) -> dict[str, tuple[int, float]]:
+    """(rows, sum of excesses) by sender, from (sender, excess) of each row.
+
+    Rows count alike here, whatever they stand for: how sure a mean is depends on their number.
+    """
+    sums: dict[str, tuple[int, float]] = {}
+    for name, excess in rows:
+        count, total = sums.get(name, (0, 0.0))
+        sums[name] = (count + 1, total + excess)
     return sums

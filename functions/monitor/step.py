@@ -15,19 +15,19 @@ from msgspec import Struct
 from monitor import policy
 from monitor.capped_error import MAX_ERROR_MULTIPLE, capped_excess
 from monitor.ledger import add_ids, add_key, has_key
+from monitor.monitor_state import State
 from monitor.policy import Evidence
-from monitor.rows import StoredRow, hash_fraction, sampled_share
 from monitor.segments import add_segments, to_bin, worst_segment
 from monitor.senders import allowed_weight, left_out, observe, sums_by_sender
-from monitor.serving import is_believable
-from monitor.state import State
+from monitor.serving_models import expected_errors, is_believable
+from monitor.stored_rows import StoredRow, hash_fraction, sampled_share
 from monitor.windows import EMPTY, MINUTE_SECONDS, Bin, Series, add_bins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-    from monitor.rows import SampledRows
-    from monitor.serving import Serving
+    from monitor.serving_models import Serving
+    from monitor.stored_rows import SampledRows
 
 MAX_ROWS = 2_000
 """Rows of an object that are measured; a window of five minutes then holds at least 10,000, which is enough for every
@@ -222,19 +222,16 @@ def _add(state: State, measured: Sequence[_Measured], serving: Serving) -> State
     if live is None:
         return state
     now = state.watermark
-    excesses = [
-        (item.row.sender, item.weight, _excess(item, serving.models[item.model].expected_error)) for item in measured
-    ]
-    errors = sums_by_sender(excesses)
-    allowed = allowed_weight({name: weight for name, (weight, _) in errors.items()}, state.senders, now)
+    promises = expected_errors(serving)
+    errors = sums_by_sender((item.row.sender, _excess(item, promises[item.model])) for item in measured)
+    weights: dict[str, float] = {}
+    for item in measured:
+        weights[item.row.sender] = weights.get(item.row.sender, 0.0) + item.weight
+    allowed = allowed_weight(weights, state.senders, now)
     senders = observe(state.senders, allowed, errors, now)
     outlying = left_out(senders)
-    factors = {
-        name: 0.0 if name in outlying else allowed[name] / weight for name, (weight, _) in errors.items() if weight > 0
-    }
-    counted = [
-        (item, item.weight * factors.get(item.row.sender, 0.0)) for item in measured if item.row.sender in factors
-    ]
+    factors = {name: 0.0 if name in outlying else allowed[name] / weight for name, weight in weights.items()}
+    counted = [(item, item.weight * factors[item.row.sender]) for item in measured]
     own = [(item, weight) for item, weight in counted if item.model == live.model and weight > 0]
     return msgspec.structs.replace(
         state,

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from feature_schema import BASELINE, FEATURES, ROW, TARGET
+from feature_schema import BASELINE, FEATURES, ROW_COLUMNS, TARGET
 
 HASH_RANGE = 2**32
 
-_COLUMNS = {name: index for index, name in enumerate(ROW)}
+_COLUMNS = {name: index for index, name in enumerate(ROW_COLUMNS)}
 _TARGET = _COLUMNS[TARGET.name]
 _FEATURES = slice(_COLUMNS[FEATURES[0].name], _COLUMNS[FEATURES[-1].name] + 1)
 _BASELINE = _COLUMNS[BASELINE] if isinstance(BASELINE, str) else None

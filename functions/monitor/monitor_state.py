@@ -41,7 +41,7 @@ class State(Struct, frozen=True):
 
 def encode(state: State) -> bytes:
     """Gzip-compressed JSON; the same state gives the same bytes."""
-    return gzip.compress(msgspec.json.encode(state, order="deterministic"), compresslevel=6, mtime=0)
+    return gzip.compress(msgspec.json.encode(state), compresslevel=6, mtime=0)
 
 
 def decode(content: bytes) -> State:
