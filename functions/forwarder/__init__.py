@@ -1,1 +1,1 @@
-"""From the topic to the stream: SNS calls, and every message becomes one Kinesis record."""
+"""Forwards every SNS message as a record of the Kinesis stream."""

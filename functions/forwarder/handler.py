@@ -1,6 +1,6 @@
-"""SNS event in, Kinesis records out.
+"""Forwards SNS messages to the Kinesis stream.
 
-Imports are few on purpose: this function starts cold in front of every burst of messages.
+It imports little, since every burst of messages causes cold starts.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ kinesis: KinesisClient = get_session().create_client(  # type: ignore[assignment
         connect_timeout=1,
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 3},
-        parameter_validation=False,  # the entries are made a few lines away, and checking each costs more than sending
+        parameter_validation=False,  # entries come from to_entries, and validating one takes longer than sending it
     ),
 )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Forward every message of the event. Raises when the stream refuses some for good."""
-    delivery = put_with_retries(
+    """Forward every message of the event. Raises ``PutRecordsFailedError`` if messages fail after all retries."""
+    result = put_with_retries(
         kinesis,
         STREAM_NAME,
         to_entries(event),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         sleep=time.sleep,
     )
-    if delivery.retried or delivery.failed:
-        _tell(delivery)
-    delivery.raise_for_failed()
-    return {"forwarded": delivery.forwarded, "retried": delivery.retried}
+    if result.retried or result.failed:
+        _report_retries(result)
+    result.raise_for_failed()
+    return {"forwarded": result.forwarded, "retried": result.retried}
 
 
-def _tell(delivery: PutResult) -> None:
-    """Count and log what did not go in at once. Counts only: what robots send stays out of the log.
+def _report_retries(result: PutResult) -> None:
+    """Count and log entries that did not succeed at once. Logs counts only, never a robot's payload.
 
-    Of messages that do go in at once nothing is told: the stream and Lambda count them as well, for nothing, and a
-    line a message costs as much as the forwarding.
+    Nothing is logged for messages that succeed at once: Kinesis and Lambda count them for free, and a log line per
+    message would double the cost.
     """
     metrics = EphemeralMetrics()
-    metrics.add_metric("RetriedRecords", MetricUnit.Count, delivery.retried, MetricResolution.High)
+    metrics.add_metric("RetriedRecords", MetricUnit.Count, result.retried, MetricResolution.High)
     metrics.flush_metrics()
-    logger.warning("retried", extra={"forwarded": delivery.forwarded, "retried": delivery.retried})
+    logger.warning("retried", extra={"forwarded": result.forwarded, "retried": result.retried})

@@ -1,6 +1,6 @@
-"""SNS messages as entries of Kinesis ``PutRecords``, grouped into requests that Kinesis takes.
+"""Converts SNS messages to entries of Kinesis ``PutRecords`` and groups entries into requests within Kinesis' limits.
 
-A message stays whole, however many samples it carries: unpacking it here would cost a record for each of them.
+A message becomes one record, however many samples it contains: unpacking it here would cost one record per sample.
 """
 
 from __future__ import annotations
@@ -13,38 +13,43 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef as Entry
 
 MAX_ENTRIES = 500
-"""Entries that one ``PutRecords`` request may have."""
+"""Entries in one request: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
 
 MAX_REQUEST_BYTES = 5 * 1024 * 1024
-"""Bytes of one request, partition keys included. AWS takes 10 MiB since 2025; half of it is taken everywhere."""
+"""Bytes of one request, partition keys included. AWS accepts 10 MiB since 2025; older implementations accept 5 MiB.
+
+https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""Bytes of one record, partition key included. SNS stops at 256 KB."""
+"""Bytes of one record, partition key included. SNS messages have at most 256 KiB.
+
+https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
+https://docs.aws.amazon.com/general/latest/gr/sns.html"""
 
 
 class MessageTooLargeError(ValueError):
-    """A message that the stream would never take, so that trying again is useless."""
+    """A message is larger than a record can be, so retrying is useless."""
 
 
 def count_bytes(entry: Entry) -> int:
-    """The bytes that Kinesis counts: data and partition key."""
+    """Return the bytes of an entry as Kinesis counts them: data and partition key."""
     return len(cast("bytes", entry["Data"])) + len(entry["PartitionKey"].encode())
 
 
 def has_csv_rows(data: bytes) -> bool:
-    """Whether any line may be something else than a JSON sample. Counting costs nothing beside sending."""
-    others = data.count(b"\n") - data.endswith(b"\n")  # a last newline starts no line
-    return not data.startswith(b"{") or others != data.count(b"\n{")
+    """Return whether any line may be something other than a JSON sample. Counting takes far less time than sending."""
+    line_ends = data.count(b"\n") - data.endswith(b"\n")  # a final newline starts no line
+    return not data.startswith(b"{") or line_ends != data.count(b"\n{")
 
 
 def to_entries(event: Mapping[str, Any]) -> list[Entry]:
-    """One entry for each message of an SNS event. Raises ``MessageTooLargeError``.
+    """Convert each message of an SNS event to an entry. Raises ``MessageTooLargeError``.
 
-    The message's id is the partition key: it spreads messages over the shards, and the validator, which sees it as
-    the record's key, derives the ids of samples from it that carry none. Where there may be such samples it is also a
-    line in front of them, ``#<id>``: what Firehose puts aside has no key.
+    The message's id is the partition key. It spreads messages over shards, and the validator derives the ids of CSV
+    rows from it. If there may be CSV rows, the id also becomes the first line of the data, ``#<id>``, since records in
+    Firehose's error prefix have no key.
     """
-    made: list[Entry] = []
+    entries: list[Entry] = []
     for record in event["Records"]:
         message = record["Sns"]
         data = message["Message"].encode()
@@ -55,20 +60,20 @@ def to_entries(event: Mapping[str, Any]) -> list[Entry]:
             raise MessageTooLargeError(
                 f"message {message['MessageId']} has {count_bytes(entry)} bytes, a record at most {MAX_RECORD_BYTES}"
             )
-        made.append(entry)
-    return made
+        entries.append(entry)
+    return entries
 
 
-def batch_entries(of: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """The entries in their order, in as few requests as the limits allow."""
-    request: list[Entry] = []
-    request_bytes = 0
-    for entry in of:
+def batch_entries(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Group entries, in order, into as few requests as the limits allow."""
+    batch: list[Entry] = []
+    batch_bytes = 0
+    for entry in entries:
         entry_bytes = count_bytes(entry)
-        if request and (len(request) == MAX_ENTRIES or request_bytes + entry_bytes > MAX_REQUEST_BYTES):
-            yield request
-            request, request_bytes = [], 0
-        request.append(entry)
-        request_bytes += entry_bytes
-    if request:
-        yield request
+        if batch and (len(batch) == MAX_ENTRIES or batch_bytes + entry_bytes > MAX_REQUEST_BYTES):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(entry)
+        batch_bytes += entry_bytes
+    if batch:
+        yield batch

@@ -1,1 +1,1 @@
-"""The planner's API: what will happen? An answer always comes, from a model or from the fallback."""
+"""The HTTP API for planners. A valid request always gets a prediction: the model's, or the fallback's."""

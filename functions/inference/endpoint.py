@@ -1,4 +1,4 @@
-"""The SageMaker endpoint as this function sees it: rows in, a model's answer out, or a failure with its reason."""
+"""Invokes the SageMaker endpoint: rows in, the model's response out, or an error with a reason."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 type FailureReason = Literal["no_model", "paused", "time_out", "endpoint_error"]
 
 NO_MODEL: FailureReason = "no_model"
-"""Nothing serves that understands this schema: a reason to train."""
+"""No model for this schema is deployed: a reason to train."""
 
 PAUSED: FailureReason = "paused"
-"""Nothing serves because an operator took the endpoint down: no reason for anything."""
+"""No model is deployed because an operator paused the endpoint: no reason to train."""
 
 
 class EndpointFailedError(RuntimeError):
-    """The endpoint gave no answer that can be used. ``reason`` is one of four, fit for a metric's dimension."""
+    """The endpoint gave no valid response. ``reason`` is one of four codes, safe as a metric dimension."""
 
     def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -33,38 +33,40 @@ class EndpointFailedError(RuntimeError):
 
 
 class EndpointResponse(NamedTuple):
-    """What a served model answers: who it is, and one number for each row."""
+    """The response of a served model: its name, and one number for each row."""
 
     model: str
     expected_error: float
+    """Root mean square error on the test set, in the target's unit."""
     schema_hash: str
     predictions: list[float]
+    """In the target's unit."""
 
 
 _PREDICTION = {field["name"]: field["shape"] for field in decoders.SHAPES["Prediction"]["fields"]}
+_NUMBERS: dict[str, Any] = {"kind": "array", "item": {"kind": "number"}, "minimum": 1, "maximum": None}
 _decode = msgspec.json.Decoder(
     msgspec.defstruct(
-        "EndpointAnswer",
+        "EndpointResponse",
         [
             ("model", decoders.to_pattern_type(_PREDICTION["model"])),
             ("expected_error", decoders.to_type(_PREDICTION["expected_error"])),
             ("schema_hash", str),
-            (
-                "predictions",
-                decoders.to_type({"kind": "many", "item": {"kind": "number"}, "minimum": 1, "maximum": None}),
-            ),
+            ("predictions", decoders.to_type(_NUMBERS)),
         ],
     )
 ).decode
 
 
 def classify_failure(error: BotoCoreError | ClientError) -> FailureReason:
-    """Which kind of failure an exception of botocore is.
+    """Return the reason for an exception of botocore.
 
-    ``ValidationError`` is how ``InvokeEndpoint`` says that it knows no such endpoint (also one still being created).
-    Everything else that it checks is fixed in this module, so the code alone decides, not the message. A 400 of the
-    model's own means that it was trained on rows of another width: ours are valid. A model that is there and not
-    ready, throttled, forbidden or failing is an error: training another would not help.
+    ``InvokeEndpoint`` answers ``ValidationError`` for an endpoint that does not exist or is still being created. All
+    other inputs that it validates are fixed in this module, so the code alone is sufficient. A model's own status 400
+    means that it was trained on rows of another width, since our rows are valid. An existing model that is not ready,
+    throttled, forbidden or failing is an error; training another one would not help.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
     """
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
         return "time_out"
@@ -76,24 +78,26 @@ def classify_failure(error: BotoCoreError | ClientError) -> FailureReason:
 
 
 def parse_response(body: bytes, *, rows: int) -> EndpointResponse:
-    """Check an answer to ``rows`` rows. Raises ``EndpointFailedError``.
+    """Parse and validate the response to ``rows`` rows. Raises ``EndpointFailedError``.
 
-    A model that was trained on another schema would take the columns for something else, so its answer is none: for
-    this schema there is no model yet, and the alarm that says so trains one.
+    A model of another schema interprets the columns differently, so its predictions are invalid. Its reason is
+    ``no_model``, whose alarm trains a model for this schema.
     """
     try:
-        answer = EndpointResponse(*msgspec.structs.astuple(_decode(body)))
+        response = EndpointResponse(*msgspec.structs.astuple(_decode(body)))
     except decoders.DECODE_ERRORS as error:
-        raise EndpointFailedError("endpoint_error", f"answer not understood: {error}") from None
-    if answer.schema_hash != get_schema_hash():
-        raise EndpointFailedError(NO_MODEL, f"{answer.model} has schema {answer.schema_hash}, not ours")
-    if len(answer.predictions) != rows:
-        raise EndpointFailedError("endpoint_error", f"{len(answer.predictions)} predictions for {rows} rows")
-    return answer
+        raise EndpointFailedError("endpoint_error", f"invalid response: {error}") from None
+    if response.schema_hash != get_schema_hash():
+        raise EndpointFailedError(
+            NO_MODEL, f"{response.model} has schema {response.schema_hash}, expected {get_schema_hash()}"
+        )
+    if len(response.predictions) != rows:
+        raise EndpointFailedError("endpoint_error", f"{len(response.predictions)} predictions for {rows} rows")
+    return response
 
 
 def invoke(runtime: SageMakerRuntimeClient, endpoint_name: str, instances: Sequence[Any]) -> EndpointResponse:
-    """Ask the endpoint once. Raises ``EndpointFailedError``."""
+    """Invoke the endpoint once, with one CSV row for each instance. Raises ``EndpointFailedError``."""
     try:
         response = runtime.invoke_endpoint(
             EndpointName=endpoint_name,

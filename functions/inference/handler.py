@@ -1,4 +1,4 @@
-"""``POST /predictions`` and the workshop's ``GET /liveinference``: request in, predictions out."""
+"""Serves ``POST /predictions`` and the workshop's ``GET /liveinference``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from feature_schema import TARGET, InvalidInputError
 from inference import http_request
 from inference.endpoint import NO_MODEL, invoke
 from inference.pause_state import TtlCache, get_store, is_endpoint_paused
-from inference.prediction import PredictionResult, predict
+from inference.prediction import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
+    from inference.prediction import PredictionResult
+
 ENDPOINT_NAME = os.environ["ENDPOINT_NAME"]
 ENDPOINT_TIMEOUT = float(os.environ["ENDPOINT_TIMEOUT"])
-"""Seconds. The planner waits no longer for a model: a fallback in time is worth more than a better answer too late."""
+"""Seconds to wait for the model. A fallback in time is worth more to a planner than a better prediction too late."""
 
 logger = Logger()
 app = APIGatewayHttpResolver()
@@ -44,56 +46,59 @@ is_paused = TtlCache(lambda: is_endpoint_paused(get_store(), ENDPOINT_NAME))
 
 
 @app.post("/predictions")
-def predictions() -> dict[str, Any]:
-    """One answer for ``features``; for ``instances``, an answer each."""
+def post_predictions() -> dict[str, Any]:
+    """Return one prediction for ``features``, or a list of predictions for ``instances``."""
     event = app.current_event
-    asked = http_request.parse_body(event.body, is_base64=event.is_base64_encoded or False)
-    if asked.features is not None:
-        return _answers([asked.features]).answers[0]
-    return {"predictions": _answers(asked.instances or ()).answers}
+    request = http_request.parse_body(event.body, is_base64=event.is_base64_encoded or False)
+    if request.features is not None:
+        return _predict([request.features])[0]
+    return {"predictions": _predict(request.instances or ())}
 
 
 @app.get("/liveinference")
-def live_inference() -> Response[str]:
-    """The workshop's interface: the number alone, as plain text."""
-    (answer,) = _answers([http_request.parse_query(app.current_event.query_string_parameters)]).answers
-    return Response(HTTPStatus.OK, content_types.TEXT_PLAIN, str(answer[TARGET.name]))
+def get_live_inference() -> Response[str]:
+    """Return the predicted value as plain text: the workshop's interface."""
+    (prediction,) = _predict([http_request.parse_query(app.current_event.query_string_parameters)])
+    return Response(HTTPStatus.OK, content_types.TEXT_PLAIN, str(prediction[TARGET.name]))
 
 
 @app.exception_handler(InvalidInputError)  # type: ignore[untyped-decorator]  # powertools gives this one no types
-def bad_request(refused: InvalidInputError) -> Response[str]:
-    """Say what is wrong with the request."""
-    logger.info("bad request", extra={"reason": refused.reason})
-    return Response(
-        HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, json.dumps(http_request.build_error_body(refused))
-    )
+def build_bad_request(error: InvalidInputError) -> Response[str]:
+    """Return status 400 with the reason."""
+    logger.info("bad request", extra={"reason": error.reason})
+    body = json.dumps(http_request.build_error_body(error))
+    return Response(HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, body)
 
 
-def _answers(instances: Sequence[Any]) -> PredictionResult:
-    answers = predict(instances, partial(invoke, runtime, ENDPOINT_NAME), is_paused)
-    if answers.failure is not None:
-        logger.warning("fallback", extra={"instances": len(instances), "failure": str(answers.failure)})
-    _publish(answers)
-    return answers
+def _predict(instances: Sequence[Any]) -> list[dict[str, Any]]:
+    result = predict(instances, partial(invoke, runtime, ENDPOINT_NAME), is_paused)
+    if result.failure is not None:
+        logger.warning("fallback", extra={"instances": len(instances), "failure": str(result.failure)})
+    _emit_metrics(result)
+    return result.predictions
 
 
-def _publish(answers: PredictionResult) -> None:
-    fallbacks = len(answers.answers) if answers.fallback_reason else 0
+def _emit_metrics(result: PredictionResult) -> None:
+    count = len(result.predictions)
+    fallbacks = count if result.fallback_reason else 0
     sums = EphemeralMetrics()
-    sums.add_metric("Predictions", MetricUnit.Count, len(answers.answers) - fallbacks, MetricResolution.High)
+    sums.add_metric("Predictions", MetricUnit.Count, count - fallbacks, MetricResolution.High)
     sums.add_metric("Fallbacks", MetricUnit.Count, fallbacks, MetricResolution.High)
     sums.flush_metrics()
-    # A zero tells the alarm that a model serves again; silence would leave it in ALARM for some periods more.
-    by_reason = {str(NO_MODEL): 0}
-    if answers.fallback_reason:
-        by_reason[answers.fallback_reason] = fallbacks
-    for reason, count in by_reason.items():
-        of_reason = EphemeralMetrics()
-        of_reason.add_dimension("reason", reason)
-        of_reason.add_metric("Fallbacks", MetricUnit.Count, count, MetricResolution.High)
-        of_reason.flush_metrics()
+    # A zero ends the alarm as soon as a model is deployed; without data it would stay in ALARM for some more periods.
+    fallbacks_by_reason = {str(NO_MODEL): 0}
+    if result.fallback_reason:
+        fallbacks_by_reason[result.fallback_reason] = fallbacks
+    for reason, reason_fallbacks in fallbacks_by_reason.items():
+        reason_metrics = EphemeralMetrics()
+        reason_metrics.add_dimension("reason", reason)
+        reason_metrics.add_metric("Fallbacks", MetricUnit.Count, reason_fallbacks, MetricResolution.High)
+        reason_metrics.flush_metrics()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an event of API Gateway's HTTP API (payload format 2.0)."""
+    """Handle an event of API Gateway's HTTP API (payload format 2.0).
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
     return app.resolve(event, context)

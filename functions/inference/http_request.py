@@ -1,4 +1,4 @@
-"""Requests to the API, from what API Gateway hands over to what the schema checks. Every fault is a ``Refusal``."""
+"""Parses requests of API Gateway's HTTP API. Every invalid request raises ``InvalidInputError``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from feature_schema.fast.request_parser import ParsedRequest
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The largest request that the schema allows has a fifth of it."""
+"""Five times the largest request that the schema allows."""
 
 
 def decode_body(body: str | None, *, is_base64: bool) -> bytes:
-    """The body as it was sent. API Gateway encodes one whose content type is not text. Raises ``Refusal``."""
+    """Return the body as the client sent it. Raises ``InvalidInputError``.
+
+    API Gateway encodes bodies whose content type is not text:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
     if not body:
         raise InvalidInputError("malformed", detail="the request has no body")
     if len(body) > MAX_BODY_BYTES * 4 // 3:  # before decoding, in characters
@@ -34,19 +38,19 @@ def decode_body(body: str | None, *, is_base64: bool) -> bytes:
 
 
 def parse_body(body: str | None, *, is_base64: bool) -> ParsedRequest:
-    """What a ``POST /predictions`` asks for. Raises ``Refusal``."""
+    """Parse ``POST /predictions``. Raises ``InvalidInputError``."""
     return parse_request(decode_body(body, is_base64=is_base64))
 
 
 def parse_query(parameters: Mapping[str, str] | None) -> Any:
-    """What a ``GET /liveinference`` asks for. Raises ``Refusal``."""
+    """Return the features of ``GET /liveinference``. Raises ``InvalidInputError``."""
     text = (parameters or {}).get("features")
     if text is None:
         raise InvalidInputError("missing:features", "features", "give ?features=, numbers separated by commas")
     return parse_features(text)
 
 
-def build_error_body(refused: InvalidInputError) -> dict[str, Any]:
-    """The body of the answer to a bad request."""
-    which = {} if refused.instance is None else {"instance": refused.instance}
-    return {"reason": refused.reason, "field": refused.field, "message": refused.detail or refused.reason, **which}
+def build_error_body(error: InvalidInputError) -> dict[str, Any]:
+    """Return the JSON-ready body of the response to an invalid request."""
+    instance = {} if error.instance is None else {"instance": error.instance}
+    return {"reason": error.reason, "field": error.field, "message": error.detail or error.reason, **instance}

@@ -1,7 +1,7 @@
-"""Whether the endpoint is down on purpose, asked of the table when nothing serves, and remembered for a while.
+"""Whether an operator paused the endpoint. Read from the table only if no model is deployed, and cached for some time.
 
-Only then: a planner whose model answers never waits for the table. And never for long: who does not know takes it for a
-fault, which is what an alarm is for.
+A request with a working model never waits for the table. If the table cannot be read, the missing model counts as a
+fault, which an alarm reports.
 """
 
 from __future__ import annotations
@@ -18,47 +18,48 @@ if TYPE_CHECKING:
 
 TTL_SECONDS = 20.0
 TIMEOUT_SECONDS = 0.3
+"""Of connecting to and of reading from the table."""
 
 
 @cache
 def get_store() -> Store:
-    """The table of rounds, for whom no model answers; the others need none of its packages."""
+    """Return the table's store. Its packages are imported here, since other requests do not need them."""
     import boto3  # noqa: PLC0415 - see above
     from botocore.config import Config  # noqa: PLC0415 - see above
 
     from rounds import Store  # noqa: PLC0415 - see above
 
-    patience = Config(
+    config = Config(
         connect_timeout=TIMEOUT_SECONDS,
         read_timeout=TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},
     )
-    return Store(boto3.resource("dynamodb", config=patience).Table(os.environ["TABLE_NAME"]))
+    return Store(boto3.resource("dynamodb", config=config).Table(os.environ["TABLE_NAME"]))
 
 
-def is_endpoint_paused(store: Store, endpoint: str) -> bool:
-    """Whether an operator took the endpoint down, or it is on its way back. False if the table does not say."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - with the table's other packages
+def is_endpoint_paused(store: Store, endpoint_name: str) -> bool:
+    """Return whether an operator paused the endpoint or it is resuming. False if the table cannot be read."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - imported with the table's packages
 
-    from rounds import Endpoint  # noqa: PLC0415 - see above
+    from rounds import Endpoint  # noqa: PLC0415 - imported with the table's packages
 
     try:
-        seen = store.get(Endpoint, endpoint)
+        endpoint = store.get(Endpoint, endpoint_name)
     except (BotoCoreError, ClientError):
         return False
-    return seen is not None and seen.pause is not None
+    return endpoint is not None and endpoint.pause is not None
 
 
 class TtlCache:
-    """An answer that is asked for again only after ``TTL_SECONDS``."""
+    """Caches the result of a function for ``TTL_SECONDS``."""
 
-    def __init__(self, ask: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        self._ask, self._clock = ask, clock
-        self._answer, self._until = False, float("-inf")
+    def __init__(self, load: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        self._load, self._clock = load, clock
+        self._value, self._expires_at = False, float("-inf")
 
     def __call__(self) -> bool:
-        """The answer."""
-        if self._clock() >= self._until:
-            self._answer = self._ask()
-            self._until = self._clock() + TTL_SECONDS
-        return self._answer
+        """Return the cached value, loaded again if it has expired."""
+        if self._clock() >= self._expires_at:
+            self._value = self._load()
+            self._expires_at = self._clock() + TTL_SECONDS
+        return self._value

@@ -1,4 +1,4 @@
-"""Answers to a planner: the model's, or the fallback's when there is none."""
+"""Predicts with the model, or with the fallback if the model fails."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PredictionResult:
-    """One answer for each instance, in order, JSON-ready: all from one model, or all from the fallback."""
+    """One JSON-ready prediction for each instance, in order: all from one model, or all from the fallback."""
 
-    answers: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
     failure: EndpointFailedError | None = None
-    """Why the fallback answered; none when the model did."""
+    """Why the fallback predicted; none if the model did."""
 
     @property
     def fallback_reason(self) -> FailureReason | None:
@@ -30,27 +30,27 @@ class PredictionResult:
 
 def predict(
     instances: Sequence[Any],
-    ask: Callable[[Sequence[Any]], EndpointResponse],
-    paused: Callable[[], bool] = lambda: False,
+    invoke: Callable[[Sequence[Any]], EndpointResponse],
+    is_paused: Callable[[], bool] = lambda: False,
 ) -> PredictionResult:
-    """An answer for each of at least one instance, whatever the endpoint does.
+    """Predict for at least one instance, whatever the endpoint does.
 
-    A model that extrapolates may answer what cannot be, such as less than no time, which no planner can use: an answer
-    is inside the target's bounds. ``ask`` raises ``EndpointFailedError`` when it has no answer; then every answer is
-    the baseline's. If nothing serves, ``paused`` says whether that is on purpose.
+    A model that extrapolates may predict an impossible value, such as a negative time, so predictions are clipped to
+    the target's bounds. If ``invoke`` raises ``EndpointFailedError``, all predictions are the baseline's. If no model
+    is deployed, ``is_paused`` returns whether an operator paused the endpoint.
     """
     try:
-        answer = ask(instances)
-    except EndpointFailedError as failure:
-        why = EndpointFailedError(PAUSED, str(failure)) if failure.reason == NO_MODEL and paused() else failure
-        return PredictionResult([_fallback(features) for features in instances], why)
+        response = invoke(instances)
+    except EndpointFailedError as error:
+        failure = EndpointFailedError(PAUSED, str(error)) if error.reason == NO_MODEL and is_paused() else error
+        return PredictionResult([_build_fallback(features) for features in instances], failure)
     return PredictionResult(
         [
-            build_prediction(clip_to_bounds(value), model=answer.model, expected_error=answer.expected_error)
-            for value in answer.predictions
+            build_prediction(clip_to_bounds(value), model=response.model, expected_error=response.expected_error)
+            for value in response.predictions
         ]
     )
 
 
-def _fallback(features: Any) -> dict[str, Any]:
+def _build_fallback(features: Any) -> dict[str, Any]:
     return build_prediction(predict_baseline(features), model=None, expected_error=None)

@@ -1,1 +1,1 @@
-"""Firehose's transform, and the meter: lines become rows or refusals, and both are counted."""
+"""Firehose's transform: converts lines to rows or rejects them, and counts both."""

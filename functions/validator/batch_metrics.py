@@ -1,7 +1,9 @@
-"""Counts and live error of a batch, published as embedded metrics: log lines that CloudWatch turns into metrics.
+"""Counts of a batch and its live error, emitted as embedded metrics: log lines that CloudWatch converts to metrics.
 
-Published: sums over the service; live error for each model; refusals for each reason. That is one log line, and one
-more for each model and each reason of the batch.
+Emits sums over the service, live error by model and rejected lines by reason: one log line, plus one for each model and
+each reason in the batch.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
 from __future__ import annotations
@@ -20,22 +22,24 @@ if TYPE_CHECKING:
 
     from feature_schema.rows import Record
 
-_target = attrgetter(TARGET.name)
+_get_target = attrgetter(TARGET.name)
 
 MAX_MODELS_PER_BATCH = 5
-"""A batch holds samples of the live model, the one before, and the one in a canary. More names than this are noise."""
+"""A batch contains echoes of the live model, its predecessor and a canary. More names than that are noise."""
 
 MAX_MODELS_PER_ENVIRONMENT = 20
-"""Names that one Lambda environment publishes in its life, which is hours."""
+"""Names that one Lambda environment publishes in its lifetime of some hours."""
 
 
 @dataclass(slots=True)
 class LiveError:
-    """Squared error of predictions against what happened, and the squared error that their models promised."""
+    """Sums of squared errors of predictions, and of the squared errors that their models expect."""
 
     predicted: int = 0
     squared: float = 0.0
+    """In the target's unit, squared."""
     expected_squared: float = 0.0
+    """In the target's unit, squared."""
 
     def add(self, other: LiveError) -> None:
         """Add the sums of another."""
@@ -46,15 +50,15 @@ class LiveError:
 
 @dataclass(slots=True)
 class BatchMetrics:
-    """What a batch amounts to."""
+    """Counts and live error of a batch."""
 
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    """Refused lines by reason."""
+    """Rejected lines by reason."""
     models: dict[str, LiveError] = field(default_factory=dict)
 
     def total(self) -> LiveError:
-        """The sum over all models."""
+        """Return the sum over all models."""
         total = LiveError()
         for error in self.models.values():
             total.add(error)
@@ -62,70 +66,70 @@ class BatchMetrics:
 
 
 def measure(samples: Sequence[Record], reasons: Iterable[str]) -> BatchMetrics:
-    """Count the samples and the reasons of refused lines.
+    """Count samples and the reasons of rejected lines.
 
-    An echo counts as predicted only if a model gave it and said which one it is and how far off it expects to be:
-    fallbacks say nothing about a model.
+    An echo counts as predicted only if its source is a model and it names the model and its expected error: a fallback
+    does not measure a model.
     """
-    readings = BatchMetrics(accepted=len(samples), rejected=Counter(reasons))
+    metrics = BatchMetrics(accepted=len(samples), rejected=Counter(reasons))
     for sample in samples:
-        echo = sample.prediction
-        if not echo or echo.source != "model" or not echo.model or not echo.expected_error:
+        prediction = sample.prediction
+        if not prediction or prediction.source != "model" or not prediction.model or not prediction.expected_error:
             continue
-        error = readings.models.get(echo.model)
+        error = metrics.models.get(prediction.model)
         if error is None:
-            error = readings.models[echo.model] = LiveError()
+            error = metrics.models[prediction.model] = LiveError()
         error.predicted += 1
-        error.squared += (_target(echo) - _target(sample)) ** 2
-        error.expected_squared += echo.expected_error**2
-    return readings
+        error.squared += (_get_target(prediction) - _get_target(sample)) ** 2
+        error.expected_squared += prediction.expected_error**2
+    return metrics
 
 
-def select_models(readings: BatchMetrics, published: set[str]) -> list[str]:
-    """The models that get metrics of their own: those with most predictions in the batch, within both limits.
+def select_models(metrics: BatchMetrics, published_models: set[str]) -> list[str]:
+    """Return the models that get metrics of their own: most predictions in the batch first, within both limits.
 
-    A name is whatever a robot echoes, and every new name is a new metric that costs money. ``published`` are the
-    names of this environment so far. Whoever is left out still counts in the sums over the service, which are what
-    the alarm looks at.
+    Robots choose the names that they echo, and each new name is a new metric that costs money. ``published_models`` are
+    the names that this Lambda environment has published. Other models still count in the sums over the service, which
+    the alarm uses.
     """
-    by_count = sorted(readings.models, key=lambda model: (-readings.models[model].predicted, model))
-    room = MAX_MODELS_PER_ENVIRONMENT - len(published)
-    chosen: list[str] = []
+    by_count = sorted(metrics.models, key=lambda model: (-metrics.models[model].predicted, model))
+    remaining = MAX_MODELS_PER_ENVIRONMENT - len(published_models)
+    selected: list[str] = []
     for model in by_count:
-        if len(chosen) == MAX_MODELS_PER_BATCH:
+        if len(selected) == MAX_MODELS_PER_BATCH:
             break
-        if model not in published:
-            if room <= 0:
+        if model not in published_models:
+            if remaining <= 0:
                 continue
-            room -= 1
-        chosen.append(model)
-    return chosen
+            remaining -= 1
+        selected.append(model)
+    return selected
 
 
-def emit(readings: BatchMetrics, models: Iterable[str]) -> None:
-    """Write the metrics to standard output, with dimensions of their own for each of ``models`` and each reason."""
+def emit(metrics: BatchMetrics, models: Iterable[str]) -> None:
+    """Write the metrics to standard output, with a dimension for each of ``models`` and each reason."""
     sums = EphemeralMetrics()
-    _count(sums, "AcceptedSamples", readings.accepted)
-    _count(sums, "RefusedSamples", readings.rejected.total())
-    _live_error(sums, readings.total())
+    _add_count(sums, "AcceptedSamples", metrics.accepted)
+    _add_count(sums, "RefusedSamples", metrics.rejected.total())
+    _add_live_error(sums, metrics.total())
     sums.flush_metrics()
     for model in models:
-        of_model = EphemeralMetrics()
-        of_model.add_dimension("model", model)
-        _live_error(of_model, readings.models[model])
-        of_model.flush_metrics()
-    for reason, count in sorted(readings.rejected.items()):
-        of_reason = EphemeralMetrics()
-        of_reason.add_dimension("reason", reason)
-        _count(of_reason, "RefusedSamples", count)
-        of_reason.flush_metrics()
+        model_metrics = EphemeralMetrics()
+        model_metrics.add_dimension("model", model)
+        _add_live_error(model_metrics, metrics.models[model])
+        model_metrics.flush_metrics()
+    for reason, count in sorted(metrics.rejected.items()):
+        reason_metrics = EphemeralMetrics()
+        reason_metrics.add_dimension("reason", reason)
+        _add_count(reason_metrics, "RefusedSamples", count)
+        reason_metrics.flush_metrics()
 
 
-def _count(metrics: EphemeralMetrics, name: str, value: int) -> None:
+def _add_count(metrics: EphemeralMetrics, name: str, value: int) -> None:
     metrics.add_metric(name, MetricUnit.Count, value, MetricResolution.High)
 
 
-def _live_error(metrics: EphemeralMetrics, error: LiveError) -> None:
-    _count(metrics, "PredictedSamples", error.predicted)
+def _add_live_error(metrics: EphemeralMetrics, error: LiveError) -> None:
+    _add_count(metrics, "PredictedSamples", error.predicted)
     metrics.add_metric("SquaredError", MetricUnit.NoUnit, error.squared, MetricResolution.High)
     metrics.add_metric("ExpectedSquaredError", MetricUnit.NoUnit, error.expected_squared, MetricResolution.High)

@@ -1,6 +1,6 @@
-"""Firehose batch in, rows out; refused lines are in the quarantine before the answer is given.
+"""Transforms a Firehose batch into rows; stores rejected lines in the quarantine before it returns.
 
-What a clean batch does not need is not imported before it is needed: this function starts cold with every burst.
+Code that a valid batch does not need is imported when it is needed, since every burst of messages causes cold starts.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ BUCKET_NAME = os.environ["BUCKET_NAME"]
 
 logger = Logger()
 published_models: set[str] = set()
-"""Models that this environment has published metrics of."""
+"""Models for which this Lambda environment has published metrics."""
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> bytes:
-    """Transform a batch. The answer is JSON already, and Lambda's runtime passes bytes on as they are.
+    """Transform a batch. The result is JSON as bytes, which Lambda's runtime does not encode again.
 
-    Raises when the quarantine cannot be written: Firehose then sends the batch again.
+    Raises if the quarantine cannot be written; Firehose then sends the batch again.
     """
     batch = transform(event)
     if batch.rejected:
         key = quarantine.put(quarantine.get_client(), BUCKET_NAME, batch.rejected)
-        logger.warning("lines refused", extra={"lines": len(batch.rejected), "key": key})
+        logger.warning("lines rejected", extra={"lines": len(batch.rejected), "key": key})
     if batch.overflowed:
-        logger.error("rows outgrew the answer; records left to the error prefix", extra={"records": batch.overflowed})
-    readings = batch_metrics.measure(batch.accepted, (line.error.reason for line in batch.rejected))
-    models = batch_metrics.select_models(readings, published_models)
+        logger.error(
+            "rows exceed the size of a response; records go to the error prefix", extra={"records": batch.overflowed}
+        )
+    metrics = batch_metrics.measure(batch.accepted, (line.error.reason for line in batch.rejected))
+    models = batch_metrics.select_models(metrics, published_models)
     published_models.update(models)
-    batch_metrics.emit(readings, models)
-    logger.info("validated", extra={"accepted": readings.accepted, "refused": readings.rejected.total()})
+    batch_metrics.emit(metrics, models)
+    logger.info("validated", extra={"accepted": metrics.accepted, "refused": metrics.rejected.total()})
     return msgspec.json.encode({"records": batch.results})

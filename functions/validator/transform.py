@@ -1,4 +1,7 @@
-"""From the records of a Firehose batch to rows, refused lines and counts. Pure: the same batch, the same outcome."""
+"""Converts the records of a Firehose batch to rows and rejected lines. Pure: the same batch gives the same result.
+
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
+"""
 
 from __future__ import annotations
 
@@ -19,93 +22,96 @@ if TYPE_CHECKING:
     from feature_schema.rows import Record
 
 MAX_RESPONSE_BYTES = 6_000_000
-"""What one answer may weigh. Lambda cuts off at 6 MiB, and then the whole batch would be lost to its retries."""
+"""Bytes of a response. Lambda rejects more than 6 MB, and the complete batch would then fail on every retry.
 
-_FRAME_BYTES = len('{"recordId":"","result":"ProcessingFailed","data":""}, ')
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_RESULT_BYTES = len('{"recordId":"","result":"ProcessingFailed","data":""}, ')
+"""Bytes of a result without its id and data."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedLine:
-    """A line that is no sample, with all that a person needs to find out why and to send it again."""
+    """A line that is no sample, with all that a person needs to find the cause and to send it again."""
 
     line: bytes
     error: InvalidInputError
     message_id: str
     position: int
-    """Counts the lines of the message from 0."""
+    """Index of the line in its message, from 0."""
     received_at: datetime
 
 
 @dataclass(slots=True)
 class Batch:
-    """The outcome of one Firehose batch."""
+    """The result of one Firehose batch."""
 
     results: list[dict[str, str]] = field(default_factory=list)
-    """``{"recordId", "result", "data"}`` for each record, in their order; rows are base64 in ``data``."""
+    """``{"recordId", "result", "data"}`` for each record, in order; ``data`` are the rows in base64."""
     accepted: list[Record] = field(default_factory=list)
     rejected: list[RejectedLine] = field(default_factory=list)
     overflowed: int = 0
-    """Records that were left for Firehose's error prefix, because their rows did not fit into the answer."""
+    """Number of records for Firehose's error prefix, because their rows did not fit into the response."""
 
 
 def transform(event: Mapping[str, Any]) -> Batch:
-    """Read every line of every record.
+    """Parse every line of every record.
 
-    A record with at least one sample is answered ``Ok`` with its rows, one with none is ``Dropped`` (its lines are
-    among ``refused``, which the caller has to store before it answers).
+    The result of a record with at least one sample is ``Ok`` with its rows; without any, it is ``Dropped``. Rejected
+    lines are in ``rejected``; the caller must store them before it responds.
 
-    Rows may outgrow the answer: a bare workshop row gets 83 bytes of ids, time and version. A transform buffer of 1 MB,
-    as the template has it, never gets there with rows of at least 34 bytes (26 if all numbers are whole); shorter ones
-    in great numbers may. The records that do not fit are answered ``ProcessingFailed``, and Firehose writes them, as
-    they came, under its error prefix, from where they can be sent again. (Raising instead would fail the whole batch
-    the same way on each retry.) Such a record counts nowhere, so that sending it again counts it once.
+    Rows may exceed the response, since a CSV row gains 83 bytes of ids, time and version. With the template's
+    transform buffer of 1 MB this cannot happen for rows of at least 34 bytes (26 if all numbers are integers), but it
+    can for many shorter ones. The result of records that do not fit is ``ProcessingFailed``; Firehose writes them
+    unchanged to its error prefix, from where they can be sent again. (An exception would fail the complete batch, the
+    same way on each retry.) Such a record is not counted, so that sending it again counts it once.
     """
     batch = Batch()
     records = event["records"]
     messages = [pybase64.b64decode(record["data"]) for record in records]
-    named: dict[int, str] = {}
-    for number, message in enumerate(messages):
+    header_ids: dict[int, str] = {}
+    for index, message in enumerate(messages):
         if message.startswith(b"#"):
-            messages[number], named[number] = split_message_header(message, _message_id(records[number]))
+            messages[index], header_ids[index] = split_message_header(message, _get_message_id(records[index]))
 
-    def message_id(number: int) -> str:
-        return named.get(number) or _message_id(records[number])
+    def get_message_id(index: int) -> str:
+        return header_ids.get(index) or _get_message_id(records[index])
 
-    reading = parse_batch(messages, [record["approximateArrivalTimestamp"] for record in records], message_id)
-    lines = to_rows(reading.accepted)
-    room = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _FRAME_BYTES for record in records)
-    left_out: set[int] = set()
+    parsed = parse_batch(messages, [record["approximateArrivalTimestamp"] for record in records], get_message_id)
+    rows = to_rows(parsed.accepted)
+    remaining_bytes = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _RESULT_BYTES for record in records)
+    overflowed: set[int] = set()
     start = 0
-    for number, end in enumerate(reading.ends):
-        data = pybase64.b64encode_as_string(b"\n".join([*lines[start:end], b""])) if end > start else ""
-        if len(data) > room:
-            left_out.add(number)
-            batch.results.append(_answer(records[number]["recordId"], "ProcessingFailed", ""))
+    for index, end in enumerate(parsed.ends):
+        data = pybase64.b64encode_as_string(b"\n".join([*rows[start:end], b""])) if end > start else ""
+        if len(data) > remaining_bytes:
+            overflowed.add(index)
+            batch.results.append(_build_result(records[index]["recordId"], "ProcessingFailed", ""))
         else:
-            room -= len(data)
-            batch.results.append(_answer(records[number]["recordId"], "Ok" if data else "Dropped", data))
-            batch.accepted += reading.accepted[start:end]
+            remaining_bytes -= len(data)
+            batch.results.append(_build_result(records[index]["recordId"], "Ok" if data else "Dropped", data))
+            batch.accepted += parsed.accepted[start:end]
         start = end
-    batch.overflowed = len(left_out)
+    batch.overflowed = len(overflowed)
     batch.rejected = [
         RejectedLine(
-            one.line,
-            one.error,
-            message_id(one.message),
-            one.position,
-            to_datetime(records[one.message]["approximateArrivalTimestamp"]),
+            line.line,
+            line.error,
+            get_message_id(line.message),
+            line.position,
+            to_datetime(records[line.message]["approximateArrivalTimestamp"]),
         )
-        for one in reading.rejected
-        if one.message not in left_out
+        for line in parsed.rejected
+        if line.message not in overflowed
     ]
     return batch
 
 
-def _message_id(record: Mapping[str, Any]) -> str:
-    # Only a record that came through a stream carries metadata; one put directly is known by its own id.
-    known: str = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
-    return known
+def _get_message_id(record: Mapping[str, Any]) -> str:
+    # Only records from a stream have metadata; for a record put directly, its own id is the message's.
+    message_id: str = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
+    return message_id
 
 
-def _answer(record_id: str, result: Literal["Ok", "Dropped", "ProcessingFailed"], data: str) -> dict[str, str]:
+def _build_result(record_id: str, result: Literal["Ok", "Dropped", "ProcessingFailed"], data: str) -> dict[str, str]:
     return {"recordId": record_id, "result": result, "data": data}

@@ -201,7 +201,7 @@ def _nobody(*_arguments: object) -> NoReturn:
     raise EndpointFailedError("endpoint_error", "nobody answers")  # a missing model would have the table asked
 
 
-STUBS: dict[str, object] = {"invoke": _nobody, "is_paused": lambda: False, "_publish": lambda _answers: None}
+STUBS: dict[str, object] = {"invoke": _nobody, "is_paused": lambda: False, "_emit_metrics": lambda _answers: None}
 """In place of the endpoint, the table and the metrics."""
 
 

@@ -72,7 +72,7 @@ def test_no_log_tells_what_was_sent(on_stack: Stack) -> None:
         session.client("lambda").invoke(FunctionName=f"{on_stack.name}-{function}", Payload=json.dumps(event))
     # when everything has been handled
     end = time.monotonic() + 30
-    while "lines refused" not in dict(logged(on_stack)).get(f"/aws/lambda/{on_stack.name}-validator", ""):
+    while "lines rejected" not in dict(logged(on_stack)).get(f"/aws/lambda/{on_stack.name}-validator", ""):
         assert time.monotonic() < end
         time.sleep(0.5)
     found = dict(logged(on_stack))

@@ -119,7 +119,10 @@ def test_what_failed_in_every_attempt_goes_back_where_it_failed(on_stack: Stack)
     failure = {
         "requestContext": {"functionArn": f"{arn}:$LATEST", "condition": "RetriesExhausted"},
         "requestPayload": event,
-        "responsePayload": {"errorType": "EntriesRefusedError", "errorMessage": "the stream refused 1 entries"},
+        "responsePayload": {
+            "errorType": "PutRecordsFailedError",
+            "errorMessage": "the stream rejected 1 entries",
+        },
     }
     session.client("sqs").send_message(QueueUrl=on_stack.failures_queue, MessageBody=json.dumps(failure))
     # and a batch that the validator failed on, as Firehose keeps it

@@ -209,7 +209,7 @@ def test_what_stays_refused_raises_before_the_time_is_up() -> None:
     assert (delivery.forwarded, dict(delivery.failed)) == (1, {THROTTLED: 1})
     assert clock.left >= RESERVED_SECONDS
     assert max(clock.pauses) == MAX_DELAY_SECONDS
-    with pytest.raises(PutRecordsFailedError, match=f"1 entries for good.*{THROTTLED}: 1"):
+    with pytest.raises(PutRecordsFailedError, match=f"1 entries after all retries.*{THROTTLED}: 1"):
         delivery.raise_for_failed()
 
 

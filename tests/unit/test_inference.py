@@ -165,7 +165,7 @@ def test_a_models_answers_carry_its_name_and_expected_error() -> None:
 
     assert answers.fallback_reason is None
     by_model = {"expected_error": EXPECTED_ERROR, "model": MODEL, "source": "model"}
-    assert answers.answers == [{TARGET.name: one, **by_model} for one in told]
+    assert answers.predictions == [{TARGET.name: one, **by_model} for one in told]
 
 
 @pytest.mark.parametrize("reason", ["no_model", "time_out", "endpoint_error"])
@@ -177,7 +177,7 @@ def test_without_the_endpoint_every_answer_is_the_baseline(reason: Any) -> None:
     answers = predict(instances, fail)
 
     assert answers.fallback_reason == reason
-    assert answers.answers == [
+    assert answers.predictions == [
         {TARGET.name: predict_baseline(features), "expected_error": None, "model": None, "source": "fallback"}
         for features in instances
     ]
@@ -185,7 +185,7 @@ def test_without_the_endpoint_every_answer_is_the_baseline(reason: Any) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_an_answer_is_inside_the_targets_bounds_and_a_robot_can_echo_it(value: float) -> None:
-    (answer,) = predict(some_features(), lambda _: parse_response(answer_body([value]), rows=1)).answers
+    (answer,) = predict(some_features(), lambda _: parse_response(answer_body([value]), rows=1)).predictions
 
     assert TARGET.minimum <= answer[TARGET.name] <= TARGET.maximum
     if TARGET.minimum <= value <= TARGET.maximum:

@@ -71,10 +71,10 @@ def test_another_schema_takes_the_place_of_ours(tmp_path: Path) -> None:
         ("le=1_000", "lt=1_000", "no bound 'le' for floor_area"),
         ("strict=True", "strict=False", "must be strict"),
         ('extra="forbid", ', "", "must be strict, and forbid"),
-        ("BASELINE = 0", 'BASELINE = "floor"', "BASELINE names no feature: floor"),
+        ("BASELINE = 0", 'BASELINE = "floor"', "BASELINE is not a feature: floor"),
         ("BASELINE = 0", "BASELINE = 6", "BASELINE 6 is not within the bounds of target"),
         ("    target: ", f"    {ANOTHER}\n    target: ", "one target, not 2"),
-        ("    floor_area: ", "    sample_id: ", "the schema's name sample_id is taken"),
+        ("    floor_area: ", "    sample_id: ", "the schema's name sample_id is already in use"),
     ],
 )  # fmt: skip
 def test_an_unsound_schema_says_what_is_wrong(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -90,26 +90,26 @@ def test_an_unsound_schema_says_what_is_wrong(tmp_path: Path, old: str, new: str
     "name", [*PROVENANCE_COLUMNS, "Model", "features", "source", OTHERS[0].name.upper(), TARGET.name]
 )
 def test_a_name_that_something_else_has_is_refused(name: str) -> None:
-    with pytest.raises(InvalidSchemaError, match=f"(?i)name {name} is taken"):
-        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken={*PROVENANCE_COLUMNS, "features", "source"})
+    with pytest.raises(InvalidSchemaError, match=f"(?i)name {name} is already in use"):
+        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], reserved={*PROVENANCE_COLUMNS, "features", "source"})
 
 
 @pytest.mark.parametrize("name", ["", "länge", "a-b", "a b", "a,b", "1st", "x" * 64])
 def test_a_name_that_is_none_everywhere_is_refused(name: str) -> None:
     with pytest.raises(InvalidSchemaError, match=re.escape(repr(name))):
-        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], taken=())
+        check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], reserved=())
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [(1.0, 1.0), (2.0, 1.0), (float("-inf"), 1.0), (0.0, float("nan"))])
 def test_a_range_is_finite_and_not_empty(minimum: float, maximum: float) -> None:
     with pytest.raises(InvalidSchemaError, match=f"{TARGET.name} a finite range"):
-        check_fields(replace(TARGET, minimum=minimum, maximum=maximum), FEATURES, taken=())
+        check_fields(replace(TARGET, minimum=minimum, maximum=maximum), FEATURES, reserved=())
 
 
 def test_this_schema_keeps_to_the_rules() -> None:
-    check_fields(TARGET, FEATURES, taken=PROVENANCE_COLUMNS)
+    check_fields(TARGET, FEATURES, reserved=PROVENANCE_COLUMNS)
     check_baseline(BASELINE, TARGET, FEATURES)
     with pytest.raises(InvalidSchemaError, match="at least one feature"):
-        check_fields(TARGET, [], taken=())
+        check_fields(TARGET, [], reserved=())
     with pytest.raises(InvalidSchemaError, match="not within the bounds"):
         check_baseline(float("nan"), TARGET, FEATURES)

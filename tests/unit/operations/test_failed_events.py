@@ -53,7 +53,10 @@ def record(number: int, function: str = f"{FORWARDER}:$LATEST") -> str:
             },
             "requestPayload": {"Records": [number]},
             "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-            "responsePayload": {"errorMessage": "the stream refused 1 entries", "errorType": "EntriesRefusedError"},
+            "responsePayload": {
+                "errorMessage": "the stream rejected 1 entries",
+                "errorType": "PutRecordsFailedError",
+            },
         }
     )
 
@@ -148,7 +151,7 @@ class TestEvents:
         queue = Queue({"m": record(1)})
         (one,) = redrive(queue, Functions(queue), dry_run=True)
         assert one.event.function == "dwell-forwarder"
-        assert one.event.error == "EntriesRefusedError: the stream refused 1 entries"
+        assert one.event.error == "PutRecordsFailedError: the stream rejected 1 entries"
 
     def test_a_dry_run_takes_nothing_and_hides_nothing(self) -> None:
         queue = Queue({f"m-{number}": record(number) for number in range(7)})

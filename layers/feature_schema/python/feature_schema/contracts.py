@@ -1,4 +1,4 @@
-"""The contracts on the wire: a sample, the prediction that it may echo, a request for predictions and its answers."""
+"""The wire contracts: a sample, the prediction that it may echo, and a request for predictions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from feature_schema.fields import TARGET
 from feature_schema.schema import Features, Target
 
 MAX_INSTANCES = 500
-"""How many predictions one request may ask for: well inside the payload limits of Lambda and SageMaker (6 MB)."""
+"""Instances in one request: far below the payload limits of Lambda and of SageMaker's real-time endpoints (6 MB).
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"""
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 """A name that is safe in a CSV cell, a metric dimension and an S3 key. At most 128 characters."""
@@ -21,27 +24,27 @@ FiniteNumber = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 """A float or a whole number; no NaN, no infinity, no digits in quotes."""
 
 ExpectedError = Annotated[FiniteNumber, Field(gt=0, le=TARGET.maximum - TARGET.minimum)]
-"""How far off a model expects to be: a root mean square, in the target's unit."""
+"""The root mean square error that a model expects, in the target's unit."""
 
 MIN_RECORDED_AT = datetime(2000, 1, 1, tzinfo=UTC)
-"""Nobody sent samples before; an older time is a clock that was never set. The time of what a sample is *about*, if it
-is another, is a feature."""
+"""An older time comes from a clock that was never set. If a sample is about an older event, the event's time is a
+feature."""
 
 _CONTRACT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class PredictionProvenance(BaseModel):
-    """Where an answer comes from. ``model`` and ``expected_error`` are null when the source is the fallback."""
+    """The source of a prediction. ``model`` and ``expected_error`` are null if the source is the fallback."""
 
     model_config = _CONTRACT
 
     expected_error: ExpectedError | None = None
-    """The model's error on its test set: a root mean square, in the target's unit."""
+    """The model's root mean square error on its test set, in the target's unit."""
     model: Identifier | None = None
     source: Literal["model", "fallback"] = "model"
 
 
-_PREDICTED: dict[str, Any] = {  # inside the target's bounds: one absurd echo must not overflow the sums of errors
+_PREDICTED: dict[str, Any] = {  # within the target's bounds, so that one absurd echo cannot overflow the sums of errors
     TARGET.name: (
         FiniteNumber,
         Field(ge=TARGET.minimum, le=TARGET.maximum, description=f"predicted, in {TARGET.unit}"),
@@ -51,28 +54,28 @@ _PREDICTED: dict[str, Any] = {  # inside the target's bounds: one absurd echo mu
 Prediction = create_model(
     "Prediction",
     __base__=PredictionProvenance,
-    __doc__="The answer to a planner, and what is echoed inside the sample of the same interaction.",
+    __doc__="The response for one instance. The sample of the same interaction may echo it.",
     **_PREDICTED,
 )
 
 
 class Sample(Target):
-    """One interaction that happened: target, features, provenance and, if one was asked for, the prediction.
+    """One interaction that happened: target, features, provenance and, if one was requested, the prediction.
 
-    The target stands at the top level under its own name.
+    The target is a top-level field under its own name.
     """
 
     sample_id: Identifier
     robot_id: Identifier
     fc_id: Identifier
     recorded_at: Annotated[AwareDatetime, Field(ge=MIN_RECORDED_AT)]
-    schema_version: Annotated[int, Field(ge=schema.VERSION, le=schema.VERSION)]  # a Literal would take `true` for 1
+    schema_version: Annotated[int, Field(ge=schema.VERSION, le=schema.VERSION)]  # a Literal would accept `true` for 1
     features: Features
     prediction: Prediction | None = None
 
 
 class PredictionRequest(BaseModel):
-    """``POST /predictions``: exactly one of ``features`` (one answer) and ``instances`` (an answer each, in order)."""
+    """``POST /predictions``: either ``features`` (one prediction) or ``instances`` (one prediction each, in order)."""
 
     model_config = _CONTRACT
 

@@ -1,4 +1,4 @@
-"""Why something was refused: a short code that a metric can count and a person can act on."""
+"""The error for an invalid line or request: a short reason code for metrics and a detail for people."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)  # neither frozen nor slotted: `with` and `raise` write to an exception's own attributes
 class InvalidInputError(Exception):
-    """A refused line or request.
+    """An invalid line or request.
 
     ``reason`` is a code from a bounded set, safe as a metric dimension: ``malformed``, ``empty``, ``too_long``,
     ``too_many_lines``, ``duplicate_key``, ``unexpected_field``, ``unknown_schema_version``, ``in_the_future``, or
     ``missing:<field>``, ``out_of_range:<field>``, ``wrong_type:<field>`` with a field of the contract. ``detail`` is
-    for a person. Both it and ``field`` may hold a name that the sender chose, never a value. ``instance`` says which of
-    a request's instances it is about, counted from 0.
+    for people. ``detail`` and ``field`` may contain a name that the sender chose, never a value. ``instance`` is the
+    index of the invalid instance in a request, from 0.
     """
 
     reason: str
@@ -43,37 +43,31 @@ _OUT_OF_RANGE = {
 _LENGTHS = {"too_long", "too_short"}
 
 
-def _field_name(error: ErrorDetails) -> str:
-    """The last name on the error's path, qualified only where a feature or the sample itself does not own it."""
-    names = [part for part in error["loc"] if isinstance(part, str)]
+def _get_field_name(details: ErrorDetails) -> str:
+    """Return the last name of the error's path; names inside a prediction get the prefix ``prediction.``."""
+    names = [part for part in details["loc"] if isinstance(part, str)]
     if len(names) >= 2 and names[-2] == "prediction":
         return f"prediction.{names[-1]}"
     return names[-1] if names else "body"
 
 
-def _instance(error: ErrorDetails) -> int | None:
-    match error["loc"]:
-        case ("instances", int(number), *_):
-            return number
+def _get_instance(details: ErrorDetails) -> int | None:
+    match details["loc"]:
+        case ("instances", int(index), *_):
+            return index
         case _:
             return None
 
 
-def _length(limits: dict[str, int]) -> str:
-    """What pydantic would say of a tuple and of a validation, in words about what was sent."""
+def _describe_length(limits: dict[str, int]) -> str:
+    """Describe a wrong number of items. pydantic's text mentions tuples and validation, which senders do not know."""
     limit = f"at most {limits['max_length']}" if "max_length" in limits else f"at least {limits['min_length']}"
     return f"{limits['actual_length']} given, {limit}"
 
 
-def _refusal(error: ErrorDetails) -> InvalidInputError:
-    told = _fault(error)
-    told.instance = _instance(error)
-    return told
-
-
-def _fault(error: ErrorDetails) -> InvalidInputError:
-    kind, field = error["type"], _field_name(error)
-    if kind in _MALFORMED and not (error["loc"] and kind in _NOT_AN_OBJECT):
+def _classify(details: ErrorDetails) -> InvalidInputError:
+    kind, field = details["type"], _get_field_name(details)
+    if kind in _MALFORMED and not (details["loc"] and kind in _NOT_AN_OBJECT):
         return InvalidInputError(
             "malformed", detail="not a JSON object" if kind in _NOT_AN_OBJECT else "not valid JSON"
         )
@@ -82,17 +76,24 @@ def _fault(error: ErrorDetails) -> InvalidInputError:
     if kind == "missing":
         return InvalidInputError(f"missing:{field}", field, "required, and not given")
     if field == "schema_version":
-        return InvalidInputError("unknown_schema_version", field, error["msg"])
+        return InvalidInputError("unknown_schema_version", field, details["msg"])
     if kind in _LENGTHS:
-        return InvalidInputError(f"out_of_range:{field}", field, _length(error["ctx"]))
-    fault = "out_of_range" if kind in _OUT_OF_RANGE else "wrong_type"
-    return InvalidInputError(f"{fault}:{field}", field, error["msg"])
+        return InvalidInputError(f"out_of_range:{field}", field, _describe_length(details["ctx"]))
+    problem = "out_of_range" if kind in _OUT_OF_RANGE else "wrong_type"
+    return InvalidInputError(f"{problem}:{field}", field, details["msg"])
 
 
-def to_input_error(error: ValidationError) -> InvalidInputError:
-    """The one reason for a pydantic error: another schema version explains every other fault; else the first fault."""
-    refusals = [_refusal(details) for details in error.errors(include_url=False, include_input=False)]
-    for candidate in refusals:
-        if candidate.reason == "unknown_schema_version":
-            return candidate
-    return refusals[0]
+def to_input_error(validation_error: ValidationError) -> InvalidInputError:
+    """Convert a pydantic error, which may list several problems, to one ``InvalidInputError``.
+
+    An unknown schema version takes precedence, since it explains all other problems; otherwise the first one counts.
+    """
+    errors = []
+    for details in validation_error.errors(include_url=False, include_input=False):
+        error = _classify(details)
+        error.instance = _get_instance(details)
+        errors.append(error)
+    for error in errors:
+        if error.reason == "unknown_schema_version":
+            return error
+    return errors[0]

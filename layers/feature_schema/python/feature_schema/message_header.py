@@ -1,18 +1,18 @@
-"""A message's id in front of its lines, where some have no id of their own.
+"""The header line that carries a message's id in front of its lines.
 
-A workshop row is known by the message that it came in. The stream's key says which one, but what Firehose puts aside
-has no key: there only what is in the data is left. So the forwarder writes ``#<message id>`` as a line in front, and
-whoever reads the lines takes it off again.
+The ids of CSV rows derive from the id of their message. In the stream, the id is the record's partition key; in
+Firehose's error prefix, only the data of the record remains. The forwarder therefore writes ``#<message id>`` as the
+first line of a message with CSV rows, and readers of the data remove it.
 """
 
 from __future__ import annotations
 
 import re
 
-_FIRST_LINE = re.compile(rb"#([0-9A-Za-z-]{1,64})\n")
+_HEADER = re.compile(rb"#([0-9A-Za-z-]{1,64})\n")
 
 
-def split_message_header(data: bytes, message_id: str) -> tuple[bytes, str]:
-    """The lines of a record, and the id of their message: the one in front of them, or else ``message_id``."""
-    first = _FIRST_LINE.match(data)
-    return (data, message_id) if first is None else (data[first.end() :], first[1].decode())
+def split_message_header(data: bytes, default_message_id: str) -> tuple[bytes, str]:
+    """Return the lines of a record without its header, and the header's message id, else ``default_message_id``."""
+    header = _HEADER.match(data)
+    return (data, default_message_id) if header is None else (data[header.end() :], header[1].decode())

@@ -1,4 +1,4 @@
-"""Answers to a planner, and what they are made of. ``features`` may be ``Features`` or a decoded record's."""
+"""Builds predictions and the values in them. ``features`` is a ``Features`` model or the struct of a decoded record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def build_prediction(value: float, *, model: str | None, expected_error: float | None) -> dict[str, Any]:
-    """An answer, JSON-ready. ``value`` and ``expected_error`` are in the target's unit; no ``model``: the fallback."""
+    """Build the JSON-ready response for one instance.
+
+    ``value`` and ``expected_error`` are in the target's unit. Without a ``model``, the source is the fallback.
+    """
     return {
         TARGET.name: value,
         "expected_error": expected_error,
@@ -23,32 +26,32 @@ def build_prediction(value: float, *, model: str | None, expected_error: float |
     }
 
 
-def get_predicted_value(answer: PredictionProvenance) -> float:
-    """The predicted value inside an answer, in the target's unit."""
-    return float(getattr(answer, TARGET.name))
+def get_predicted_value(prediction: PredictionProvenance) -> float:
+    """Return the predicted value in the target's unit."""
+    return float(getattr(prediction, TARGET.name))
 
 
 def get_actual_value(sample: Any) -> float:
-    """The target's value in a sample, in its unit. No attribute: the target may have any name."""
+    """Return the target's value in a sample, in its unit. A function, since the target's name depends on the schema."""
     return float(getattr(sample, TARGET.name))
 
 
 def clip_to_bounds(value: float) -> float:
-    """The value, or the bound of the target next to it.
+    """Return the value, or the nearest bound of the target.
 
-    What happens is always inside the bounds, so this can only bring an answer nearer to it.
+    Actual values are always within the bounds, so clipping never increases a prediction's error.
     """
     return min(max(value, TARGET.minimum), TARGET.maximum)
 
 
 def predict_baseline(features: Any) -> float:
-    """The answer without a model, in the target's unit and bounds."""
+    """Return the prediction of the baseline, which needs no model, in the target's unit and bounds."""
     if isinstance(BASELINE, str):
         return clip_to_bounds(float(getattr(features, BASELINE)))
     return float(BASELINE)
 
 
 def to_feature_row(features: Any) -> str:
-    """The features as one CSV line without newline, in the order of a row: what the endpoint is asked with."""
+    """Convert features to the endpoint's input: one CSV line without newline, in the order of ``FEATURES``."""
     values = astuple(features) if isinstance(features, msgspec.Struct) else features.__dict__.values()
     return ",".join(str(value) for value in values)

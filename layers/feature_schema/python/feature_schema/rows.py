@@ -1,4 +1,4 @@
-"""Accepted samples as records, and records as rows of a dataset (CSV without newline, columns ``ROW_COLUMNS``)."""
+"""Converts accepted samples to records, and records to rows of a dataset."""
 
 from __future__ import annotations
 
@@ -39,13 +39,12 @@ def to_row(sample: Sample) -> str:
 
 def to_rows(records: Sequence[Record]) -> list[bytes]:
     """Convert records to rows: CSV without newline, columns as in ``fields.ROW_COLUMNS``, absent cells empty."""
-    text = _encode_lines([_to_cells(record) for record in records]).translate(None, b'[]"')
-    return text.split(b"\n")[:-1]
+    csv = _encode_lines([_to_cells(record) for record in records]).translate(None, b'[]"')
+    return csv.split(b"\n")[:-1]
 
 
 def _to_cells(record: Record) -> tuple[Any, ...]:
     """Return the cells of a row, nested: their JSON without brackets and quotation marks is CSV."""
-    echo = record.prediction
     return (
         _get_target(record),
         astuple(record.features),
@@ -53,6 +52,12 @@ def _to_cells(record: Record) -> tuple[Any, ...]:
         record.robot_id,
         record.fc_id,
         record.recorded_at,
-        *((_get_target(echo), echo.expected_error or "", echo.model or "") if echo else ("", "", "")),
+        *_to_prediction_cells(record.prediction),
         record.schema_version,
     )
+
+
+def _to_prediction_cells(prediction: Any) -> tuple[Any, ...]:
+    if not prediction:
+        return ("", "", "")
+    return (_get_target(prediction), prediction.expected_error or "", prediction.model or "")

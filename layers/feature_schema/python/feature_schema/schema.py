@@ -1,9 +1,9 @@
-"""The schema: the one place where the features and the target are named.
+"""The schema: the only module that names the features and the target.
 
 To predict something else, change this file and nothing else: the validator, the order of a row, the HTTP API, the
-training job, the tests and the notebooks read it from here. The features and their meaning are those of the workshop
-"Real World ML lifecycle with Amazon SageMaker" (AIM368, re:Invent 2019); bounds are wide enough for any sensor that
-works and narrow enough to refuse one that does not.
+training job, the tests and the notebooks read it. The features and their meaning are those of the workshop "Real World
+ML lifecycle with Amazon SageMaker" (AIM368, re:Invent 2019). Bounds are wide enough for any working sensor and narrow
+enough to reject a broken one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 VERSION = 1
-"""Raise it when a feature is added, removed, renamed or changes its unit. Samples of other versions are refused."""
+"""Increase it when a feature is added, removed, renamed or changes its unit. Samples of other versions are rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Unit:
 
 
 class Features(BaseModel):
-    """What is known about a human-robot interaction before it happens, in the order of a row."""
+    """The features of a human-robot interaction, known before it happens, in the order of a row."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -46,7 +46,7 @@ class Features(BaseModel):
 
 
 class Target(BaseModel):
-    """What is predicted: how long the robot stood at the pick station."""
+    """The target: how long the robot stood at the pick station."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -56,4 +56,4 @@ class Target(BaseModel):
 
 
 BASELINE: str | float = "fc_avg"
-"""The answer without a model: a feature's name, or a number in the target's unit. Every model has to beat it."""
+"""The prediction without a model: a feature's name, or a number in the target's unit. Every model must beat it."""

@@ -1,8 +1,8 @@
-"""Reading many messages fast: what the models of ``sample`` accept, in bulk and without pydantic.
+"""Parses batches of messages without pydantic, with the same results as ``feature_schema.parser``.
 
-Each line is decoded by itself (``decoding``). What a decoder leaves open is then checked on all decoded lines at once:
-ids, times, and that no key stood twice. Whatever line fails anything goes to ``parse_line``, whose word is final: it
-accepts the line after all, or says why not. So both always agree, and only a line that is odd or wrong is slow.
+Each line is decoded alone (``decoders``). Ids, times and duplicate keys, which decoders do not check, are checked for
+all decoded lines of a batch together. A line that fails any step goes to ``parse_line``, which accepts it or raises
+``InvalidInputError``. Results are therefore always those of ``parse_line``, and only unusual or invalid lines are slow.
 """
 
 from __future__ import annotations
@@ -44,117 +44,116 @@ class InvalidLine(NamedTuple):
     """A line that is no sample."""
 
     message: int
-    """Number of its message, from 0."""
+    """Index of its message, from 0."""
     position: int
-    """Counts the lines of the message from 0."""
+    """Index of the line in its message, from 0."""
     line: bytes
     error: InvalidInputError
 
 
 class ParsedBatch(NamedTuple):
-    """What messages hold, in the order of their lines. It is flat, since most messages hold one sample."""
+    """The samples and invalid lines of messages, in order. Not nested by message, since most messages have one line."""
 
     accepted: list[Record]
     ends: list[int]
-    """For each message, where its records end in ``accepted``; they begin where those of the one before end."""
+    """For each message, the end of its records in ``accepted``; they start at the end of the previous message."""
     rejected: list[InvalidLine]
 
 
 _SAMPLE = SHAPES["Sample"]
 _FIELDS = {field["name"]: field for field in _SAMPLE["fields"]}
-_ECHO = _FIELDS["prediction"]["shape"]
+_PREDICTION = _FIELDS["prediction"]["shape"]
 _PATTERNS = {
     field["shape"]["pattern"]
-    for field in (*_SAMPLE["fields"], *_ECHO["fields"])
+    for field in (*_SAMPLE["fields"], *_PREDICTION["fields"])
     if field["shape"]["kind"] == "text"
 }  # fmt: skip
 
 IS_DECODABLE = decoders.is_decodable(_SAMPLE) and len(_PATTERNS) == 1
-"""Whether lines can be read without pydantic. If the schema checks what no shape can tell, all are for its models."""
+"""Whether lines can be parsed without pydantic. If not, the schema has a check that no shape can express."""
 
 
-def _leave(_line: bytes) -> Record:
-    """What decodes if nothing can."""
+def _fail(_line: bytes) -> Record:
+    """Stand in for the decoder of a schema that is not decodable."""
     raise msgspec.DecodeError
 
 
-_FEATURES = decoders.build_struct("Features", SHAPES["Features"])
-_decode = msgspec.json.Decoder(RECORD_TYPE).decode if IS_DECODABLE else _leave
+_decode = msgspec.json.Decoder(RECORD_TYPE).decode if IS_DECODABLE else _fail
 _decode_row = msgspec.json.Decoder(decoders.build_row_struct("Row", SHAPES["Target"], SHAPES["Features"])).decode
-_ROW_STARTS = re.compile(rb"-?[0-9]")
+_features_type = decoders.build_struct("Features", SHAPES["Features"])
+_ROW_START = re.compile(rb"-?[0-9]")
 _FEATURE_NAMES = [feature.name for feature in FEATURES]
 
 
-def parse_batch(messages: Sequence[bytes], arrived: Sequence[int], message_id: Callable[[int], str]) -> ParsedBatch:
-    """Read messages. Never raises for what is in them.
+def parse_batch(
+    messages: Sequence[bytes], arrived_at: Sequence[int], get_message_id: Callable[[int], str]
+) -> ParsedBatch:
+    """Parse the lines of all messages. Never raises for their content.
 
-    ``arrived`` is when the stream took each, in milliseconds since 1970. ``message_id`` answers the id of the message
-    of that number, which gives ids to lines that carry none.
+    ``arrived_at`` has the arrival of each message in the stream, in milliseconds since 1970. ``get_message_id`` returns
+    the id of a message by its index; ids of CSV rows derive from it.
     """
     ends: list[int] = []
     lines: list[bytes] = []
-    outcomes: list[Record | InvalidInputError | None] = []  # of each line; none: still to be judged
-    unread: list[int] = []
+    results: list[Record | InvalidInputError | None] = []  # of each line; None: not parsed yet
+    remaining: list[int] = []
     for message in messages:
         try:
-            own = split_lines(message) if b"\n" in message else [message]
-        except InvalidInputError as flood:
-            unread.append(len(lines))
-            outcomes.append(flood)
+            message_lines = split_lines(message) if b"\n" in message else [message]
+        except InvalidInputError as error:
+            remaining.append(len(lines))
+            results.append(error)
             lines.append(message)
         else:
-            for line in own:
+            for line in message_lines:
                 try:
-                    outcomes.append(_decode(line))
+                    results.append(_decode(line))
                 except DECODE_ERRORS:
-                    unread.append(len(outcomes))
-                    outcomes.append(None)
-            lines += own
+                    remaining.append(len(results))
+                    results.append(None)
+            lines += message_lines
         ends.append(len(lines))
-    unread += _odd(outcomes, lines, set(unread), min(arrived, default=0))
+    remaining += _find_unusual(results, lines, set(remaining), min(arrived_at, default=0))
     rejected: list[InvalidLine] = []
-    for index in sorted(unread):
-        number = bisect_right(ends, index)
-        position = index - (ends[number - 1] if number else 0)
-        outcome = outcomes[index]
-        if not isinstance(outcome, InvalidInputError):
-            outcomes[index] = outcome = _judged(lines[index], position, arrived[number], message_id(number))
-        if isinstance(outcome, InvalidInputError):
-            rejected.append(InvalidLine(number, position, lines[index], outcome))
+    for index in sorted(remaining):
+        message_index = bisect_right(ends, index)
+        position = index - (ends[message_index - 1] if message_index else 0)
+        result = results[index]
+        if not isinstance(result, InvalidInputError):
+            message_id = get_message_id(message_index)
+            results[index] = result = _parse_line(lines[index], position, arrived_at[message_index], message_id)
+        if isinstance(result, InvalidInputError):
+            rejected.append(InvalidLine(message_index, position, lines[index], result))
     if rejected:
-        outcomes = [outcome for outcome in outcomes if not isinstance(outcome, InvalidInputError)]
-        of_message = Counter(one.message for one in rejected)
-        gone = accumulate(of_message[number] for number in range(len(ends)))
-        ends = [end - before for end, before in zip(ends, gone, strict=True)]
-    return ParsedBatch(outcomes, ends, rejected)
+        results = [result for result in results if not isinstance(result, InvalidInputError)]
+        counts = Counter(line.message for line in rejected)
+        rejected_before = accumulate(counts[message_index] for message_index in range(len(ends)))
+        ends = [end - count for end, count in zip(ends, rejected_before, strict=True)]
+    return ParsedBatch(results, ends, rejected)
 
 
-def to_datetime(arrived: int) -> datetime:
-    """Milliseconds since 1970 as an aware time."""
-    return datetime.fromtimestamp(arrived / 1000, UTC)
+def to_datetime(milliseconds: int) -> datetime:
+    """Convert milliseconds since 1970 to an aware time."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _judged(line: bytes, position: int, arrived: int, message_id: str) -> Record | InvalidInputError:
-    """What a single line is, by the decoder of rows if it is one, else by the models."""
-    received_at = to_datetime(arrived)
-    if (
-        IS_DECODABLE
-        and _ROW_STARTS.match(line)
-        and len(line) <= MAX_LINE_BYTES
-        and format_time(received_at) >= _EARLIEST
-    ):
+def _parse_line(line: bytes, position: int, arrived_at: int, message_id: str) -> Record | InvalidInputError:
+    """Parse a single line: as a CSV row with its decoder, or else with the models."""
+    received_at = to_datetime(arrived_at)
+    is_row = _ROW_START.match(line) and len(line) <= MAX_LINE_BYTES
+    if IS_DECODABLE and is_row and format_time(received_at) >= _MIN_TIME:
         with suppress(*DECODE_ERRORS):
-            return _row_record(_decode_row(b"[%b]" % line), derive_csv_sample_id(message_id, position), received_at)
-    from feature_schema.parser import parse_line  # noqa: PLC0415 (imports pydantic, needed for invalid or unusual lines only)
+            return _build_record(_decode_row(b"[%b]" % line), derive_csv_sample_id(message_id, position), received_at)
+    from feature_schema.parser import parse_line  # noqa: PLC0415 (imports pydantic, needed for few lines only)
 
     try:
         return to_record(parse_line(line, message_id=message_id, position=position, received_at=received_at))
-    except InvalidInputError as refused:
-        return refused
+    except InvalidInputError as error:
+        return error
 
 
-def _row_record(values: Any, sample_id: str, received_at: datetime) -> Record:
-    target, *features = astuple(values)
+def _build_record(row: Any, sample_id: str, received_at: datetime) -> Record:
+    target, *features = astuple(row)
     return RECORD_TYPE(
         **{TARGET.name: target},
         sample_id=sample_id,
@@ -162,33 +161,36 @@ def _row_record(values: Any, sample_id: str, received_at: datetime) -> Record:
         fc_id=UNKNOWN_SENDER,
         recorded_at=format_time(received_at),
         schema_version=VERSION,
-        features=_FEATURES(**dict(zip(_FEATURE_NAMES, features, strict=True))),
+        features=_features_type(**dict(zip(_FEATURE_NAMES, features, strict=True))),
     )
 
 
-# --- what a decoder leaves open --------------------------------------------------------------------------------
+# --- checks that decoders leave out ----------------------------------------------------------------------------
 
-_NAMES = [field["name"] for field in _SAMPLE["fields"] if field["shape"]["kind"] == "text"]
-_names: Callable[[Record], tuple[str, ...]] = attrgetter(*(_NAMES or ("sample_id", "robot_id")))
-_IDS = re.compile("".join(f"(?:{pattern[1:-1]},)*" for pattern in _PATTERNS))
-_EARLIEST = _FIELDS["recorded_at"]["shape"].get("ge", "")
-_BARE_QUOTES = decoders.count_quotes(_SAMPLE)
-_ECHO_QUOTES = decoders.count_field_quotes(_FIELDS["prediction"])
-_ANY_TIME = b"0000-00-00T00:00:00.000Z,"
-_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_ID_FIELDS = [field["name"] for field in _SAMPLE["fields"] if field["shape"]["kind"] == "text"]
+_get_ids: Callable[[Record], tuple[str, ...]] = attrgetter(*(_ID_FIELDS or ("sample_id", "robot_id")))
+_COMMA_SEPARATED_IDS = re.compile("".join(f"(?:{pattern[1:-1]},)*" for pattern in _PATTERNS))
+_MIN_TIME = _FIELDS["recorded_at"]["shape"].get("ge", "")
+_SAMPLE_QUOTES = decoders.count_quotes(_SAMPLE)
+_PREDICTION_QUOTES = decoders.count_field_quotes(_FIELDS["prediction"])
+_TIME_WITH_ZEROS = b"0000-00-00T00:00:00.000Z,"
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
-def _odd(outcomes: list[Any], lines: list[bytes], unread: set[int], arrived: int) -> Iterator[int]:
-    """The decoded lines that are not plain, which means nothing yet. Halves what has some until they are alone."""
-    latest = format_time(to_datetime(arrived) + MAX_CLOCK_SKEW)
-    parts: list[Sequence[int]] = [range(len(outcomes))]
-    if unread:
-        parts = [[index for index in parts[0] if index not in unread]]
+def _find_unusual(results: list[Any], lines: list[bytes], remaining: set[int], arrived_at: int) -> Iterator[int]:
+    """Yield the indexes of decoded lines that fail ``_are_plain``, by halving parts that fail until they have one line.
+
+    Such a line is not necessarily invalid. ``remaining`` are the lines that were not decoded.
+    """
+    max_time = format_time(to_datetime(arrived_at) + MAX_CLOCK_SKEW)
+    parts: list[Sequence[int]] = [range(len(results))]
+    if remaining:
+        parts = [[index for index in parts[0] if index not in remaining]]
     while parts:
         part = parts.pop()
-        whole = len(part) == len(outcomes)
-        records = outcomes if whole else [outcomes[index] for index in part]
-        if _all_plain(records, lines if whole else [lines[index] for index in part], latest):
+        is_full = len(part) == len(results)
+        records = results if is_full else [results[index] for index in part]
+        if _are_plain(records, lines if is_full else [lines[index] for index in part], max_time):
             continue
         if len(part) == 1:
             yield part[0]
@@ -197,54 +199,54 @@ def _odd(outcomes: list[Any], lines: list[bytes], unread: set[int], arrived: int
             parts += (part[:middle], part[middle:])
 
 
-def _all_plain(records: list[Record], lines: list[bytes], latest: str) -> bool:
-    """Whether all ids fit their pattern, all times are as a row has them, and every key stood once.
+def _are_plain(records: list[Record], lines: list[bytes], max_time: str) -> bool:
+    """Return whether all ids match the pattern, all times have the format of a row, and no key is duplicate.
 
-    Decoded text without escapes has as many quotation marks as its keys and texts need. A key that stands twice and an
-    escape only ever add some, so that the sums are equal only if each line's numbers are.
+    A line without escapes has exactly the quotation marks around its keys and strings. A duplicate key or an escape
+    only adds some, so the sums over all lines are equal only if the numbers of each line are.
     """
     if not records:
         return True
     ids: list[str] = []
     quotes = 0
     for record in records:
-        ids += _names(record)
-        echo = record.prediction
-        quotes += _BARE_QUOTES
-        if echo:
-            model = echo.model
+        ids += _get_ids(record)
+        prediction = record.prediction
+        quotes += _SAMPLE_QUOTES
+        if prediction:
+            model = prediction.model
             if model:
                 ids.append(model)
-                quotes += _ECHO_QUOTES + 4
+                quotes += _PREDICTION_QUOTES + 4
             elif model is UNSET:
-                quotes += _ECHO_QUOTES
+                quotes += _PREDICTION_QUOTES
             elif model is None:
-                quotes += _ECHO_QUOTES + 2
+                quotes += _PREDICTION_QUOTES + 2
             else:
-                return False  # empty
-            if echo.expected_error is not UNSET:
+                return False  # an empty string
+            if prediction.expected_error is not UNSET:
                 quotes += 2
-        elif echo is None:
+        elif prediction is None:
             quotes += 2
     return (
         max(map(len, lines)) <= MAX_LINE_BYTES
         and b"".join(lines).count(b'"') == quotes
-        and _are_plain_times([record.recorded_at for record in records], latest)
+        and _are_plain_times([record.recorded_at for record in records], max_time)
         and _are_ids(ids)
     )
 
 
 def _are_ids(texts: list[str]) -> bool:
     joined = ",".join(texts) + ","
-    return joined.count(",") == len(texts) and _IDS.fullmatch(joined) is not None
+    return joined.count(",") == len(texts) and _COMMA_SEPARATED_IDS.fullmatch(joined) is not None
 
 
-def _are_plain_times(texts: list[str], latest: str) -> bool:
-    """Whether all are times as a row has them, and neither too early nor after ``latest``: such texts sort as times."""
-    if ",".join(texts).encode().translate(_AS_ZEROS) != (_ANY_TIME * len(texts))[:-1]:
+def _are_plain_times(texts: list[str], max_time: str) -> bool:
+    """Return whether all texts are times in the format of a row, which sort like times, and within the bounds."""
+    if ",".join(texts).encode().translate(_DIGITS_TO_ZEROS) != (_TIME_WITH_ZEROS * len(texts))[:-1]:
         return False
     try:
         msgspec.convert(texts, list[datetime])
     except DECODE_ERRORS:
         return False
-    return min(texts) >= _EARLIEST and max(texts) <= latest
+    return min(texts) >= _MIN_TIME and max(texts) <= max_time

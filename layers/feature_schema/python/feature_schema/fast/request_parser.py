@@ -1,4 +1,4 @@
-"""Reading requests for predictions fast; what is odd or wrong is for the models, as in ``reading``."""
+"""Parses requests for predictions without pydantic; an unusual or invalid request goes to ``feature_schema.parser``."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from feature_schema.fast.decoders import DECODE_ERRORS, SHAPES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_REQUEST = decoders.build_struct("Request", SHAPES["PredictionRequest"])
-_decode = msgspec.json.Decoder(_REQUEST).decode
+_decode = msgspec.json.Decoder(decoders.build_struct("Request", SHAPES["PredictionRequest"])).decode
 _decode_row = msgspec.json.Decoder(decoders.build_row_struct("Row", SHAPES["Features"])).decode
-_READS = decoders.is_decodable(SHAPES["PredictionRequest"])
-_QUOTES = decoders.count_quotes(SHAPES["Features"])
+_IS_DECODABLE = decoders.is_decodable(SHAPES["PredictionRequest"])
+_FEATURES_QUOTES = decoders.count_quotes(SHAPES["Features"])
 
 
 class ParsedRequest(NamedTuple):
-    """What a request asks for: one of both. Each of the features has one attribute for each feature."""
+    """Either ``features`` or ``instances``; the other is null. Features are objects with an attribute for each name."""
 
     features: Any | None
     instances: Sequence[Any] | None
 
 
 def parse_request(body: bytes) -> ParsedRequest:
-    """The body of ``POST /predictions``. Raises ``Refusal``."""
-    if _READS:
+    """Parse the body of ``POST /predictions``. Raises ``InvalidInputError``."""
+    if _IS_DECODABLE:
         try:
-            request: Any = _decode(body)
+            decoded: Any = _decode(body)
         except DECODE_ERRORS:
             pass
         else:
-            asked = ParsedRequest(request.features or None, request.instances or None)
-            if (asked.features is None) != (asked.instances is None) and body.count(b'"') == _quotes(request):
-                return asked
-    from feature_schema.parser import parse_request  # noqa: PLC0415 (pydantic: only for a request that is odd or wrong)
+            request = ParsedRequest(decoded.features or None, decoded.instances or None)
+            has_either = (request.features is None) != (request.instances is None)
+            if has_either and body.count(b'"') == _count_quotes(decoded):
+                return request
+    from feature_schema import parser  # noqa: PLC0415 (imports pydantic, needed for unusual or invalid requests only)
 
-    judged = parse_request(body)
-    return ParsedRequest(judged.features, judged.instances)
+    validated = parser.parse_request(body)
+    return ParsedRequest(validated.features, validated.instances)
 
 
-def _quotes(request: Any) -> int:
-    """How many quotation marks the request has without escapes, each key once."""
-    keys = (request.features is not UNSET) + (request.instances is not UNSET)
-    return 2 * keys + _QUOTES * (bool(request.features) + len(request.instances or ()))
+def _count_quotes(decoded: Any) -> int:
+    """Return the number of quotation marks in a request that has neither duplicate keys nor escapes."""
+    keys = (decoded.features is not UNSET) + (decoded.instances is not UNSET)
+    return 2 * keys + _FEATURES_QUOTES * (bool(decoded.features) + len(decoded.instances or ()))
 
 
 def parse_features(text: str) -> Any:
-    """The features of ``GET /liveinference?features=``: numbers in the order of a row. Raises ``Refusal``."""
-    if _READS:
+    """Parse ``GET /liveinference?features=``: numbers in the order of ``FEATURES``. Raises ``InvalidInputError``."""
+    if _IS_DECODABLE:
         try:
             return _decode_row(b"[%b]" % text.encode(errors="replace"))
         except DECODE_ERRORS:
             pass
-    from feature_schema.parser import parse_features  # noqa: PLC0415 (pydantic: only for a request that is odd or wrong)
+    from feature_schema import parser  # noqa: PLC0415 (imports pydantic, needed for unusual or invalid requests only)
 
-    return parse_features(text)
+    return parser.parse_features(text)
