@@ -1,6 +1,6 @@
 """The page as HTML: for a browser, and for a widget of a CloudWatch dashboard.
 
-Templates escape whatever they are given; styles are in the page, and nothing else is fetched or run.
+Templates escape every value. The style sheet is inline, and the page loads and runs nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from markupsafe import Markup
 
 from feature_schema import BASELINE, TARGET
 from leaderboard import formatting
-from leaderboard.chart import FOOT, GAP, LANE, PLOT, SCALE, chart
-from leaderboard.page_data import SHOWN
-from leaderboard.timeline import events, summary
-from rounds import format_iso
-from rounds.timestamps import NAME_STAMP_FORMAT
+from leaderboard.chart import FOOTER_HEIGHT, GAP_HEIGHT, LANE_HEIGHT, PLOT_HEIGHT, PLOT_SCALE, build_chart
+from leaderboard.page_data import MAX_ROWS
+from leaderboard.timeline import build_timeline, summarize
+from rounds import NAME_STAMP_FORMAT, format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,12 +28,11 @@ if TYPE_CHECKING:
 
     from jinja2.runtime import Context
 
-    from leaderboard.page_data import Look
-    from leaderboard.ranking import Entry
-    from rounds import Round
+    from leaderboard.page_data import PageData
+    from leaderboard.ranking import RankedModel
 
-LONG = 10
-"""Reasons in the table of quarantine; the others are folded away."""
+MAX_VISIBLE_REASONS = 10
+"""Reasons in the table of rejected lines; the others are collapsed."""
 
 SPANS = ("1h", "6h", "24h", "7d", "30d")
 
@@ -54,79 +52,76 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-"""What a browser may do with the page: show it."""
+"""The content security policy allows the inline style sheet and the icon, and nothing else."""
 
 
-def page(look: Look, *, span: str, refresh: int | None) -> str:
-    """The page for a browser. ``span`` is what was asked for; with ``refresh`` it asks again after so many seconds."""
-    given = _given(look, UTC, window=formatting.span(span))
-    return _TEMPLATES.get_template("page.html").render(given, span=span, spans=SPANS, refresh=refresh, icon=ICON)
+def render_page(data: PageData, *, span: str, refresh: int | None) -> str:
+    """Render the page for a browser: ``span`` as requested, reloading every ``refresh`` seconds unless None."""
+    values = _build_values(data, UTC, time_range_text=formatting.describe_span(span))
+    return _TEMPLATES.get_template("page.html").render(values, span=span, spans=SPANS, refresh=refresh, icon=ICON)
 
 
-def widget(look: Look, *, zone: tzinfo, theme: str) -> str:
-    """The part of the page that a dashboard shows among its other widgets; its controls are the dashboard's own."""
-    return _TEMPLATES.get_template("widget.html").render(_given(look, zone, window="the time shown"), theme=theme)
+def render_widget(data: PageData, *, zone: tzinfo, theme: str) -> str:
+    """Render the part of the page that a dashboard shows, without controls: the dashboard has its own."""
+    values = _build_values(data, zone, time_range_text="the time shown")
+    return _TEMPLATES.get_template("widget.html").render(values, theme=theme)
 
 
-def problem(message: str) -> str:
-    """The page for a query that cannot be obeyed."""
+def render_error_page(message: str) -> str:
+    """Render the page for an invalid query."""
     return _TEMPLATES.get_template("problem.html").render(message=message, icon=ICON, style=Markup(STYLE))  # noqa: S704
 
 
-def _given(look: Look, zone: tzinfo, *, window: str) -> dict[str, object]:
+def _build_values(data: PageData, zone: tzinfo, *, time_range_text: str) -> dict[str, object]:
     return {
-        "look": look,
+        "data": data,
         "zone": zone,
-        "zone_name": formatting.zone_name(look.now, zone),
-        "window": window,
-        "chart": chart(look, zone),
-        "events": events(look),
-        "summary": summary(look, zone),
+        "zone_name": formatting.get_zone_name(data.now, zone),
+        "time_range_text": time_range_text,
+        "chart": build_chart(data, zone),
+        "timeline": build_timeline(data),
+        "summary": summarize(data, zone),
         "target": TARGET,
         "baseline": BASELINE,
-        "shown": SHOWN,
-        "long": LONG,
-        "foot": FOOT,
-        "gap": GAP,
-        "lane": LANE,
-        "plot": PLOT,
-        "scale": SCALE,
-        "style": Markup(STYLE),  # noqa: S704 (ours, from a file)
+        "max_rows": MAX_ROWS,
+        "max_visible_reasons": MAX_VISIBLE_REASONS,
+        "footer_height": FOOTER_HEIGHT,
+        "gap_height": GAP_HEIGHT,
+        "lane_height": LANE_HEIGHT,
+        "plot_height": PLOT_HEIGHT,
+        "plot_scale": PLOT_SCALE,
+        "style": Markup(STYLE),  # noqa: S704 - from our own file
     }
 
 
 @pass_context
-def _clock(context: Context, at: datetime, *, seconds: bool = False) -> str:
-    return formatting.clock(at, context["zone"], context["look"].now, seconds=seconds)
+def _format_clock(context: Context, timestamp: datetime, *, seconds: bool = False) -> str:
+    return formatting.format_clock(timestamp, context["zone"], context["data"].now, seconds=seconds)
 
 
 @pass_context
-def _tick(context: Context, at: datetime, step: timedelta) -> str:
-    """A time under the chart: the date where a day begins."""
-    if step >= timedelta(days=1) or (at.hour, at.minute, at.second) == (0, 0, 0):
-        return formatting.day(at, context["zone"])
-    return at.strftime("%H:%M:%S" if step < timedelta(minutes=1) else "%H:%M")
+def _format_tick(context: Context, timestamp: datetime, step: timedelta) -> str:
+    """Format a time below the chart; midnight is shown as the date."""
+    if step >= timedelta(days=1) or (timestamp.hour, timestamp.minute, timestamp.second) == (0, 0, 0):
+        return formatting.format_day(timestamp, context["zone"])
+    return timestamp.strftime("%H:%M:%S" if step < timedelta(minutes=1) else "%H:%M")
 
 
-def _by_test_set(models: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:
-    return ((test_set, list(members)) for test_set, members in groupby(models, lambda one: one.test_set))
+def _group_by_test_set(models: Sequence[RankedModel]) -> Iterator[tuple[str, list[RankedModel]]]:
+    return ((test_set, list(group)) for test_set, group in groupby(models, lambda model: model.test_set))
 
 
-def _largest_error(models: Sequence[Entry]) -> float:
-    """What the bars of a test set are measured by: its baseline, or a model that is worse."""
-    errors = [error for one in models for error in (one.test_rmse, one.baseline_rmse) if error is not None]
+def _get_largest_error(models: Sequence[RankedModel]) -> float:
+    """Return the error that the bars of a test set are scaled by: the baseline's, or a larger one of a model."""
+    errors = [error for model in models for error in (model.test_rmse, model.baseline_rmse) if error is not None]
     return max(errors, default=0.0)
 
 
-def _best(one: Round) -> float | None:
-    return min((candidate.rmse for candidate in one.candidates if candidate.rmse is not None), default=None)
-
-
-def _round_time(name: str) -> datetime:
+def _parse_round_time(name: str) -> datetime:
     return datetime.strptime(name[:16], NAME_STAMP_FORMAT).replace(tzinfo=UTC)
 
 
-def _environment() -> Environment:
+def _build_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -135,24 +130,23 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "best": _best,
-        "clock": _clock,
-        "compared": formatting.compared,
-        "decided": formatting.decided,
-        "ended": formatting.ended,
-        "groupby_test_set": _by_test_set,
+        "clock": _format_clock,
+        "decision_reason": formatting.describe_decision,
+        "duration": formatting.format_duration,
+        "group_by_test_set": _group_by_test_set,
         "iso": format_iso,
-        "largest_error": _largest_error,
-        "lasted": formatting.lasted,
-        "name_and_stamp": formatting.name_and_stamp,
-        "note": formatting.note,
-        "number": formatting.number,
-        "percent": formatting.percent,
-        "round_time": _round_time,
-        "tick": _tick,
-        "trained_on": formatting.TRAINED_ON.__getitem__,
+        "largest_error": _get_largest_error,
+        "note": formatting.get_note,
+        "number": formatting.format_number,
+        "percent": formatting.format_percent,
+        "ratio": formatting.describe_ratio,
+        "round_result": formatting.describe_round,
+        "round_time": _parse_round_time,
+        "split_model_name": formatting.split_model_name,
+        "tick": _format_tick,
+        "trained_on": formatting.TRAINED_ON_TEXTS.__getitem__,
     }
     return environment
 
 
-_TEMPLATES = _environment()
+_TEMPLATES = _build_environment()

@@ -1,24 +1,27 @@
-"""The leaderboard as JSON-ready data."""
+"""The leaderboard as data that can be written as JSON. Its names are the API's: clients depend on them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leaderboard import formatting
+from leaderboard.formatting import describe_decision, describe_round
 from rounds import format_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from leaderboard.leaderboard_state import Standing
+    from leaderboard.leaderboard_state import LeaderboardState
     from leaderboard.live_error import LiveError
-    from leaderboard.ranking import Entry
+    from leaderboard.ranking import RankedModel
     from rounds import Decision, Round
 
 
-def board(now: Standing, *, limit: int) -> dict[str, Any]:
-    """Everything at most ``limit`` long. Errors are in the target's unit; absent numbers are null."""
-    endpoint = now.endpoint
+def build_leaderboard_json(state: LeaderboardState, *, limit: int) -> dict[str, Any]:
+    """Return the endpoint, and at most ``limit`` models, rounds and decisions.
+
+    Errors are in the target's unit; numbers that are not known are null.
+    """
+    endpoint = state.endpoint
     return {
         "endpoint": None
         if endpoint is None
@@ -30,41 +33,42 @@ def board(now: Standing, *, limit: int) -> dict[str, Any]:
             "pause": endpoint.pause,
             "resumes": endpoint.model_after_resume,
         },
-        "leaderboard": [_model(one, now.errors) for one in now.models[:limit]],
+        "leaderboard": [_build_model(model, state.errors) for model in state.models[:limit]],
         "rounds": [
-            _named(one, "round", formatting.ended(one)) | {"submitted": one.submitted} for one in now.rounds[:limit]
+            _build_record(round_, "round", describe_round(round_)) | {"submitted": round_.submitted}
+            for round_ in state.rounds[:limit]
         ],
-        "decisions": [_named(one, "decision", formatting.decided(one)) for one in now.decisions[:limit]],
+        "decisions": [
+            _build_record(decision, "decision", describe_decision(decision)) for decision in state.decisions[:limit]
+        ],
     }
 
 
-def _model(one: Entry, errors: Mapping[str, LiveError]) -> dict[str, Any]:
-    error = errors.get(one.model)
+def _build_model(model: RankedModel, errors: Mapping[str, LiveError]) -> dict[str, Any]:
+    live_error = errors.get(model.model)
     return {
-        "rank": one.rank,
-        "model": one.model,
-        "live": one.live,
-        "status": one.status,
-        "algorithm": one.algorithm,
-        "candidate": one.candidate,
-        "entrant": one.entrant,
-        "trained_on": one.trained_on,
-        "round": one.round,
-        "dataset": None if one.dataset is None else one.dataset.model_dump(mode="json"),
-        "test_set": one.test_set,
-        "test_rmse": one.test_rmse,
-        "baseline_rmse": one.baseline_rmse,
-        "expected_error": one.expected_error,
-        "live_error": None if error is None else error.rmse,
-        "live_samples": 0 if error is None else error.samples,
-        "live_since": None if one.live_since is None else format_iso(one.live_since),
-        "error": one.error,
+        "rank": model.rank,
+        "model": model.model,
+        "live": model.is_live,
+        "status": model.status,
+        "algorithm": model.algorithm,
+        "candidate": model.candidate,
+        "entrant": model.entrant,
+        "trained_on": model.trained_on,
+        "round": model.round,
+        "dataset": None if model.dataset is None else model.dataset.model_dump(mode="json"),
+        "test_set": model.test_set,
+        "test_rmse": model.test_rmse,
+        "baseline_rmse": model.baseline_rmse,
+        "expected_error": model.expected_error,
+        "live_error": None if live_error is None else live_error.rmse,
+        "live_samples": 0 if live_error is None else live_error.samples,
+        "live_since": None if model.live_since is None else format_iso(model.live_since),
+        "error": model.error,
     }
 
 
-def _named(record: Round | Decision, kind: str, sentence: str) -> dict[str, Any]:
-    """A record under the name of what it is, with its reason as the page words it; how it is stored is nobody's
-    business.
-    """
-    plain = record.model_dump(mode="json", exclude={"name", "revision", "expires_at"})
-    return {kind: record.name, **plain, "sentence": sentence}
+def _build_record(record: Round | Decision, kind: str, sentence: str) -> dict[str, Any]:
+    """Return a record with its name under ``kind`` and its reason as a sentence, without attributes of its storage."""
+    attributes = record.model_dump(mode="json", exclude={"name", "revision", "expires_at"})
+    return {kind: record.name, **attributes, "sentence": sentence}

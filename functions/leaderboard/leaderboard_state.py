@@ -1,13 +1,13 @@
-"""How things stand: every model in its place, the last rounds and decisions, and the endpoint."""
+"""The state of the leaderboard: every model in its rank, the last rounds and decisions, and the endpoint."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leaderboard.live_error import live_errors
+from leaderboard.live_error import get_live_errors
 from leaderboard.query import MAX_LIMIT
-from leaderboard.ranking import rank
+from leaderboard.ranking import rank_models
 from rounds import Decision, Endpoint, Model, Round
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
     from leaderboard.live_error import LiveError
-    from leaderboard.ranking import Entry
+    from leaderboard.ranking import RankedModel
     from rounds import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The table, the metrics, whose they are, which alarms watch over them, and what time it is."""
+class LeaderboardContext:
+    """The table's store, the CloudWatch client, and which service, endpoint and alarms to show."""
 
     store: Store
     cloudwatch: CloudWatchClient
@@ -34,36 +34,40 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """``rounds`` are the last hundred, whatever was asked for; models and decisions are as many as were asked for."""
+class LeaderboardState:
+    """``rounds`` are the last hundred, whatever the limit was; models and decisions are limited."""
 
     endpoint: Endpoint | None
-    models: Sequence[Entry]
+    models: Sequence[RankedModel]
     errors: Mapping[str, LiveError]
     """By model; only of models that are or were live."""
     rounds: Sequence[Round]
     decisions: Sequence[Decision]
 
 
-def standing(around: Surroundings, *, limit: int) -> Standing:
-    """Read what there is and rank it."""
-    # The last rounds tell everything about their models, so the cost does not grow with history.
-    rounds = around.store.newest(Round, limit=MAX_LIMIT)
-    endpoint = around.store.get(Endpoint, around.endpoint)
-    live = None if endpoint is None else endpoint.serving_model
-    known = list(rounds)
-    if live is not None and not any(one.submitted == live for one in rounds):
-        # A champion that has outlived all those rounds.
-        model = around.store.get(Model, live)
-        origin = None if model is None else around.store.get(Round, model.round)
-        known += [] if origin is None else [origin]
-    coming = () if endpoint is None else (endpoint.desired_model, endpoint.deploying_model, endpoint.model_after_resume)
-    ranking = rank(known, live=live, coming=coming)[:limit]
-    live_since = {one.model: one.live_since for one in ranking if one.live_since is not None}
-    return Standing(
+def load_leaderboard_state(context: LeaderboardContext, *, limit: int) -> LeaderboardState:
+    """Read the records and live errors, and rank the models. Errors of AWS pass through as ``ClientError``.
+
+    The last rounds contain their models, so the cost does not grow with history.
+    """
+    rounds = context.store.newest(Round, limit=MAX_LIMIT)
+    endpoint = context.store.get(Endpoint, context.endpoint)
+    live_model = None if endpoint is None else endpoint.serving_model
+    ranked_rounds = list(rounds)
+    if live_model is not None and not any(round_.submitted == live_model for round_ in rounds):
+        # The champion is older than all those rounds.
+        model = context.store.get(Model, live_model)
+        origin = None if model is None else context.store.get(Round, model.round)
+        ranked_rounds += [] if origin is None else [origin]
+    pending_models = (
+        () if endpoint is None else (endpoint.desired_model, endpoint.deploying_model, endpoint.model_after_resume)
+    )
+    models = rank_models(ranked_rounds, live_model=live_model, pending_models=pending_models)[:limit]
+    live_since = {model.model: model.live_since for model in models if model.live_since is not None}
+    return LeaderboardState(
         endpoint=endpoint,
-        models=ranking,
-        errors=live_errors(around.cloudwatch, live_since, service=around.service, now=around.clock()),
+        models=models,
+        errors=get_live_errors(context.cloudwatch, live_since, service=context.service, now=context.clock()),
         rounds=rounds,
-        decisions=around.store.newest(Decision, limit=limit),
+        decisions=context.store.newest(Decision, limit=limit),
     )

@@ -1,4 +1,4 @@
-"""Live error: what answers turned out to miss, from the metrics of the validator."""
+"""Live error: how far predictions were from what happened, from the validator's metrics."""
 
 from __future__ import annotations
 
@@ -14,76 +14,80 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from leaderboard.time_range import Window
+    from leaderboard.time_range import TimeRange
 
-MOST_POINTS = 200
-"""More points than this are noise on a chart."""
+MAX_POINTS = 200
+"""The most points on the chart; more only add noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveError:
-    """``rmse`` is in the target's unit, over ``samples`` that echoed an answer of the model."""
+    """The ``rmse`` in the target's unit over ``samples`` that echoed a prediction of the model."""
 
     rmse: float
     samples: int
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """Live error of all answers of an interval, and the error that their models promised, in the target's unit."""
+class ErrorInterval:
+    """The live error of all predictions of an interval, and the error that their models promised, in the target's unit.
 
-    at: datetime
+    The interval begins at ``start`` and lasts ``seconds``.
+    """
+
+    start: datetime
     seconds: int
     rmse: float
     promised: float
     samples: int
 
 
-def live_errors(
+def get_live_errors(
     cloudwatch: CloudWatchClient, live_since: Mapping[str, datetime], *, service: str, now: datetime
 ) -> dict[str, LiveError]:
-    """The live error of each model since it went live; a model that no sample has echoed is left out.
+    """Return the live error of each model since it went live; models whose predictions no sample echoed are left out.
 
-    One request for all of them: the metrics carry the model's name, so the earliest start serves everyone.
+    One request serves all models: metrics carry the model's name, so all can be summed from the earliest start.
+    Errors of CloudWatch pass through as ``ClientError``.
     """
     if not live_since:
         return {}
-    squared = {model: _sum("SquaredError", service, model) for model in live_since}
-    predicted = {model: _sum("PredictedSamples", service, model) for model in live_since}
-    totals = get_metric_sums(
+    squared = {model: _build_query("SquaredError", service, model) for model in live_since}
+    predicted = {model: _build_query("PredictedSamples", service, model) for model in live_since}
+    sums = get_metric_sums(
         cloudwatch, [*squared.values(), *predicted.values()], since=min(live_since.values()), now=now
     )
     return {
-        model: LiveError(math.sqrt(totals[squared[model]] / totals[predicted[model]]), round(totals[predicted[model]]))
+        model: LiveError(math.sqrt(sums[squared[model]] / sums[predicted[model]]), round(sums[predicted[model]]))
         for model in live_since
-        if totals[predicted[model]] > 0
+        if sums[predicted[model]] > 0
     }
 
 
-def live_error_over_time(
-    cloudwatch: CloudWatchClient, window: Window, *, service: str, now: datetime
-) -> list[Interval]:
-    """The live error of at most 200 intervals of the window, oldest first; those without answers are left out."""
+def get_live_error_series(
+    cloudwatch: CloudWatchClient, time_range: TimeRange, *, service: str, now: datetime
+) -> list[ErrorInterval]:
+    """Return at most 200 intervals of the time range, oldest first; those without predictions are left out."""
     squared, expected, predicted = (
         MetricQuery(name, (("service", service),))
         for name in ("SquaredError", "ExpectedSquaredError", "PredictedSamples")
     )
-    length = choose_period(window.since, now, until=window.until, max_points=MOST_POINTS)
-    found = get_metric_series(
-        cloudwatch, [squared, expected, predicted], since=window.since, until=window.until, period=length
+    period = choose_period(time_range.since, now, until=time_range.until, max_points=MAX_POINTS)
+    series = get_metric_series(
+        cloudwatch, [squared, expected, predicted], since=time_range.since, until=time_range.until, period=period
     )
     return [
-        Interval(
-            at=at,
-            seconds=length,
-            rmse=math.sqrt(found[squared].get(at, 0.0) / samples),
-            promised=math.sqrt(found[expected].get(at, 0.0) / samples),
+        ErrorInterval(
+            start=start,
+            seconds=period,
+            rmse=math.sqrt(series[squared].get(start, 0.0) / samples),
+            promised=math.sqrt(series[expected].get(start, 0.0) / samples),
             samples=round(samples),
         )
-        for at, samples in sorted(found[predicted].items())
+        for start, samples in sorted(series[predicted].items())
         if samples > 0
     ]
 
 
-def _sum(metric: str, service: str, model: str) -> MetricQuery:
+def _build_query(metric: str, service: str, model: str) -> MetricQuery:
     return MetricQuery(metric, (("service", service), ("model", model)))

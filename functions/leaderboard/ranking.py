@@ -1,9 +1,9 @@
 """The ranking of models: a pure function of rounds.
 
-Errors of different test sets do not compare: after a drift the same model errs more, and an older, easier test set
-would put yesterday's models on top. So the models that were scored on the newest test set come first, lowest error
-first; the champion is among them, because every round scores it again. Then come those whose newest test set is the
-one before, and so on.
+Errors of different test sets do not compare: after a drift the same model has a larger error, and an older, easier test
+set would put outdated models first. So the models scored on the newest test set come first, lowest error first; the
+champion is among them, because every round scores it again. Then come those whose newest test set is the one before,
+and so on.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ Status = Literal["candidate", "awaiting_approval", "rejected", "deploying", "liv
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A model. ``test_rmse`` is its error on the newest test set that it was scored on, that of round ``test_set``."""
+class RankedModel:
+    """A model with its error on the newest test set that it was scored on, which is that of the round ``test_set``.
+
+    Errors are root mean squared errors in the target's unit.
+    """
 
     model: str
     candidate: str
     entrant: str | None
-    """Who entered it by hand; null if the loop did."""
+    """The person who entered its hyperparameters; null if the loop chose them."""
     algorithm: str
     trained_on: str
     round: str
@@ -35,89 +38,96 @@ class Entry:
     test_set: str
     test_rmse: float | None
     baseline_rmse: float | None
-    """The error of the baseline on that same test set."""
+    """The baseline's error on the same test set."""
     expected_error: float | None
     status: Status
     error: str | None
     live_since: datetime | None
     rank: int | None = None
-    """From 1; null for a model without a test error."""
+    """Counted from 1; null for a model without a test error."""
 
     @property
-    def live(self) -> bool:
-        """Whether it answers now."""
+    def is_live(self) -> bool:
+        """Whether the model serves now."""
         return self.status == "live"
 
 
-def rank(rounds: Sequence[Round], *, live: str | None, coming: Collection[str | None] = ()) -> list[Entry]:
+def rank_models(
+    rounds: Sequence[Round], *, live_model: str | None, pending_models: Collection[str | None] = ()
+) -> list[RankedModel]:
     """Rank the models of the rounds (in any order), best first.
 
-    ``live`` is the model that answers now, ``coming`` are those that are on their way to the endpoint.
+    ``live_model`` serves now; ``pending_models`` are being deployed, or wait for their deployment.
     """
-    played = sorted((one for one in rounds if one.status in {"promoted", "kept"}), key=_by_name)
-    entries: dict[str, Entry] = {}
-    for one in played:
-        for candidate in one.candidates:
+    finished = sorted((round_ for round_ in rounds if round_.status in {"promoted", "kept"}), key=_get_name)
+    models: dict[str, RankedModel] = {}
+    for round_ in finished:
+        for candidate in round_.candidates:
             if candidate.model is not None:
-                entries[candidate.model] = _entry(candidate, candidate.model, one, live, coming)
-        if one.champion in entries and one.champion_rmse is not None:
-            entries[one.champion] = replace(
-                entries[one.champion],
-                test_set=one.name,
-                test_rmse=one.champion_rmse,
-                baseline_rmse=one.baseline_rmse,
+                models[candidate.model] = _build_model(candidate, candidate.model, round_, live_model, pending_models)
+        if round_.champion in models and round_.champion_rmse is not None:
+            models[round_.champion] = replace(
+                models[round_.champion],
+                test_set=round_.name,
+                test_rmse=round_.champion_rmse,
+                baseline_rmse=round_.baseline_rmse,
             )
-    ordered = sorted(entries.values(), key=_lowest_error_first)
-    ordered.sort(key=_test_set, reverse=True)  # stable: within a test set the errors stay in order
-    position = 0
+    ordered = sorted(models.values(), key=_by_error)
+    ordered.sort(key=_get_test_set, reverse=True)  # a stable sort: within a test set the errors stay in order
+    rank = 0
     ranked = []
-    for entry in ordered:
-        if entry.test_rmse is not None:
-            position += 1
-        ranked.append(replace(entry, rank=None if entry.test_rmse is None else position))
+    for model in ordered:
+        if model.test_rmse is not None:
+            rank += 1
+        ranked.append(replace(model, rank=None if model.test_rmse is None else rank))
     return ranked
 
 
-def _by_name(one: Round) -> str:
-    return one.name
+def _get_name(round_: Round) -> str:
+    return round_.name
 
 
-def _lowest_error_first(one: Entry) -> tuple[bool, float, str]:
-    return one.test_rmse is None, one.test_rmse or 0.0, one.model
+def _by_error(model: RankedModel) -> tuple[bool, float, str]:
+    return model.test_rmse is None, model.test_rmse or 0.0, model.model
 
 
-def _test_set(one: Entry) -> str:
-    return one.test_set
+def _get_test_set(model: RankedModel) -> str:
+    return model.test_set
 
 
-def _entry(candidate: Candidate, model: str, one: Round, live: str | None, coming: Collection[str | None]) -> Entry:
-    submitted = one.submitted == model
-    return Entry(
+def _build_model(
+    candidate: Candidate, model: str, round_: Round, live_model: str | None, pending_models: Collection[str | None]
+) -> RankedModel:
+    is_submitted = round_.submitted == model
+    is_live = model == live_model
+    return RankedModel(
         model=model,
         candidate=candidate.name,
-        entrant=one.entrant,
+        entrant=round_.entrant,
         algorithm=candidate.algorithm,
         trained_on=candidate.trained_on,
-        round=one.name,
-        dataset=one.dataset,
-        test_set=one.name,
+        round=round_.name,
+        dataset=round_.dataset,
+        test_set=round_.name,
         test_rmse=candidate.rmse,
-        baseline_rmse=one.baseline_rmse,
+        baseline_rmse=round_.baseline_rmse,
         expected_error=candidate.expected_error,
-        status=_status(one, candidate, submitted=submitted, live=model == live, coming=model in coming),
-        error=one.deployment_reason if submitted and model != live else candidate.error,
-        live_since=one.deployed_at if submitted and one.deployment == "live" else None,
+        status=_get_status(
+            round_, candidate, is_submitted=is_submitted, is_live=is_live, is_pending=model in pending_models
+        ),
+        error=round_.deployment_reason if is_submitted and not is_live else candidate.error,
+        live_since=round_.deployed_at if is_submitted and round_.deployment == "live" else None,
     )
 
 
-def _status(one: Round, candidate: Candidate, *, submitted: bool, live: bool, coming: bool) -> Status:
-    if live:
+def _get_status(round_: Round, candidate: Candidate, *, is_submitted: bool, is_live: bool, is_pending: bool) -> Status:
+    if is_live:
         return "live"
     if candidate.rmse is None:
         return "failed"
-    if not submitted:
+    if not is_submitted:
         return "candidate"
-    if one.deployment is None:
-        # A winner that waited for the endpoint is a candidate again once an operator wants another model there.
-        return "deploying" if coming else "candidate"
-    return "retired" if one.deployment == "live" else one.deployment
+    if round_.deployment is None:
+        # A winner that waited for the endpoint is a candidate again once an operator requests another model.
+        return "deploying" if is_pending else "candidate"
+    return "retired" if round_.deployment == "live" else round_.deployment

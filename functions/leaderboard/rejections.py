@@ -1,4 +1,4 @@
-"""What was refused, by reason: from the validator's counts, as a look into quarantine itself costs by the object."""
+"""Rejected lines by reason, from the validator's metrics: reading ``quarantine/`` would cost a request per object."""
 
 from __future__ import annotations
 
@@ -12,53 +12,64 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from leaderboard.time_range import Window
+    from leaderboard.time_range import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
-    """How many lines were accepted and refused. ``reasons`` has the most frequent first."""
+class Rejections:
+    """Counts of accepted and rejected lines. ``reasons`` are (reason, lines), the most frequent first."""
 
     accepted: int
-    refused: int
+    rejected: int
     reasons: tuple[tuple[str, int], ...]
 
     @property
-    def unnamed(self) -> int:
-        """Refused lines whose reason is not known yet: CloudWatch lists a new metric within a quarter of an hour."""
-        return max(0, self.refused - sum(count for _, count in self.reasons))
+    def without_reason(self) -> int:
+        """Rejected lines whose reason CloudWatch does not list yet, which takes up to 15 minutes for a new metric.
+
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListMetrics.html
+        """
+        return max(0, self.rejected - sum(lines for _, lines in self.reasons))
 
 
-def refusals(cloudwatch: CloudWatchClient, window: Window, *, service: str, now: datetime) -> Refusals:
-    """Count what the window has, with two requests however many lines there were."""
-    of_service = ("service", service)
-    accepted, refused = (MetricQuery(name, (of_service,)) for name in ("AcceptedSamples", "RefusedSamples"))
+def count_rejections(cloudwatch: CloudWatchClient, time_range: TimeRange, *, service: str, now: datetime) -> Rejections:
+    """Count the lines of the time range, with two requests whatever the number of lines.
+
+    Errors of CloudWatch pass through as ``ClientError``.
+    """
+    service_dimension = ("service", service)
+    accepted, rejected = (MetricQuery(name, (service_dimension,)) for name in ("AcceptedSamples", "RefusedSamples"))
     by_reason = {
-        reason: MetricQuery(refused.metric, (of_service, ("reason", reason)))
-        for reason in _reasons(cloudwatch, refused.metric, service)[: MAX_QUERIES_PER_REQUEST - 2]
+        reason: MetricQuery(rejected.metric, (service_dimension, ("reason", reason)))
+        for reason in _list_reasons(cloudwatch, rejected.metric, service)[: MAX_QUERIES_PER_REQUEST - 2]
     }
-    wanted = [accepted, refused, *by_reason.values()]
-    found = get_metric_sums(cloudwatch, wanted, since=window.since, until=window.until, now=now)
-    counts = [(reason, round(found[one])) for reason, one in by_reason.items()]
-    return Refusals(
-        accepted=round(found[accepted]),
-        refused=round(found[refused]),
-        reasons=tuple(sorted((one for one in counts if one[1]), key=lambda one: (-one[1], one[0]))),
+    queries = [accepted, rejected, *by_reason.values()]
+    sums = get_metric_sums(cloudwatch, queries, since=time_range.since, until=time_range.until, now=now)
+    lines_by_reason = [(reason, round(sums[query])) for reason, query in by_reason.items()]
+    return Rejections(
+        accepted=round(sums[accepted]),
+        rejected=round(sums[rejected]),
+        reasons=tuple(sorted((entry for entry in lines_by_reason if entry[1]), key=_by_frequency)),
     )
 
 
-def _reasons(cloudwatch: CloudWatchClient, metric: str, service: str) -> list[str]:
-    """The reasons that were counted in the last two weeks."""
+def _by_frequency(entry: tuple[str, int]) -> tuple[int, str]:
+    reason, lines = entry
+    return -lines, reason
+
+
+def _list_reasons(cloudwatch: CloudWatchClient, metric: str, service: str) -> list[str]:
+    """Return the reasons of the last two weeks, which is how far back ``ListMetrics`` reaches."""
     pages = cloudwatch.get_paginator("list_metrics").paginate(
         Namespace=METRIC_NAMESPACE,
         MetricName=metric,
         Dimensions=[{"Name": "service", "Value": service}, {"Name": "reason"}],
     )
-    found = {
+    reasons = {
         dimension["Value"]
         for page in pages
         for listed in page["Metrics"]
         for dimension in listed["Dimensions"]
         if dimension["Name"] == "reason"
     }
-    return sorted(found)
+    return sorted(reasons)

@@ -1,4 +1,4 @@
-"""The time that somebody looks at."""
+"""The time range that a page or a dashboard shows."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """From ``since`` to ``until``; both aware."""
+class TimeRange:
+    """From ``since`` to ``until``; both are aware."""
 
     since: datetime
     until: datetime
 
     @property
     def length(self) -> timedelta:
-        """How long it is."""
+        """The time between both ends."""
         return self.until - self.since
 
-    def beginning(self, at: datetime) -> Window:
-        """The part of it from ``at`` on: all of it if ``at`` is earlier, nothing of it if ``at`` is later."""
-        return Window(min(max(self.since, at), self.until), self.until)
+    def starting_at(self, timestamp: datetime) -> TimeRange:
+        """Return the part from ``timestamp`` on: the full range if it is earlier, an empty one if it is later."""
+        return TimeRange(min(max(self.since, timestamp), self.until), self.until)

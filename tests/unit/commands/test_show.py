@@ -11,15 +11,19 @@ from typer.testing import CliRunner
 
 from dwell.commands import operate as cli
 from dwell.commands.app import app
-from leaderboard.json_view import board
-from leaderboard.leaderboard_state import standing
-from tests.unit.leaderboard.leaderboard_fixtures import around, filled
+from leaderboard.json_view import build_leaderboard_json
+from leaderboard.leaderboard_state import load_leaderboard_state
+from tests.unit.leaderboard.leaderboard_fixtures import make_context, make_filled_cloud
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the API answers; a test may change it."""
-    answer: dict[str, Any] = json.loads(json.dumps(board(standing(around(filled()), limit=20), limit=20)))
+    answer: dict[str, Any] = json.loads(
+        json.dumps(
+            build_leaderboard_json(load_leaderboard_state(make_context(make_filled_cloud()), limit=20), limit=20)
+        )
+    )
     monkeypatch.setattr(cli, "find", lambda _: None)
     monkeypatch.setattr(cli, "_board", lambda *_: answer)
     monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))

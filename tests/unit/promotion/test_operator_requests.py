@@ -10,7 +10,7 @@ import pytest
 from dwell.operations.endpoint_requests import EndpointError, wait
 from feature_schema import get_schema_hash
 from leaderboard import leaderboard_state as leaderboard
-from leaderboard.json_view import board
+from leaderboard.json_view import build_leaderboard_json
 from promotion.endpoint_changed import endpoint_changed
 from promotion.job_ended import Ending, job_ended
 from promotion.operator import Answer, OperatorEvent, operate
@@ -226,8 +226,8 @@ def after_a_resumption(cloud: Cloud, wanted: str) -> None:
 def seen_by_all(cloud: Cloud) -> dict[str, Any]:
     """The leaderboard."""
     table, _, _, cloudwatch = cloud.clients()
-    around_it = leaderboard.Surroundings(Store(table), cloudwatch, STACK, ENDPOINT, [], cloud.clock)
-    return board(leaderboard.standing(around_it, limit=100), limit=100)
+    around_it = leaderboard.LeaderboardContext(Store(table), cloudwatch, STACK, ENDPOINT, [], cloud.clock)
+    return build_leaderboard_json(leaderboard.load_leaderboard_state(around_it, limit=100), limit=100)
 
 
 def entry(cloud: Cloud, name: str) -> dict[str, Any]:
