@@ -1,1 +1,1 @@
-"""Decides whether to start a round, and starts it."""
+"""Decides whether a trigger (an alarm, the schedule or an operator) starts a training round, and starts it."""

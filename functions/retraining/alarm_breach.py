@@ -1,4 +1,4 @@
-"""When a breach began, from what CloudWatch says about an alarm's state."""
+"""When an alarm's metric first breached its threshold, from what CloudWatch reports about the alarm's state."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 
-class _Wire(BaseModel):
+class _WireModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
 
-class _Point(_Wire):
+class _Datapoint(_WireModel):
     timestamp: AwareDatetime
     value: float | None = None
 
 
-class _ReasonData(_Wire):
+class _ReasonData(_WireModel):
     start_date: AwareDatetime | None = None
     period: float | None = None
     threshold: float | None = None
     recent_datapoints: tuple[Any, ...] = ()
-    evaluated_datapoints: tuple[_Point, ...] = ()
+    evaluated_datapoints: tuple[_Datapoint, ...] = ()
 
 
-def find_breach_start(reason_data: str | None, changed_at: datetime, *, evaluated: timedelta) -> datetime:
-    """The start of the first period that broke the threshold, at or before ``changed_at``.
+def find_breach_start(reason_data: str | None, changed_at: datetime, *, evaluation_window: timedelta) -> datetime:
+    """The start of the first period above the threshold, at or before ``changed_at``.
 
-    ``reason_data`` is the JSON text that comes with an alarm's state. What it leaves out is filled in from what it
-    has: the breaching points, then the start of the evaluated range, then ``changed_at`` less the evaluated time (of
-    the data, or else ``evaluated``). Data about a later evaluation than the change to ALARM does not move the answer:
-    every look at the same breach finds the same beginning.
+    ``reason_data`` is the JSON text that CloudWatch attaches to an alarm's state, and may lack any part. The result is
+    the first of these that it allows: the earliest breaching datapoint, the start of the evaluated range, or
+    ``changed_at`` less the evaluated time (that of the data, or else ``evaluation_window``).
+
+    Data of an evaluation after the change to ALARM is ignored, so repeated calls for one breach give the same start.
     """
     data = _parse(reason_data)
     breaching = [
-        point.timestamp
-        for point in data.evaluated_datapoints
-        if point.value is not None and data.threshold is not None and point.value > data.threshold
+        datapoint.timestamp
+        for datapoint in data.evaluated_datapoints
+        if datapoint.value is not None and data.threshold is not None and datapoint.value > data.threshold
     ]
-    known = min(breaching, default=data.start_date)
-    if known is not None and known <= changed_at:
-        return known
-    span = timedelta(seconds=(data.period or 0) * max(1, len(data.recent_datapoints)))
-    return changed_at - (span or evaluated)
+    start = min(breaching, default=data.start_date)
+    if start is not None and start <= changed_at:
+        return start
+    evaluated = timedelta(seconds=(data.period or 0) * max(1, len(data.recent_datapoints)))
+    return changed_at - (evaluated or evaluation_window)
 
 
 def _parse(reason_data: str | None) -> _ReasonData:
@@ -53,5 +54,5 @@ def _parse(reason_data: str | None) -> _ReasonData:
     try:
         return _ReasonData.model_validate_json(reason_data)
     except ValidationError:
-        # A composite or hand-set alarm state carries other data, or none; the change's own time still stands.
+        # Composite alarms and states set by hand carry other data or none; the time of the change still holds.
         return _ReasonData()

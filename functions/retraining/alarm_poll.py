@@ -1,4 +1,4 @@
-"""The schedule's look at alarms: which of those that retrain are in ALARM now."""
+"""Polling alarms on a schedule: CloudWatch invokes a function only when an alarm changes its state."""
 
 from __future__ import annotations
 
@@ -16,27 +16,31 @@ if TYPE_CHECKING:
 
 
 def find_active_alarms(
-    cloudwatch: CloudWatchClient, alarms: Sequence[str], *, stack: str, scheduled: datetime
+    cloudwatch: CloudWatchClient, alarms: Sequence[str], *, stack: str, scheduled_at: datetime
 ) -> list[Trigger]:
-    """A cause for each of the alarms that is in ALARM, in the order given."""
-    answer = cloudwatch.describe_alarms(AlarmNames=list(alarms), AlarmTypes=["MetricAlarm"], StateValue="ALARM")
-    found = {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"] if alarm["StateValue"] == "ALARM"}
+    """A trigger for each of the named alarms that is in state ALARM, in the order of ``alarms``.
+
+    ``alarms`` has at most 100 names, the limit of one request:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    """
+    response = cloudwatch.describe_alarms(AlarmNames=list(alarms), AlarmTypes=["MetricAlarm"], StateValue="ALARM")
+    active = {alarm["AlarmName"]: alarm for alarm in response["MetricAlarms"] if alarm["StateValue"] == "ALARM"}
     return [
         from_schedule(
-            scheduled,
+            scheduled_at,
             stack=stack,
             alarm=name,
-            reason_data=found[name].get("StateReasonData"),
-            changed_at=found[name].get("StateTransitionedTimestamp") or found[name]["StateUpdatedTimestamp"],
-            evaluated=_evaluated(found[name]),
+            reason_data=active[name].get("StateReasonData"),
+            changed_at=active[name].get("StateTransitionedTimestamp") or active[name]["StateUpdatedTimestamp"],
+            evaluation_window=_evaluation_window(active[name]),
         )
         for name in alarms
-        if name in found
+        if name in active
     ]
 
 
-def _evaluated(alarm: MetricAlarmTypeDef) -> timedelta:
-    """How much time the alarm judges at once. With metric math, the longest period of its metrics counts."""
+def _evaluation_window(alarm: MetricAlarmTypeDef) -> timedelta:
+    """The time span that one evaluation covers. With metric math, the longest period of its metrics counts."""
     periods = [
         metric.get("MetricStat", {}).get("Period", metric.get("Period", 0)) for metric in alarm.get("Metrics", [])
     ]

@@ -1,4 +1,4 @@
-"""The champion: the model that answers, or is about to, if one does; and whether a change is under way."""
+"""The champion, the model that a round's candidates have to beat, and whether a deployment is in progress."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from rounds import Store
 
 
-def champion(store: Store, sagemaker: SageMakerClient, endpoint: str) -> Model | None:
-    """The model to beat, with its archive, or nothing.
+def find_champion(store: Store, sagemaker: SageMakerClient, endpoint: str) -> Model | None:
+    """The model to beat, if there is one and its archive is kept.
 
-    It is the one that will answer, as promotion judges it at the end of the round: a round that is asked for while a
-    model is on its way would else be fought against the one that it replaces, and be for nothing.
+    It is the model that serves once all changes in progress have succeeded, because promotion compares with that one
+    at the end of the round. A round against the model that is being replaced would be of no use.
 
-    The table is not asked alone: an endpoint that a person deleted serves nobody, and a model that serves nobody must
-    not keep a new one from being promoted. While the endpoint is paused it is down on purpose.
+    The table alone does not decide: if a person deleted the endpoint, its last model serves nobody and must not prevent
+    a promotion. A paused endpoint is deleted on purpose, and its model stays the champion.
     """
-    seen = store.get(Endpoint, endpoint)
-    model = None if seen is None or seen.next_model is None else store.get(Model, seen.next_model)
-    if seen is None or model is None or model.archive is None:
+    record = store.get(Endpoint, endpoint)
+    model = None if record is None or record.next_model is None else store.get(Model, record.next_model)
+    if record is None or model is None or model.archive is None:
         return None
-    if seen.pause is not None:
+    if record.pause is not None:
         return model
     status = _status(sagemaker, endpoint)
     return None if status in {None, "Failed", "Deleting", "OutOfService"} else model
 
 
-def deploying(sagemaker: SageMakerClient, endpoint: str) -> bool:
-    """Whether a model is on its way to the endpoint, or back: meanwhile live error says nothing about either.
+def is_deploying(sagemaker: SageMakerClient, endpoint: str) -> bool:
+    """Whether the endpoint is changing its model: meanwhile live error describes neither model.
 
-    SageMaker is asked, and not the table: a deployment that nobody recorded the end of must not stop the loop.
+    SageMaker's status decides and not the table: a deployment whose end was not recorded must not stop retraining.
     """
     return _status(sagemaker, endpoint) in {"Creating", "Updating", "RollingBack"}
 

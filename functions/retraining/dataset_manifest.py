@@ -1,11 +1,11 @@
-"""A round's dataset: the exact objects it consists of, as a manifest for SageMaker and a description for the job.
+"""A round's dataset: a manifest of exact objects for SageMaker, and a specification for the training job.
 
-Nothing is copied. The listing is a function of the bucket and the cut-off, so that every attempt at a round writes
-the same files.
+Nothing is copied. The selection depends only on the bucket and the cut-off, so every attempt at a round writes the same
+files.
 
-Where more is stored than one job should learn from, the newest half of its share is taken whole, and older objects by
-the hash of their names: a fair picture of the last 30 days, and the same in every attempt. The job then does the same
-with samples (``training_job/downsampling.py``), which cannot be counted without reading them.
+Where more is stored than one job should learn from, the newest objects fill half of the budget, and older ones are
+sampled by the hash of their keys: evenly over the last 30 days, and the same in every attempt. The job then does the
+same with samples (``training_job/downsampling.py``), which cannot be counted without reading the objects.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from feature_schema import describe, get_schema_hash
-from rounds import Dataset, format_iso
+from rounds import Dataset, format_iso, s3_prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
 
-DAYS = 30
-"""Older samples tell more about another time than about now."""
-BYTES_A_SAMPLE = 64
-"""Of a compressed row, rounded up: rows of whole numbers take half, so objects enough are taken, and not too many."""
+MAX_AGE_DAYS = 30
+"""Older samples describe conditions that no longer hold."""
+BYTES_PER_SAMPLE = 64
+"""A compressed row, rounded up; rows of whole numbers take half. The estimate bounds the objects of a dataset."""
 MAX_OBJECTS = 10_000
-"""Each is a download of its own; where objects are small, a job would wait longer for them than it learns."""
+"""Each object is one download; with smaller objects, a job would download for longer than it trains."""
 TEST_FRACTION = 0.25
-"""The newest quarter of the recent part tests, as in the workshop (its last 500,000 of 2,000,000)."""
+"""The newest quarter of the recent part is the test set, as in the workshop (the last 500,000 of 2,000,000)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,62 +43,62 @@ class StoredObject:
     size: int
 
 
-def stored_objects(s3: S3Client, bucket: str, *, cut_off: datetime) -> list[StoredObject]:
-    """The objects of the last 30 days that were stored before ``cut_off``, oldest first.
-
-    An object that replaced an earlier version counts in its current version.
-    """
-    return list(_newest_first(s3, bucket, cut_off))[::-1]
+def list_objects(s3: S3Client, bucket: str, *, cut_off: datetime) -> list[StoredObject]:
+    """The objects of the last 30 days that were stored before ``cut_off``, oldest first, in their current versions."""
+    return list(_iterate_newest_first(s3, bucket, cut_off))[::-1]
 
 
-def is_anything_stored(s3: S3Client, bucket: str, *, cut_off: datetime) -> bool:
-    """Whether there is an object to learn from, without listing all."""
-    return any(True for _ in _newest_first(s3, bucket, cut_off))
+def has_objects(s3: S3Client, bucket: str, *, cut_off: datetime) -> bool:
+    """Whether ``list_objects`` would find any; lists no further than to the first."""
+    return any(True for _ in _iterate_newest_first(s3, bucket, cut_off))
 
 
 def select_objects(objects: Sequence[StoredObject], maximum_samples: int) -> list[StoredObject]:
-    """The objects that a job shall read, oldest first: all, or as many as ``maximum_samples`` may take and 10,000.
+    """The objects that a job reads, oldest first: all, if they fit into the budget, else a sample of them.
 
-    ``objects`` come oldest first. The newest object is always among the chosen.
+    The budget is ``maximum_samples`` in bytes, and ``MAX_OBJECTS``. ``objects`` come oldest first; the newest one is
+    always selected, even if it alone exceeds the budget.
     """
-    room = maximum_samples * BYTES_A_SAMPLE
-    if len(objects) <= MAX_OBJECTS and sum(one.size for one in objects) <= room:
+    budget_bytes = maximum_samples * BYTES_PER_SAMPLE
+    if len(objects) <= MAX_OBJECTS and sum(stored.size for stored in objects) <= budget_bytes:
         return list(objects)
-    whole = _fitting(objects[::-1], room // 2, MAX_OBJECTS // 2) or [objects[-1]]
-    older = objects[: len(objects) - len(whole)]
-    room -= sum(one.size for one in whole)
-    thinned = set(_fitting(sorted(older, key=_hash), room, MAX_OBJECTS - len(whole)))
-    return [*(one for one in older if one in thinned), *whole[::-1]]
+    newest = _take_while_fitting(objects[::-1], budget_bytes // 2, MAX_OBJECTS // 2) or [objects[-1]]
+    older = objects[: len(objects) - len(newest)]
+    remaining_bytes = budget_bytes - sum(stored.size for stored in newest)
+    sampled = set(_take_while_fitting(sorted(older, key=_hash_key), remaining_bytes, MAX_OBJECTS - len(newest)))
+    return [*(stored for stored in older if stored in sampled), *newest[::-1]]
 
 
-def _fitting(objects: Sequence[StoredObject], room: int, count: int) -> list[StoredObject]:
-    """The first of ``objects``, at most ``count``, as long as they fit into ``room`` (bytes)."""
+def _take_while_fitting(objects: Sequence[StoredObject], max_bytes: int, max_objects: int) -> list[StoredObject]:
+    """The first of ``objects``, up to the first that exceeds either limit."""
     fitting = []
-    for one in objects[:count]:
-        room -= one.size
-        if room < 0:
+    remaining_bytes = max_bytes
+    for stored in objects[:max_objects]:
+        remaining_bytes -= stored.size
+        if remaining_bytes < 0:
             break
-        fitting.append(one)
+        fitting.append(stored)
     return fitting
 
 
-def _hash(one: StoredObject) -> bytes:
-    return hashlib.sha256(one.key.encode()).digest()
+def _hash_key(stored: StoredObject) -> bytes:
+    return hashlib.sha256(stored.key.encode()).digest()
 
 
-def _by_key(one: StoredObject) -> str:
-    return one.key
+def _get_key(stored: StoredObject) -> str:
+    return stored.key
 
 
-def _newest_first(s3: S3Client, bucket: str, cut_off: datetime) -> Iterator[StoredObject]:
-    # A clock that runs ahead may have stored under tomorrow's date.
-    for days in range(-1, DAYS):
+def _iterate_newest_first(s3: S3Client, bucket: str, cut_off: datetime) -> Iterator[StoredObject]:
+    # From tomorrow on: a sender's clock that runs ahead may have put samples under tomorrow's date.
+    for days in range(-1, MAX_AGE_DAYS):
         day = (cut_off - timedelta(days=days)).date()
-        yield from sorted(_day(s3, bucket, f"samples/date={day:%Y-%m-%d}/", cut_off), key=_by_key, reverse=True)
+        prefix = f"{s3_prefixes.SAMPLES}date={day:%Y-%m-%d}/"
+        yield from sorted(_list_prefix(s3, bucket, prefix, cut_off), key=_get_key, reverse=True)
 
 
-def _day(s3: S3Client, bucket: str, prefix: str, cut_off: datetime) -> list[StoredObject]:
-    # Times of S3 are whole seconds: one that the cut-off falls into may still fill up between two attempts.
+def _list_prefix(s3: S3Client, bucket: str, prefix: str, cut_off: datetime) -> list[StoredObject]:
+    # S3's times are whole seconds. More objects may arrive within the cut-off's own second, so that second is excluded.
     before = cut_off.replace(microsecond=0)
     return [
         StoredObject(version["Key"], version["VersionId"], version["Size"])
@@ -108,12 +108,15 @@ def _day(s3: S3Client, bucket: str, prefix: str, cut_off: datetime) -> list[Stor
     ]
 
 
-def manifest(bucket: str, objects: Sequence[StoredObject]) -> list[Any]:
-    """SageMaker's manifest: a prefix, then keys relative to it."""
-    return [{"prefix": f"s3://{bucket}/"}, *(one.key for one in objects)]
+def build_manifest(bucket: str, objects: Sequence[StoredObject]) -> list[Any]:
+    """SageMaker's manifest: a prefix, then keys relative to it.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    """
+    return [{"prefix": f"s3://{bucket}/"}, *(stored.key for stored in objects)]
 
 
-def dataset_spec(
+def build_dataset_spec(
     objects: Sequence[StoredObject],
     *,
     round_name: str,
@@ -122,40 +125,40 @@ def dataset_spec(
     champion: str | None,
     maximum_samples: int,
 ) -> dict[str, Any]:
-    """What the training job has to know about its dataset."""
+    """The content of ``dataset.json``, which tells the training job how to read and split its dataset."""
     return {
         "round": round_name,
         "stamp": round_stamp,
         "schema": describe(),
         "recent_since": None if recent_since is None else format_iso(recent_since),
         "test_fraction": TEST_FRACTION,
-        "objects": [asdict(one) for one in objects],
+        "objects": [asdict(stored) for stored in objects],
         "champion": champion,
         "maximum_samples": maximum_samples,
     }
 
 
-def write(
+def write_dataset(
     s3: S3Client,
     bucket: str,
     objects: Sequence[StoredObject],
-    details: dict[str, Any],
+    spec: dict[str, Any],
     *,
     cut_off: datetime,
-    stored: int,
+    stored_objects: int,
 ) -> Dataset:
-    """Write both files of a round's dataset; ``stored`` objects there were to choose from."""
-    folder = f"datasets/{details['round']}"
-    for name, content in (("manifest.json", manifest(bucket, objects)), ("dataset.json", details)):
+    """Write both files of a round's dataset; ``objects`` were selected out of ``stored_objects``."""
+    folder = f"{s3_prefixes.DATASETS}{spec['round']}"
+    for name, content in (("manifest.json", build_manifest(bucket, objects)), ("dataset.json", spec)):
         s3.put_object(
             Bucket=bucket, Key=f"{folder}/{name}", Body=json.dumps(content).encode(), ContentType="application/json"
         )
     return Dataset(
         manifest=f"s3://{bucket}/{folder}/manifest.json",
         objects=len(objects),
-        stored_objects=stored,
-        maximum_samples=details["maximum_samples"],
-        bytes=sum(one.size for one in objects),
+        stored_objects=stored_objects,
+        maximum_samples=spec["maximum_samples"],
+        bytes=sum(stored.size for stored in objects),
         cut_off=cut_off,
         schema_hash=get_schema_hash(),
     )

@@ -1,7 +1,7 @@
-"""Whether a cause starts a round: a pure function of facts.
+"""Whether a trigger starts a round: a pure function.
 
-A refusal names the first fact that stands against the round. An operator's word overrides what protects from a loop
-that runs away (cool-down, budget, too few new samples); nothing overrides one round at a time.
+A refusal names the first condition that is not met. An operator's request overrides the limits that guard against
+runaway retraining (cool-down, backoff, daily budget, too few new samples); nothing overrides one round at a time.
 """
 
 from __future__ import annotations
@@ -28,12 +28,18 @@ Reason = Literal[
     "already_played",
 ]
 
-LONGEST_BACK_OFF = timedelta(hours=24)
+MAX_BACKOFF = timedelta(hours=24)
+MAX_DOUBLINGS = 20
+"""Bounds the power of two; 20 doublings of any cool-down above 0.1 s exceed the longest backoff."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """``rounds_per_day`` is counted over the last 24 hours; 0 switches automatic rounds off."""
+    """The limits of automatic rounds.
+
+    ``minimum_samples`` is how many new samples a round needs, ``cool_down`` the time after the last round, and
+    ``rounds_per_day`` the budget of any 24 hours; 0 switches automatic rounds off.
+    """
 
     minimum_samples: int
     cool_down: timedelta
@@ -42,63 +48,70 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
-    """What is known when a cause asks for a round."""
+    """What is known when a trigger asks for a round."""
 
     now: datetime
     in_flight: str | None
-    """Another round that has not ended yet."""
+    """The name of another round that has not ended."""
     last_round_at: datetime | None
-    """When the last round finished, however it ended, its deployment included; if it never did, when it started."""
+    """When the last round finished, with or without a promotion, including its deployment; its start if it has not
+    finished."""
     new_samples: int
-    """Accepted since the breach began, or since the last dataset was cut off."""
+    """Samples accepted since ``samples_since``."""
+    samples_since: datetime
+    """Where the drift began, or else the cut-off of the last dataset."""
     rounds_today: int
-    """Rounds started in the last 24 hours."""
-    deploying: bool = False
-    """Whether a model is being deployed, or taken back, at this moment."""
-    paused: bool = False
-    """Whether an operator has taken the endpoint down."""
+    """Automatic rounds started in the last 24 hours."""
+    is_deploying: bool = False
+    """Whether the endpoint is changing its model, forward or back."""
+    is_paused: bool = False
+    """Whether an operator has paused the endpoint."""
     rollbacks: int = 0
-    """How many of the last deployments in a row were taken back."""
-    judged: timedelta = timedelta()
-    """How much time the alarm behind the cause judges at once, if it has not just changed."""
+    """How many of the latest deployments in a row were rolled back or failed."""
+    evaluation_window: timedelta = timedelta()
+    """The time span that the alarm evaluates, if the schedule found it; 0 for an alarm that just changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``reason`` is what triggered a start, or the code of a refusal."""
+    """``reason`` is the kind of the trigger for a start, or the code of a refusal."""
 
     outcome: Literal["start", "refuse"]
     reason: Reason
 
 
 def backoff(cool_down: timedelta, rollbacks: int) -> timedelta:
-    """How long to rest after so many rollbacks in a row: the cool-down, doubled for each, and a day at most.
+    """The minimum time since the last round: the cool-down, doubled for each rollback in a row, up to 24 hours.
 
-    What made a good score and a bad model may still be there, and every attempt shows planners bad predictions for a
-    while. An error that persists is retrained all the same, only less often.
+    The cause of a good test score and a bad live model may persist, and each attempt exposes planners to bad
+    predictions for a while. Retraining goes on, but less often. A cool-down above 24 hours is not shortened.
     """
-    doubled: timedelta = cool_down * 2 ** min(rollbacks, 20)
-    return max(cool_down, min(doubled, LONGEST_BACK_OFF))
+    doubled: timedelta = cool_down * 2 ** min(rollbacks, MAX_DOUBLINGS)
+    return max(cool_down, min(doubled, MAX_BACKOFF))
 
 
-def decide(trigger: Literal["alarm", "schedule", "manual"], facts: DecisionInputs, limits: Policy) -> Verdict:
-    """Start or refuse, and why."""
-    if facts.in_flight is not None:
+def decide(kind: Literal["alarm", "schedule", "manual"], inputs: DecisionInputs, policy: Policy) -> Verdict:
+    """Whether a trigger of this kind starts a round, and why or why not."""
+    if inputs.in_flight is not None:
         return Verdict("refuse", "in_flight")
-    if trigger == "manual":
-        return Verdict("start", trigger)
-    rested = None if facts.last_round_at is None else facts.now - facts.last_round_at
-    against: tuple[tuple[Reason, bool], ...] = (
-        ("paused", facts.paused),
-        ("deploying", facts.deploying),
-        # An alarm that a look finds may still speak of the time before the last switch: the period in which that was
-        # is half old, so it takes twice what it judges until it knows better.
-        ("cool_down", rested is not None and rested < max(limits.cool_down, 2 * facts.judged)),
-        ("backing_off", rested is not None and rested < backoff(limits.cool_down, facts.rollbacks)),
-        ("daily_budget", facts.rounds_today >= limits.rounds_per_day),
-        ("too_few_samples", facts.new_samples < limits.minimum_samples),
+    if kind == "manual":
+        return Verdict("start", kind)
+    since_last_round = None if inputs.last_round_at is None else inputs.now - inputs.last_round_at
+
+    def is_within(minimum: timedelta) -> bool:
+        return since_last_round is not None and since_last_round < minimum
+
+    refusals: tuple[tuple[Reason, bool], ...] = (
+        ("paused", inputs.is_paused),
+        ("deploying", inputs.is_deploying),
+        # After a deployment an active alarm may still include data of the previous model, so wait two evaluation
+        # windows.
+        ("cool_down", is_within(max(policy.cool_down, 2 * inputs.evaluation_window))),
+        ("backing_off", is_within(backoff(policy.cool_down, inputs.rollbacks))),
+        ("daily_budget", inputs.rounds_today >= policy.rounds_per_day),
+        ("too_few_samples", inputs.new_samples < policy.minimum_samples),
     )
-    for reason, stands in against:
-        if stands:
+    for reason, applies in refusals:
+        if applies:
             return Verdict("refuse", reason)
-    return Verdict("start", trigger)
+    return Verdict("start", kind)

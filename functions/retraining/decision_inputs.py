@@ -1,8 +1,7 @@
-"""The facts that a decision rests on, gathered with a handful of requests however much has happened."""
+"""Loading what a decision needs, with a bounded number of requests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,70 +15,65 @@ if TYPE_CHECKING:
     from rounds import Store
 
 DAY = timedelta(hours=24)
-BEGINNING = timedelta(days=15)
-"""How far back the first round looks for samples: the first step at which CloudWatch coarsens its metrics."""
-_LOOKED_AT = 100
-"""More rounds than a day's budget would ever allow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """DecisionInputs, and since when samples were counted as new."""
-
-    facts: DecisionInputs
-    since: datetime
+MAX_LOOKBACK = timedelta(days=15)
+"""How far back the first round counts samples: CloudWatch keeps one-minute datapoints for 15 days
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html)."""
+MAX_ROUNDS_READ = 100
+"""The newest rounds that are read; more than a day's budget allows."""
 
 
 def load_decision_inputs(
-    cause: Trigger,
+    trigger: Trigger,
     *,
     store: Store,
     cloudwatch: CloudWatchClient,
     service: str,
     endpoint_name: str,
     in_flight: str | None,
-    deploying: bool,
+    is_deploying: bool,
     now: datetime,
-) -> Evidence:
-    """Read the last rounds and count new samples: since the breach, else since the last dataset that was used."""
+) -> DecisionInputs:
+    """Read the latest rounds and the endpoint, and count new samples.
+
+    Samples count from the start of the drift, or else from the cut-off of the last dataset whose round completed.
+    """
     endpoint = store.get(Endpoint, endpoint_name)
-    others = [one for one in store.newest(Round, limit=_LOOKED_AT) if one.name != cause.round]
-    used = [one.dataset.cut_off for one in others if one.dataset and one.status in {"promoted", "kept"}]
-    since = cause.recent_since or max(used, default=now - BEGINNING)
+    rounds = [round_ for round_ in store.newest(Round, limit=MAX_ROUNDS_READ) if round_.name != trigger.round_name]
+    cut_offs = [round_.dataset.cut_off for round_ in rounds if round_.dataset and round_.status in {"promoted", "kept"}]
+    samples_since = trigger.drift_start or max(cut_offs, default=now - MAX_LOOKBACK)
     accepted = MetricQuery("AcceptedSamples", (("service", service),))
-    return Evidence(
-        facts=DecisionInputs(
-            now=now,
-            in_flight=in_flight,
-            last_round_at=max((one.deployed_at or one.finished_at or one.started_at for one in others), default=None),
-            new_samples=int(get_metric_sums(cloudwatch, [accepted], since=since, now=now)[accepted]),
-            rounds_today=sum(one.started_at > now - DAY for one in others if one.trigger != "manual"),
-            deploying=deploying,
-            paused=endpoint is not None and endpoint.pause is not None,
-            rollbacks=_rollbacks(others),
-            judged=cause.judged,
+    return DecisionInputs(
+        now=now,
+        in_flight=in_flight,
+        last_round_at=max(
+            (round_.deployed_at or round_.finished_at or round_.started_at for round_ in rounds), default=None
         ),
-        since=since,
+        new_samples=int(get_metric_sums(cloudwatch, [accepted], since=samples_since, now=now)[accepted]),
+        samples_since=samples_since,
+        rounds_today=sum(round_.started_at > now - DAY for round_ in rounds if round_.trigger != "manual"),
+        is_deploying=is_deploying,
+        is_paused=endpoint is not None and endpoint.pause is not None,
+        rollbacks=_count_rollbacks(rounds),
+        evaluation_window=trigger.evaluation_window,
     )
 
 
-def _rollbacks(rounds: list[Round]) -> int:
-    """How many of the newest deployments were taken back, since the last that was not. ``rounds``: newest first."""
-    ends = [one.deployment for one in rounds if one.deployment in {"live", "rolled_back", "failed"}]
-    return next((number for number, end in enumerate(ends) if end == "live"), len(ends))
+def _count_rollbacks(rounds: list[Round]) -> int:
+    """How many deployments did not stay live since the last one that did. ``rounds``: newest first."""
+    deployments = [round_.deployment for round_ in rounds if round_.deployment in {"live", "rolled_back", "failed"}]
+    return next((index for index, deployment in enumerate(deployments) if deployment == "live"), len(deployments))
 
 
-def as_record(evidence: Evidence) -> dict[str, object]:
-    """The facts as a decision keeps them, JSON-ready."""
-    facts = evidence.facts
+def to_facts(inputs: DecisionInputs) -> dict[str, object]:
+    """The inputs as a decision's record stores them: JSON-ready, under the stored names."""
     return {
-        "now": format_iso(facts.now),
-        "in_flight": facts.in_flight,
-        "last_round_at": None if facts.last_round_at is None else format_iso(facts.last_round_at),
-        "new_samples": facts.new_samples,
-        "since": format_iso(evidence.since),
-        "rounds_today": facts.rounds_today,
-        "deploying": facts.deploying,
-        "paused": facts.paused,
-        "rollbacks": facts.rollbacks,
+        "now": format_iso(inputs.now),
+        "in_flight": inputs.in_flight,
+        "last_round_at": None if inputs.last_round_at is None else format_iso(inputs.last_round_at),
+        "new_samples": inputs.new_samples,
+        "since": format_iso(inputs.samples_since),
+        "rounds_today": inputs.rounds_today,
+        "deploying": inputs.is_deploying,
+        "paused": inputs.is_paused,
+        "rollbacks": inputs.rollbacks,
     }

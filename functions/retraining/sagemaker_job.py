@@ -1,4 +1,4 @@
-"""The training job of a round: one request to SageMaker."""
+"""The request to SageMaker for a round's training job."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from retraining.source_archive import PROGRAM
+from rounds import s3_prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,49 +25,52 @@ VOLUME_GB = 30
 
 @dataclass(frozen=True, slots=True)
 class TrainingJobSpec:
-    """What is to be trained. ``champion`` is the S3 URI of an archive; ``source`` the URI of the folder of the code."""
+    """What a round's job trains on. S3 URIs: of files, or of a folder for ``source``.
+
+    ``champion`` is the archive of the model to beat, if there is one.
+    """
 
     name: str
     round: str
     cause: str
     entrant: str | None
     manifest: str
-    description: str
+    dataset: str
     source: str
     champion: str | None
     hyperparameters: Mapping[str, Any]
 
 
-def request(order: TrainingJobSpec, settings: Settings) -> CreateTrainingJobRequestTypeDef:
+def build_request(job: TrainingJobSpec, settings: Settings) -> CreateTrainingJobRequestTypeDef:
     """The request for ``CreateTrainingJob``.
 
-    The container has no network: its code comes as a channel, and ``PIP_NO_BUILD_ISOLATION=0`` keeps pip, which
-    installs that code, from looking for build tools on the internet (``=1`` does not).
+    The container has no network. Its code therefore comes as a channel, and ``PIP_NO_BUILD_ISOLATION=0`` keeps pip,
+    which installs that code, from downloading build tools; despite its name, ``=1`` does not.
     """
-    tags = {"stack": settings.stack, "round": order.round, "cause": order.cause}
-    if order.entrant is not None:
-        tags["entrant"] = order.entrant
+    tags = {"stack": settings.stack, "round": job.round, "cause": job.cause}
+    if job.entrant is not None:
+        tags["entrant"] = job.entrant
     channels = [
-        _channel("samples", order.manifest, "ManifestFile"),
-        _channel("dataset", order.description),
-        _channel("code", order.source),
+        _channel("samples", job.manifest, "ManifestFile"),
+        _channel("dataset", job.dataset),
+        _channel("code", job.source),
     ]
-    if order.champion is not None:
-        channels.append(_channel("champion", order.champion))
-    job: CreateTrainingJobRequestTypeDef = {
-        "TrainingJobName": order.name,
+    if job.champion is not None:
+        channels.append(_channel("champion", job.champion))
+    request: CreateTrainingJobRequestTypeDef = {
+        "TrainingJobName": job.name,
         "RoleArn": settings.training_role,
         "AlgorithmSpecification": {
             "TrainingImage": settings.training_image,
             "TrainingInputMode": "File",
         },
         "HyperParameters": {
-            **{name: _text(value) for name, value in order.hyperparameters.items()},
+            **{name: _to_text(value) for name, value in job.hyperparameters.items()},
             "sagemaker_program": PROGRAM,
             "sagemaker_submit_directory": "/opt/ml/input/data/code/sourcedir.tar.gz",
         },
         "InputDataConfig": channels,
-        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/training"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/{s3_prefixes.TRAINING.rstrip('/')}"},
         "ResourceConfig": {
             "InstanceType": cast("TrainingInstanceTypeType", settings.instance_type),
             "InstanceCount": 1,
@@ -78,15 +82,18 @@ def request(order: TrainingJobSpec, settings: Settings) -> CreateTrainingJobRequ
         "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
     if settings.key:
-        job["OutputDataConfig"]["KmsKeyId"] = settings.key
-        job["ResourceConfig"]["VolumeKmsKeyId"] = settings.key
-    return job
+        request["OutputDataConfig"]["KmsKeyId"] = settings.key
+        request["ResourceConfig"]["VolumeKmsKeyId"] = settings.key
+    return request
 
 
-def start(sagemaker: SageMakerClient, job: CreateTrainingJobRequestTypeDef) -> bool:
-    """Start the job; False if it was started before. Its name says which round it belongs to, so that is the same."""
+def create_training_job(sagemaker: SageMakerClient, request: CreateTrainingJobRequestTypeDef) -> bool:
+    """Create the job; False if it exists already. Other errors of AWS are raised.
+
+    SageMaker accepts a name once, and the name derives from the round: a job of that name is this round's job.
+    """
     try:
-        sagemaker.create_training_job(**job)
+        sagemaker.create_training_job(**request)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceInUse":
             return False
@@ -94,16 +101,16 @@ def start(sagemaker: SageMakerClient, job: CreateTrainingJobRequestTypeDef) -> b
     return True
 
 
-def _channel(name: str, uri: str, kind: S3DataTypeType = "S3Prefix") -> ChannelTypeDef:
+def _channel(name: str, uri: str, data_type: S3DataTypeType = "S3Prefix") -> ChannelTypeDef:
     return {
         "ChannelName": name,
         "InputMode": "File",
         "DataSource": {
-            "S3DataSource": {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"},
+            "S3DataSource": {"S3DataType": data_type, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"},
         },
     }
 
 
-def _text(value: object) -> str:
-    """SageMaker's hyperparameters are text; the container decodes JSON."""
+def _to_text(value: object) -> str:
+    """SageMaker's hyperparameters are texts; the container decodes them as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

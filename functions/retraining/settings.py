@@ -1,4 +1,4 @@
-"""What the environment tells the retraining function, read once."""
+"""The configuration of the retraining function, read from its environment variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel):
-    """One attribute for each variable; a missing or impossible one raises pydantic's ``ValidationError`` by name."""
+    """One attribute for each variable. A missing or invalid one raises ``ValidationError``, which names it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -36,17 +36,17 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
-        """From environment variables."""
+        """Validate environment variables. Raises pydantic's ``ValidationError``."""
         return cls.model_validate(dict(environment))
 
     @property
     def alarm_names(self) -> tuple[str, ...]:
-        """The alarms that retrain."""
+        """The alarms that start rounds."""
         return tuple(name.strip() for name in self.alarms.split(",") if name.strip())
 
     @property
     def policy(self) -> Policy:
-        """What the decision keeps to."""
+        """The limits of automatic rounds."""
         return Policy(
             minimum_samples=self.minimum_samples,
             cool_down=timedelta(seconds=self.cool_down_seconds),

@@ -1,13 +1,13 @@
-"""A cause is answered: decide, record, and start the round.
+"""Handling a trigger: decide, record the decision, and start the round.
 
-Each step can be repeated, and each leaves behind what the next attempt needs to go on from there. An attempt that
-dies between any two steps is therefore completed by Lambda's retry of the same event, into the same one round:
+Each step can be repeated, and each leaves what the next attempt needs to continue. If an attempt crashes between any
+two steps, Lambda's retry of the event completes the same round:
 
-1. the lock is taken for the round (it also fixes the cut-off of the dataset);
-2. the decision is recorded under the event's id: what was decided once is not decided again;
+1. the lock is acquired for the round, which also fixes the cut-off of the dataset;
+2. the decision is recorded under the event's id, and not taken again;
 3. the dataset's files are written, the same in every attempt;
-4. the round is recorded: from here on its dataset is settled;
-5. the training job is created under the round's name, which SageMaker takes once.
+4. the round is recorded, and its dataset with it;
+5. the training job is created under the round's name, which SageMaker accepts once.
 """
 
 from __future__ import annotations
@@ -17,211 +17,230 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from retraining import dataset_manifest, round_lock, source_archive
-from retraining.champion import champion, deploying
-from retraining.decision import Verdict, decide
-from retraining.decision_inputs import as_record, load_decision_inputs
-from retraining.sagemaker_job import TrainingJobSpec, request, start
-from rounds import Decision, InFlightRound, Model, Round, build_job_name, format_iso, format_name_stamp
+from retraining.champion import find_champion, is_deploying
+from retraining.decision import DecisionInputs, Verdict, decide
+from retraining.decision_inputs import load_decision_inputs, to_facts
+from retraining.sagemaker_job import TrainingJobSpec, build_request, create_training_job
+from retraining.settings import Settings
+from rounds import (
+    AwsContext,
+    Decision,
+    InFlightRound,
+    Model,
+    Round,
+    build_job_name,
+    format_iso,
+    format_name_stamp,
+    release_round_lock,
+    s3_prefixes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker import SageMakerClient
-
-    from retraining.settings import Settings
     from retraining.triggers import Trigger
     from rounds import Store
 
-REMEMBERED = timedelta(days=90)
-"""How long decisions are kept; most of them are refusals."""
+DECISION_RETENTION = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingContext(AwsContext[Settings]):
+    """The retraining function's settings, clients and clock."""
+
+    on_round_failed: Callable[[], None] = lambda: None
+    """Called at least once for every round marked failed here; the TrainingFailed alarm depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
-class RetrainingContext:
-    """What a cause is answered with."""
-
-    settings: Settings
-    store: Store
-    s3: S3Client
-    sagemaker: SageMakerClient
-    cloudwatch: CloudWatchClient
-    clock: Callable[[], datetime]
-    tell_failed: Callable[[], None] = lambda: None
-    """Hears of every round that is given up here; at least once, since an alarm hangs on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The decision, and what this attempt itself did about it, for the metrics."""
+class TriggerResult:
+    """The decision about a trigger, and whether this very attempt created the job or recorded the refusal."""
 
     decision: Decision
-    started: bool = False
-    refused: bool = False
+    round_started: bool = False
+    round_refused: bool = False
 
 
-def answer(cause: Trigger, around: RetrainingContext, *, lease: timedelta) -> Answer:
-    """Answer a cause. ``lease`` is how long this attempt can last at most.
+def handle_trigger(trigger: Trigger, context: RetrainingContext, *, lease: timedelta) -> TriggerResult:
+    """Decide about a trigger and start its round, or complete what an earlier attempt began.
 
-    Errors of AWS pass through: the event is then tried again.
+    ``lease`` is the longest time that this attempt may take. Errors of AWS are raised: Lambda retries the event.
     """
-    decided = around.store.get(Decision, cause.decision)
-    first = False
-    if decided is None:
-        decided, first = _decide(cause, around, lease)
-    if decided.outcome == "refuse":
-        round_lock.release(around.store, cause.round, event=cause.event)
-        return Answer(decided, refused=first)
-    return Answer(decided, started=_go_on(cause, around, lease))
+    decision = context.store.get(Decision, trigger.decision_name)
+    is_new = False
+    if decision is None:
+        decision, is_new = _decide(trigger, context, lease)
+    if decision.outcome == "refuse":
+        release_round_lock(context.store, trigger.round_name, event=trigger.event_id)
+        return TriggerResult(decision, round_refused=is_new)
+    return TriggerResult(decision, round_started=_start(trigger, context, lease))
 
 
-def _decide(cause: Trigger, around: RetrainingContext, lease: timedelta) -> tuple[Decision, bool]:
-    """Decide, with the lock in hand if the answer is start. The first recorded decision about an event stands."""
-    now = around.clock()
-    store, settings = around.store, around.settings
-    flying = round_lock.current(store, around.sagemaker, now=now, own=cause.round, tell_failed=around.tell_failed)
-    # Two people may ask in the same second, which is all that a round's name tells apart; one of them has to wait.
-    other = None if flying is None or flying.event == cause.event else flying.round
-    evidence = load_decision_inputs(
-        cause,
+def _decide(trigger: Trigger, context: RetrainingContext, lease: timedelta) -> tuple[Decision, bool]:
+    """Decide and record it; False if another attempt recorded a decision first, which then holds.
+
+    For a start the lock is acquired before the decision is recorded.
+    """
+    now = context.clock()
+    store, settings = context.store, context.settings
+    in_flight = round_lock.find_in_flight(
+        store,
+        context.sagemaker,
+        now=now,
+        round_name=trigger.round_name,
+        on_round_failed=context.on_round_failed,
+    )
+    # Names of rounds have a resolution of one second. Of two requests within a second, the later one is refused.
+    is_other = in_flight is not None and in_flight.event != trigger.event_id
+    inputs = load_decision_inputs(
+        trigger,
         store=store,
-        cloudwatch=around.cloudwatch,
+        cloudwatch=context.cloudwatch,
         service=settings.service,
         endpoint_name=settings.endpoint,
-        in_flight=other,
-        deploying=deploying(around.sagemaker, settings.endpoint),
+        in_flight=in_flight.round if in_flight is not None and is_other else None,
+        is_deploying=is_deploying(context.sagemaker, settings.endpoint),
         now=now,
     )
-    verdict = decide(cause.trigger, evidence.facts, settings.policy)
-    facts = as_record(evidence)
-    if verdict.outcome == "start" and _is_taken(store, cause):
-        verdict = Verdict("refuse", "already_played")
+    verdict = decide(trigger.kind, inputs, settings.policy)
     if verdict.outcome == "start":
-        held = round_lock.acquire(store, _flight(cause, around, now, lease))
-        if held is None:
-            verdict = Verdict("refuse", "in_flight")
-        elif not dataset_manifest.is_anything_stored(around.s3, settings.bucket, cut_off=held.cut_off):
-            verdict = Verdict("refuse", "no_stored_samples")
+        verdict = _reserve(trigger, context, now, lease) or verdict
     decision = Decision(
-        name=cause.decision,
-        cause=cause.name,
-        trigger=cause.trigger,
+        name=trigger.decision_name,
+        cause=trigger.cause,
+        trigger=trigger.kind,
         outcome=verdict.outcome,
         reason=verdict.reason,
-        round=cause.round,
+        round=trigger.round_name,
         decided_at=now,
-        facts={
-            **facts,
-            "alarm": cause.alarm,
-            "recent_since": None if cause.recent_since is None else format_iso(cause.recent_since),
-            "note": cause.note,
-            "entrant": cause.entrant,
-            "minimum_samples": settings.minimum_samples,
-            "cool_down_seconds": settings.cool_down_seconds,
-            "rounds_per_day": settings.rounds_per_day,
-        },
-        expires_at=int((now + REMEMBERED).timestamp()),
+        facts=_facts(trigger, inputs, settings),
+        expires_at=int((now + DECISION_RETENTION).timestamp()),
     )
     if store.create(decision):
         return decision, True
-    return store.get(Decision, cause.decision) or decision, False
+    return store.get(Decision, trigger.decision_name) or decision, False
 
 
-def _is_taken(store: Store, cause: Trigger) -> bool:
-    """Whether another event had a round of this name: a second is all that a name tells apart, and this one is late."""
-    played = store.get(Round, cause.round)
-    return played is not None and played.event != cause.event
+def _reserve(trigger: Trigger, context: RetrainingContext, now: datetime, lease: timedelta) -> Verdict | None:
+    """Acquire the lock for the round; a refusal if the name, the lock or the samples are not available."""
+    if _is_name_taken(context.store, trigger):
+        return Verdict("refuse", "already_played")
+    holder = round_lock.acquire(context.store, _build_in_flight(trigger, context, now, lease))
+    if holder is None:
+        return Verdict("refuse", "in_flight")
+    if not dataset_manifest.has_objects(context.s3, context.settings.bucket, cut_off=holder.cut_off):
+        return Verdict("refuse", "no_stored_samples")
+    return None
 
 
-def _go_on(cause: Trigger, around: RetrainingContext, lease: timedelta) -> bool:
-    """Bring a decided round to its running job; True if this attempt created the job."""
-    store, now = around.store, around.clock()
-    begun = store.get(Round, cause.round)
-    if begun is not None and (begun.status != "started" or begun.event != cause.event):
+def _facts(trigger: Trigger, inputs: DecisionInputs, settings: Settings) -> dict[str, object]:
+    """What the decision's record keeps, under the stored names."""
+    return {
+        **to_facts(inputs),
+        "alarm": trigger.alarm,
+        "recent_since": None if trigger.drift_start is None else format_iso(trigger.drift_start),
+        "note": trigger.note,
+        "entrant": trigger.entrant,
+        "minimum_samples": settings.minimum_samples,
+        "cool_down_seconds": settings.cool_down_seconds,
+        "rounds_per_day": settings.rounds_per_day,
+    }
+
+
+def _is_name_taken(store: Store, trigger: Trigger) -> bool:
+    """Whether another event within the same second had a round of this name."""
+    existing = store.get(Round, trigger.round_name)
+    return existing is not None and existing.event != trigger.event_id
+
+
+def _start(trigger: Trigger, context: RetrainingContext, lease: timedelta) -> bool:
+    """Continue a round that was decided until its job exists; True if this attempt created the job."""
+    store, settings, now = context.store, context.settings, context.clock()
+    existing = store.get(Round, trigger.round_name)
+    if existing is not None and (existing.status != "started" or existing.event != trigger.event_id):
         return False
-    held = round_lock.acquire(store, _flight(cause, around, now, lease))
-    if held is None:
-        # Another round took the lock while this one lay dead. The decision stands as it was made; the round is lost.
-        store.create(_round(cause, around, now))
-        around.tell_failed()
-        round_lock.fail(store, cause.round, "lock_lost", now)
+    holder = round_lock.acquire(store, _build_in_flight(trigger, context, now, lease))
+    if holder is None:
+        # Another round acquired the lock after this one's lease had ended. The decision stays, the round has failed.
+        store.create(_build_round(trigger, context, now))
+        context.on_round_failed()
+        round_lock.mark_failed(store, trigger.round_name, "lock_lost", now)
         return False
-    round_ = begun or _begin(cause, around, held, now)
+    round_ = existing or _create_round(trigger, context, holder, now)
     archive = source_archive.build_source_archive()
-    code = f"source/{archive.digest}"
-    around.s3.put_object(Bucket=around.settings.bucket, Key=f"{code}/sourcedir.tar.gz", Body=archive.content)
-    standing = None if round_.champion is None else store.get(Model, round_.champion)
-    bucket = f"s3://{around.settings.bucket}"
-    order = TrainingJobSpec(
+    source = f"{s3_prefixes.SOURCE}{archive.digest}"
+    context.s3.put_object(Bucket=settings.bucket, Key=f"{source}/sourcedir.tar.gz", Body=archive.content)
+    champion = None if round_.champion is None else store.get(Model, round_.champion)
+    bucket = f"s3://{settings.bucket}"
+    job = TrainingJobSpec(
         name=round_.job,
         round=round_.name,
-        cause=cause.name,
-        entrant=cause.entrant,
-        manifest=f"{bucket}/datasets/{round_.name}/manifest.json",
-        description=f"{bucket}/datasets/{round_.name}/dataset.json",
-        source=f"{bucket}/{code}/",
-        champion=None if standing is None else standing.archive,
-        hyperparameters=cause.hyperparameters,
+        cause=trigger.cause,
+        entrant=trigger.entrant,
+        manifest=f"{bucket}/{s3_prefixes.DATASETS}{round_.name}/manifest.json",
+        dataset=f"{bucket}/{s3_prefixes.DATASETS}{round_.name}/dataset.json",
+        source=f"{bucket}/{source}/",
+        champion=None if champion is None else champion.archive,
+        hyperparameters=trigger.hyperparameters,
     )
-    return start(around.sagemaker, request(order, around.settings))
+    return create_training_job(context.sagemaker, build_request(job, settings))
 
 
-def _begin(cause: Trigger, around: RetrainingContext, held: InFlightRound, now: datetime) -> Round:
+def _create_round(trigger: Trigger, context: RetrainingContext, holder: InFlightRound, now: datetime) -> Round:
     """Write the dataset and record the round."""
-    store, settings = around.store, around.settings
-    stored = dataset_manifest.stored_objects(around.s3, settings.bucket, cut_off=held.cut_off)
+    store, settings = context.store, context.settings
+    stored = dataset_manifest.list_objects(context.s3, settings.bucket, cut_off=holder.cut_off)
     objects = dataset_manifest.select_objects(stored, settings.maximum_samples)
-    standing = champion(store, around.sagemaker, settings.endpoint)
-    since = cause.recent_since or _unseen_since(store, standing)
-    details = dataset_manifest.dataset_spec(
+    champion = find_champion(store, context.sagemaker, settings.endpoint)
+    recent_since = trigger.drift_start or _find_unseen_since(store, champion)
+    spec = dataset_manifest.build_dataset_spec(
         objects,
-        round_name=cause.round,
-        round_stamp=format_name_stamp(cause.at),
-        recent_since=since,
-        champion=None if standing is None else standing.name,
+        round_name=trigger.round_name,
+        round_stamp=format_name_stamp(trigger.occurred_at),
+        recent_since=recent_since,
+        champion=None if champion is None else champion.name,
         maximum_samples=settings.maximum_samples,
     )
-    written = dataset_manifest.write(
-        around.s3, settings.bucket, objects, details, cut_off=held.cut_off, stored=len(stored)
+    dataset = dataset_manifest.write_dataset(
+        context.s3, settings.bucket, objects, spec, cut_off=holder.cut_off, stored_objects=len(stored)
     )
-    round_ = _round(cause, around, now).model_copy(
+    round_ = _build_round(trigger, context, now).model_copy(
         update={
-            "dataset": written,
-            "champion": None if standing is None else standing.name,
-            "recent_since": since,
+            "dataset": dataset,
+            "champion": None if champion is None else champion.name,
+            "recent_since": recent_since,
         }
     )
     store.create(round_)
-    return store.get(Round, cause.round) or round_
+    return store.get(Round, trigger.round_name) or round_
 
 
-def _unseen_since(store: Store, standing: Model | None) -> datetime | None:
-    """Where the samples begin that the champion has not learnt from. On older ones its score would be too good."""
-    own = None if standing is None else store.get(Round, standing.round)
-    return None if own is None or own.dataset is None else own.dataset.split_at
+def _find_unseen_since(store: Store, champion: Model | None) -> datetime | None:
+    """Where the samples begin that the champion was not trained on; older ones would flatter its error."""
+    champion_round = None if champion is None else store.get(Round, champion.round)
+    return None if champion_round is None or champion_round.dataset is None else champion_round.dataset.split_at
 
 
-def _round(cause: Trigger, around: RetrainingContext, now: datetime) -> Round:
+def _build_round(trigger: Trigger, context: RetrainingContext, now: datetime) -> Round:
     return Round(
-        name=cause.round,
-        cause=cause.name,
-        trigger=cause.trigger,
-        event=cause.event,
-        alarm=cause.alarm,
-        entrant=cause.entrant,
+        name=trigger.round_name,
+        cause=trigger.cause,
+        trigger=trigger.kind,
+        event=trigger.event_id,
+        alarm=trigger.alarm,
+        entrant=trigger.entrant,
         started_at=now,
-        job=build_job_name(around.settings.stack, cause.round),
-        recent_since=cause.recent_since,
+        job=build_job_name(context.settings.stack, trigger.round_name),
+        recent_since=trigger.drift_start,
     )
 
 
-def _flight(cause: Trigger, around: RetrainingContext, now: datetime, lease: timedelta) -> InFlightRound:
+def _build_in_flight(trigger: Trigger, context: RetrainingContext, now: datetime, lease: timedelta) -> InFlightRound:
     return InFlightRound(
-        round=cause.round,
-        job=build_job_name(around.settings.stack, cause.round),
-        event=cause.event,
+        round=trigger.round_name,
+        job=build_job_name(context.settings.stack, trigger.round_name),
+        event=trigger.event_id,
         cut_off=now,
         lease_until=now + lease,
     )

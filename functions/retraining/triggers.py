@@ -1,6 +1,6 @@
-"""Why a round is asked for: an alarm, the schedule's look at an alarm, or an operator.
+"""What may start a round: an alarm, the schedule that found an alarm in ALARM, or an operator.
 
-A cause carries its own identity, so that the same event always asks for the same round.
+A trigger derives its round's name from its event, so that every delivery of one event asks for the same round.
 """
 
 from __future__ import annotations
@@ -21,107 +21,111 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MODEL_ERROR = "model-error"
-"""The cause whose dataset has a recent part: what came since live error broke its promise."""
+"""The cause that knows when the drift began: when live error exceeded its threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """``at`` and ``event`` are the event's own time and id; ``recent_since`` is when a model error began."""
+    """A request for a round.
 
-    name: str
-    trigger: Literal["alarm", "schedule", "manual"]
-    event: str
-    at: datetime
+    ``cause`` is ``model-error``, ``no-model`` or ``manual``; ``event_id`` and ``occurred_at`` identify the event.
+    """
+
+    cause: str
+    kind: Literal["alarm", "schedule", "manual"]
+    event_id: str
+    occurred_at: datetime
     alarm: str | None = None
-    recent_since: datetime | None = None
-    judged: timedelta = timedelta()
-    """How much time the alarm judges at once, if a look found it in ALARM."""
+    drift_start: datetime | None = None
+    """When live error exceeded its threshold, for a model error."""
+    evaluation_window: timedelta = timedelta()
+    """The time span that the alarm evaluates, if the schedule found it in ALARM."""
     note: str | None = None
     entrant: str | None = None
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def round(self) -> str:
+    def round_name(self) -> str:
         """The round's name, the same for every delivery of the event."""
-        return f"{format_name_stamp(self.at)}-{self.name}"
+        return f"{format_name_stamp(self.occurred_at)}-{self.cause}"
 
     @property
-    def decision(self) -> str:
-        """The name of the decision about it."""
-        return f"{format_iso(self.at)}#{self.event}"
+    def decision_name(self) -> str:
+        """The name of the decision's record, the same for every delivery of the event."""
+        return f"{format_iso(self.occurred_at)}#{self.event_id}"
 
 
 class UnknownEventError(ValueError):
-    """The event is none that asks for a round."""
+    """An event that is no trigger of a round."""
 
 
-class _Wire(BaseModel):
+class _WireModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
 
-class _Stat(_Wire):
+class _MetricStat(_WireModel):
     period: int | None = None
 
 
-class _Metric(_Wire):
-    metric_stat: _Stat | None = None
+class _Metric(_WireModel):
+    metric_stat: _MetricStat | None = None
 
 
-class _Configuration(_Wire):
+class _AlarmConfiguration(_WireModel):
     metrics: tuple[_Metric, ...] = ()
 
 
-class _State(_Wire):
+class _AlarmState(_WireModel):
     value: str
     timestamp: AwareDatetime
     reason_data: str | None = None
 
 
-class _Alarm(_Wire):
+class _AlarmData(_WireModel):
     alarm_name: str
-    state: _State
-    configuration: _Configuration = _Configuration()
+    state: _AlarmState
+    configuration: _AlarmConfiguration = _AlarmConfiguration()
 
 
-class AlarmEvent(_Wire):
-    """CloudWatch's own event to a Lambda function that is an alarm's action."""
+class AlarmEvent(_WireModel):
+    """What CloudWatch sends to a function that is an alarm's action.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    """
 
     source: Literal["aws.cloudwatch"]
-    alarm_data: _Alarm
+    alarm_data: _AlarmData
 
 
-class ScheduleEvent(_Wire):
-    """The scheduler's look; ``time`` is the scheduled time."""
+class ScheduleEvent(_WireModel):
+    """What the schedule sends; ``time`` is the scheduled time."""
 
     source: Literal["dwell.schedule"]
     time: AwareDatetime
 
 
-def _not_sagemakers(name: str) -> str:
+def _reject_sagemaker_name(name: str) -> str:
     if name.startswith("sagemaker_"):
         raise ValueError("hyperparameters called sagemaker_... belong to SageMaker")
     return name
 
 
-def _validate_hyperparameters(given: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what the job would fail of, before anybody pays for it.
-
-    The rule is the job's own. To the image the job's files are top-level modules, and so the type checker knows them;
-    here they are reached by the package's name.
-    """
-    build_candidates(given, recent=True)
-    return given
+def _validate_hyperparameters(hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Reject, before a job is paid for, what the job itself would reject; its own code decides."""
+    build_candidates(hyperparameters, with_recent=True)
+    return hyperparameters
 
 
 HyperparameterName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"), AfterValidator(_not_sagemakers)
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"), AfterValidator(_reject_sagemaker_name)
 ]
 
 
-class OperatorEvent(_Wire):
-    """A person asks. ``id`` makes the request repeatable; ``hyperparameters`` go to the training job as they are.
+class OperatorEvent(_WireModel):
+    """An operator's request for a round.
 
-    With ``entrant`` the round's candidates stand on the leaderboard under that name.
+    ``id`` makes the request repeatable. ``hyperparameters`` replace the algorithms' own. With ``entrant``, the round's
+    candidates appear on the leaderboard under that name.
     """
 
     source: Literal["dwell.operator"]
@@ -133,88 +137,87 @@ class OperatorEvent(_Wire):
     )
 
 
-_EVENTS: dict[str, type[AlarmEvent | ScheduleEvent | OperatorEvent]] = {
+_EVENT_TYPES: dict[str, type[AlarmEvent | ScheduleEvent | OperatorEvent]] = {
     "aws.cloudwatch": AlarmEvent,
     "dwell.schedule": ScheduleEvent,
     "dwell.operator": OperatorEvent,
 }
 
 
-def parse(event: dict[str, Any]) -> AlarmEvent | ScheduleEvent | OperatorEvent:
-    """Read an event by its ``source``. Raises ``UnknownEventError`` or ``UnusableRequestError``."""
-    kind = _EVENTS.get(str(event.get("source")))
-    if kind is None:
-        raise UnknownEventError(f"no cause of a round: an event with source {event.get('source')!r}")
-    return parse_request(kind, event)
+def parse_event(event: dict[str, Any]) -> AlarmEvent | ScheduleEvent | OperatorEvent:
+    """Parse an event by its ``source``. Raises ``UnknownEventError`` or ``UnusableRequestError``."""
+    event_type = _EVENT_TYPES.get(str(event.get("source")))
+    if event_type is None:
+        raise UnknownEventError(f"an event with source {event.get('source')!r} triggers no round")
+    return parse_request(event_type, event)
 
 
 def alarm_to_cause(stack: str, alarm: str) -> str:
-    """The cause behind an alarm's name in kebab case: ``<stack>-ModelError`` is ``model-error``."""
+    """An alarm's name without the stack's, in kebab case: ``<stack>-ModelError`` gives ``model-error``."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", alarm.removeprefix(f"{stack}-"))
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 def from_alarm(event: AlarmEvent, *, stack: str, alarms: Sequence[str]) -> Trigger | None:
-    """The cause in an alarm's own event, or nothing if the alarm has not gone off.
+    """The trigger in an alarm's event, or None if the alarm's new state is not ALARM.
 
-    Raises ``UnknownEventError`` for an alarm that is not one of those that retrain.
+    Raises ``UnknownEventError`` for an alarm that is not in ``alarms``.
     """
     alarm, state = event.alarm_data, event.alarm_data.state
     if alarm.alarm_name not in alarms:
-        raise UnknownEventError(f"the alarm {alarm.alarm_name} is none that retrains: {', '.join(alarms)}")
+        raise UnknownEventError(f"the alarm {alarm.alarm_name} starts no rounds; these do: {', '.join(alarms)}")
     if state.value != "ALARM":
         return None
     periods = [metric.metric_stat.period for metric in alarm.configuration.metrics if metric.metric_stat]
-    name = alarm_to_cause(stack, alarm.alarm_name)
+    window = timedelta(seconds=max((period for period in periods if period), default=0))
+    cause = alarm_to_cause(stack, alarm.alarm_name)
     return Trigger(
-        name=name,
-        trigger="alarm",
-        event=f"{alarm.alarm_name}@{format_iso(state.timestamp)}",
-        at=state.timestamp,
+        cause=cause,
+        kind="alarm",
+        event_id=f"{alarm.alarm_name}@{format_iso(state.timestamp)}",
+        occurred_at=state.timestamp,
         alarm=alarm.alarm_name,
-        recent_since=_recent_since(
-            name, state.reason_data, state.timestamp, timedelta(seconds=max((p for p in periods if p), default=0))
-        ),
+        drift_start=_find_drift_start(cause, state.reason_data, state.timestamp, window),
     )
 
 
 def from_schedule(
-    scheduled: datetime,
+    scheduled_at: datetime,
     *,
     stack: str,
     alarm: str,
     reason_data: str | None,
     changed_at: datetime,
-    evaluated: timedelta,
+    evaluation_window: timedelta,
 ) -> Trigger:
-    """The cause in an alarm that a look at ``scheduled`` found in ALARM since ``changed_at``.
+    """The trigger for an alarm that a poll found in ALARM since ``changed_at``.
 
-    ``evaluated`` is how much time the alarm judges at once: its period times its evaluation periods.
+    ``evaluation_window`` is the alarm's period times its evaluation periods.
     """
-    name = alarm_to_cause(stack, alarm)
+    cause = alarm_to_cause(stack, alarm)
     return Trigger(
-        name=name,
-        trigger="schedule",
-        event=f"{alarm}@{format_iso(scheduled)}@look",
-        at=scheduled,
+        cause=cause,
+        kind="schedule",
+        event_id=f"{alarm}@{format_iso(scheduled_at)}@look",
+        occurred_at=scheduled_at,
         alarm=alarm,
-        recent_since=_recent_since(name, reason_data, changed_at, evaluated),
-        judged=evaluated,
+        drift_start=_find_drift_start(cause, reason_data, changed_at, evaluation_window),
+        evaluation_window=evaluation_window,
     )
 
 
-def from_operator(event: OperatorEvent, *, event_id: str, first_seen: datetime) -> Trigger:
-    """The cause in an operator's request, which carries no time: ``first_seen`` is when it first arrived."""
+def from_operator(event: OperatorEvent, *, event_id: str, received_at: datetime) -> Trigger:
+    """The trigger for an operator's request. It carries no time, so ``received_at`` of its first delivery counts."""
     return Trigger(
-        name="manual",
-        trigger="manual",
-        event=event_id,
-        at=first_seen,
+        cause="manual",
+        kind="manual",
+        event_id=event_id,
+        occurred_at=received_at,
         note=event.reason,
         entrant=event.entrant,
         hyperparameters=event.hyperparameters,
     )
 
 
-def _recent_since(name: str, reason_data: str | None, changed_at: datetime, evaluated: timedelta) -> datetime | None:
-    return find_breach_start(reason_data, changed_at, evaluated=evaluated) if name == MODEL_ERROR else None
+def _find_drift_start(cause: str, reason_data: str | None, changed_at: datetime, window: timedelta) -> datetime | None:
+    return find_breach_start(reason_data, changed_at, evaluation_window=window) if cause == MODEL_ERROR else None

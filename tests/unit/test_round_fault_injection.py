@@ -113,7 +113,8 @@ class Story:
         event = json.loads((EVENTS / f"{name}.json").read_text())
         with pytest.MonkeyPatch.context() as patch:
             function: Any = retraining if name == ALARM else promotion
-            patch.setattr(function, "surroundings", lambda: self._around(name))
+            create_context = "create_context" if name == ALARM else "surroundings"
+            patch.setattr(function, create_context, lambda: self._around(name))
             patch.setattr(function, "logger", Logger(service=STACK, stream=io.StringIO()))
             with redirect_stdout(self.log):
                 return function.handler(event, Context())

@@ -1,7 +1,7 @@
-"""What enters a tournament: one registry, in which an algorithm is one entry.
+"""The algorithms that a tournament trains: one registry, in which an algorithm is one entry.
 
-Nothing but the standard library is imported here: the retraining function, which has no numpy, reads the names of the
-candidates too. An algorithm's module is imported when it is trained or loaded, so a served model brings only its own.
+This module imports only the standard library, because the Lambda function, which has no NumPy, uses it to validate
+hyperparameters. An algorithm's module is imported when it trains or loads a model.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ if TYPE_CHECKING:
 
 Number = int | float
 Hyperparameters = dict[str, "Number | tuple[Number, ...]"]
-"""A tuple holds choices: the algorithm takes the one that does best on the newest part of its training rows."""
+"""A tuple holds choices, of which training selects one on the newest part of its rows."""
 
 SEPARATORS = ".-"
-"""Between algorithm and hyperparameter in the name of a job's hyperparameter: ``xgboost.eta``, or ``xgboost-eta`` for
-the SageMaker SDK, which makes a shell variable of the name and stumbles over a dot."""
+"""What separates algorithm and hyperparameter in a job's hyperparameter: ``xgboost.eta``, or ``xgboost-eta`` for the
+SageMaker SDK, which makes a shell variable of the name, where a dot is not allowed."""
 
 
 type TrainingSubset = Literal["all", "recent", "continued"]
-"""What a candidate learns from: all training rows alike; the recent ones alone; or the older ones first, and then from
-the recent ones what has changed since. After a drift the recent rows are few, and most of the old world still holds."""
+"""What a candidate is trained on: all training rows; the recent ones only; or first the older ones, then the recent
+ones on top (a warm start). After a drift the recent rows are few, and most of what the older rows show still
+holds."""
 
 TRAINING_SUBSETS: tuple[TrainingSubset, ...] = get_args(TrainingSubset.__value__)
 
 
 class HyperparameterError(ValueError):
-    """A hyperparameter of the job that no algorithm has, or that is no number."""
+    """A job's hyperparameter that no algorithm has, or whose value is not a positive number."""
 
 
 class Model(Protocol):
-    """What was learnt."""
+    """A trained model."""
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predictions of shape (rows,) in the target's unit, for features of shape (rows, features)."""
@@ -50,50 +51,51 @@ class Model(Protocol):
 
 
 class AlgorithmModule(Protocol):
-    """What the module of an algorithm offers."""
+    """What the module of an algorithm implements."""
 
     def fit(
         self, features: NDArray[np.float64], target: NDArray[np.float64], **hyperparameters: Any
     ) -> tuple[Model, Hyperparameters]:
-        """Learn from rows in order of time, oldest first; the hyperparameters that were chosen come with the model."""
+        """Train on rows in order of time, oldest first; returns the model and the selected hyperparameters."""
 
     def load(self, folder: Path) -> Model:
-        """Read back what ``Model.save`` wrote."""
+        """Read what ``Model.save`` wrote."""
 
 
-class ContinuingModule(AlgorithmModule, Protocol):
-    """What the module of an algorithm offers that can go on learning."""
+class ContinuableModule(AlgorithmModule, Protocol):
+    """What the module of an algorithm implements whose models can be trained further."""
 
     def continue_fit(
         self, start: Model, features: NDArray[np.float64], target: NDArray[np.float64], **hyperparameters: Any
     ) -> tuple[Model, Hyperparameters]:
-        """A model that begins with what ``start`` knows, and learns from rows of now what it misses there."""
+        """A model that starts from ``start`` and learns its residuals on newer rows; ``start`` stays unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """An entry of the registry. ``enters_on`` says on which part of the training rows it is tried.
+    """An entry of the registry.
 
-    ``newest`` is the hyperparameter that says how many rows are learnt from at most, the newest, if there is one.
+    ``subsets`` are those that it is trained on, each as one candidate. ``row_limit`` is the name of the hyperparameter
+    that limits training to the newest rows, if there is one.
     """
 
     name: str
     module: str
     hyperparameters: Hyperparameters
-    enters_on: tuple[TrainingSubset, ...] = ("all", "recent")
-    newest: str | None = None
+    subsets: tuple[TrainingSubset, ...] = ("all", "recent")
+    row_limit: str | None = None
 
-    def load_module(self) -> ContinuingModule:
-        """Import the module. Raises ``ImportError`` if it, or a package that it needs, is absent.
+    def load_module(self) -> ContinuableModule:
+        """Import the algorithm's module. Raises ``ImportError`` if it, or a package that it needs, is missing.
 
-        Only that of an algorithm that enters as ``continued`` can go on.
+        ``continue_fit`` exists only if the algorithm has the subset ``continued``.
         """
-        return cast("ContinuingModule", importlib.import_module(f".{self.module}", __package__))
+        return cast("ContinuableModule", importlib.import_module(f".{self.module}", __package__))
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An algorithm with its hyperparameters, and the part of the training rows that it learns from."""
+    """An algorithm with its hyperparameters, and the subset of the training rows that it is trained on."""
 
     name: str
     algorithm: Algorithm
@@ -105,8 +107,8 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm(
         name="xgboost",
         module="xgboost_model",
-        # The workshop's ranges: num_round 20-200, max_depth 3-6, eta 0.1-1.0, early_stopping_rounds 1-10. Early
-        # stopping ends small datasets long before 400 rounds; a million rows go on gaining after 200.
+        # The workshop's ranges: num_round 20-200, max_depth 3-6, eta 0.1-1.0, early_stopping_rounds 1-10. Small
+        # datasets stop long before 400 rounds; a million rows still improve after 200.
         hyperparameters={
             "num_round": 400,
             "max_depth": (3, 4, 6),
@@ -114,7 +116,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
             "early_stopping_rounds": 10,
             "min_child_weight": 10,
         },
-        enters_on=TRAINING_SUBSETS,
+        subsets=TRAINING_SUBSETS,
     ),
     Algorithm(
         name="linear",
@@ -125,78 +127,83 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm(
         name="k-nearest-neighbours",
         module="nearest_neighbours",
-        # The workshop's ranges: k 50-150, sample_size 50,000-500,000. At most so many rows are kept, the newest: that
-        # bounds an answer's time and the archive's size, whatever the dataset's size.
+        # The workshop's ranges: k 50-150, sample_size 50,000-500,000. The limit bounds the latency of a prediction and
+        # the size of the archive for a dataset of any size.
         hyperparameters={"k": 50, "sample_size": 50_000},
-        newest="sample_size",
+        row_limit="sample_size",
     ),
 )
 
 
-def _name(algorithm: Algorithm, trained_on: str) -> str:
-    return algorithm.name if trained_on == "all" else f"{algorithm.name}-{trained_on}"
+def _candidate_name(algorithm: Algorithm, subset: str) -> str:
+    return algorithm.name if subset == "all" else f"{algorithm.name}-{subset}"
 
 
-NAMES: tuple[str, ...] = tuple(_name(algorithm, part) for algorithm in ALGORITHMS for part in algorithm.enters_on)
-"""Every candidate that may enter a tournament."""
+NAMES: tuple[str, ...] = tuple(
+    _candidate_name(algorithm, subset) for algorithm in ALGORITHMS for subset in algorithm.subsets
+)
+"""The name of every candidate that a tournament may have."""
 
 
 def get_algorithm(name: str) -> Algorithm:
-    """The registry's entry. Raises ``KeyError`` if there is none."""
+    """The registry's entry of that name. Raises ``KeyError`` if there is none."""
     return {algorithm.name: algorithm for algorithm in ALGORITHMS}[name]
 
 
 def build_candidates(
-    job_hyperparameters: Mapping[str, object], *, recent: bool, recent_rows: int = 0
+    job_hyperparameters: Mapping[str, object], *, with_recent: bool, recent_rows: int = 0
 ) -> tuple[Candidate, ...]:
-    """The candidates of one tournament; those on the recent part only if ``recent``.
-
-    An algorithm that keeps the newest rows, and no more than the ``recent_rows``, would be the same model twice: it
-    enters once.
+    """The candidates of one tournament; those of recent rows only ``with_recent``.
 
     ``job_hyperparameters`` (``{"xgboost.eta": 0.3}``) replace the registry's. Raises ``HyperparameterError``.
+
+    An algorithm that uses at most ``recent_rows`` of the newest rows would train the same model twice, and has one
+    candidate.
     """
     given = set()
-    replaced = {algorithm.name: dict(algorithm.hyperparameters) for algorithm in ALGORITHMS}
+    by_algorithm = {algorithm.name: dict(algorithm.hyperparameters) for algorithm in ALGORITHMS}
     for key, value in job_hyperparameters.items():
-        hyperparameter = re.split(f"[{SEPARATORS}]", key)[-1]
-        algorithm = key[: -len(hyperparameter) - 1]
-        if hyperparameter not in replaced.get(algorithm, {}):
-            known = ", ".join(f"{name}.{one}" for name, settings in replaced.items() for one in settings)
-            raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}; there are {known}")
-        if (algorithm, hyperparameter) in given:
-            raise HyperparameterError(f"{algorithm}.{hyperparameter} is given twice")
-        given.add((algorithm, hyperparameter))
-        replaced[algorithm][hyperparameter] = _like(replaced[algorithm][hyperparameter], key, value)
+        name = re.split(f"[{SEPARATORS}]", key)[-1]
+        algorithm_name = key[: -len(name) - 1]
+        if name not in by_algorithm.get(algorithm_name, {}):
+            known = ", ".join(f"{algorithm}.{known}" for algorithm, names in by_algorithm.items() for known in names)
+            raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}; known ones: {known}")
+        if (algorithm_name, name) in given:
+            raise HyperparameterError(f"{algorithm_name}.{name} is given twice")
+        given.add((algorithm_name, name))
+        by_algorithm[algorithm_name][name] = _convert(by_algorithm[algorithm_name][name], key, value)
     return tuple(
-        Candidate(_name(algorithm, part), algorithm, part, replaced[algorithm.name])
+        Candidate(_candidate_name(algorithm, subset), algorithm, subset, by_algorithm[algorithm.name])
         for algorithm in ALGORITHMS
-        for part in algorithm.enters_on
-        if part == "all" or (recent and not _same_rows(algorithm, replaced[algorithm.name], recent_rows))
+        for subset in algorithm.subsets
+        if subset == "all"
+        or (with_recent and not _uses_recent_rows_only(algorithm, by_algorithm[algorithm.name], recent_rows))
     )
 
 
-def _same_rows(algorithm: Algorithm, hyperparameters: Hyperparameters, recent_rows: int) -> bool:
-    """Whether all rows and the recent ones are the same to an algorithm."""
-    most = None if algorithm.newest is None else hyperparameters[algorithm.newest]
-    return isinstance(most, int) and most <= recent_rows
+def _uses_recent_rows_only(algorithm: Algorithm, hyperparameters: Hyperparameters, recent_rows: int) -> bool:
+    """Whether the algorithm's row limit makes the subsets ``all`` and ``recent`` the same rows."""
+    max_rows = None if algorithm.row_limit is None else hyperparameters[algorithm.row_limit]
+    return isinstance(max_rows, int) and max_rows <= recent_rows
 
 
-def _like(default: Number | tuple[Number, ...], key: str, value: object) -> Number | tuple[Number, ...]:
-    """A job's value in the shape of the default: one number, or choices (one number is one choice)."""
+def _convert(default: Number | tuple[Number, ...], key: str, value: object) -> Number | tuple[Number, ...]:
+    """A job's value in the shape of the default: one number, or choices (a single number is one choice)."""
     choices = default if isinstance(default, tuple) else (default,)
-    kind = int if isinstance(choices[0], int) else float
-    given = [_number(one, kind, key) for one in (value if isinstance(value, list | tuple) else [value])]
-    if isinstance(default, tuple) and given:
-        return tuple(given)
-    if len(given) != 1:
+    number_type = int if isinstance(choices[0], int) else float
+    values = value if isinstance(value, list | tuple) else [value]
+    numbers = tuple(_convert_number(element, number_type, key) for element in values)
+    if isinstance(default, tuple) and numbers:
+        return numbers
+    if len(numbers) != 1:
         raise HyperparameterError(f"{key} takes one number, not {value!r}")
-    return given[0]
+    return numbers[0]
 
 
-def _number(value: object, kind: type[int | float], key: str) -> Number:
+def _convert_number(value: object, number_type: type[int | float], key: str) -> Number:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
-        number = kind(value)
+        number = number_type(value)
         if number == value:
             return number
-    raise HyperparameterError(f"{key} takes a positive {'whole ' if kind is int else ''}number, not {value!r}")
+    whole = "whole " if number_type is int else ""
+    raise HyperparameterError(f"{key} takes a positive {whole}number, not {value!r}")

@@ -1,4 +1,4 @@
-"""From a round's manifest to rows in order of time, split into what is learnt from and what decides."""
+"""Reading a round's dataset: from the manifest's objects to rows in order of time, split for training and test."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = "dataset.json"
+SPEC_FILE = "dataset.json"
 BATCH_BYTES = 16 * 1024 * 1024
-"""Text that is parsed at once: many small objects together, and of a large dataset never more than a part."""
+"""Uncompressed text that is parsed at once: many small objects together, but only a part of a large dataset."""
 
 
 class DatasetError(ValueError):
-    """The dataset is not what its description says, or there is nothing to learn from or to test on."""
+    """The dataset differs from its specification, or has no rows to train or test on."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """What ``dataset.json`` says. ``row`` are the columns of a stored row; ``baseline`` is a feature or a number;
-    ``bounds`` are the smallest and the largest that the target may be, ``integers`` the target and features that are
-    whole numbers.
+    """The content of ``dataset.json``.
 
-    ``recent_since`` (UTC) is where the recent part begins, or None if all is recent; ``champion`` is the name of the
-    model to beat, if there is one. ``objects`` and ``size`` (bytes) are what the manifest names in total, and
-    ``maximum_samples`` how many of the rows in them may be used (None: all).
+    ``row`` are the columns of a stored row; ``baseline`` is a feature's name or a constant; ``bounds`` are the smallest
+    and the largest value of the target; ``integers`` are the target and features that are whole numbers.
+
+    ``recent_since`` (UTC) is the start of the recent part, or None if all rows are recent. ``champion`` is the name of
+    the model to beat, if there is one. ``objects`` and ``size_bytes`` are the totals of the manifest, and
+    ``maximum_samples`` limits the rows that are used (None: all).
     """
 
     round: str
@@ -57,7 +58,7 @@ class DatasetSpec:
     recent_since: np.datetime64 | None
     test_fraction: float
     objects: int
-    size: int
+    size_bytes: int
     champion: str | None
     maximum_samples: int | None = None
 
@@ -65,35 +66,34 @@ class DatasetSpec:
 def read_dataset_spec(folder: Path) -> DatasetSpec:
     """Read the channel that holds ``dataset.json``. Raises ``DatasetError``."""
     try:
-        told: dict[str, Any] = json.loads((folder / DESCRIPTION).read_bytes())
-        schema, objects = told["schema"], told["objects"]
-        description = DatasetSpec(
-            round=told["round"],
-            stamp=told["stamp"],
+        content: dict[str, Any] = json.loads((folder / SPEC_FILE).read_bytes())
+        schema, objects = content["schema"], content["objects"]
+        fields = (schema["target"], *schema["features"])
+        spec = DatasetSpec(
+            round=content["round"],
+            stamp=content["stamp"],
             schema_hash=schema["hash"],
             schema_version=int(schema["version"]),
             target=schema["target"]["name"],
             bounds=(float(schema["target"]["minimum"]), float(schema["target"]["maximum"])),
             features=tuple(feature["name"] for feature in schema["features"]),
-            integers=frozenset(
-                one["name"] for one in (schema["target"], *schema["features"]) if one["type"] == "integer"
-            ),
+            integers=frozenset(field["name"] for field in fields if field["type"] == "integer"),
             baseline=schema["baseline"],
             row=tuple(schema["row"]),
-            recent_since=None if told["recent_since"] is None else _instant(told["recent_since"]),
-            test_fraction=float(told["test_fraction"]),
+            recent_since=None if content["recent_since"] is None else _parse_timestamp(content["recent_since"]),
+            test_fraction=float(content["test_fraction"]),
             objects=len(objects),
-            size=sum(int(one["size"]) for one in objects),
-            champion=told["champion"],
-            maximum_samples=None if told.get("maximum_samples") is None else int(told["maximum_samples"]),
+            size_bytes=sum(int(stored["size"]) for stored in objects),
+            champion=content["champion"],
+            maximum_samples=None if content.get("maximum_samples") is None else int(content["maximum_samples"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{DESCRIPTION} cannot be read: {type(error).__name__}: {error}") from error
-    if not 0 < description.test_fraction < 1:
-        raise DatasetError(f"{DESCRIPTION}: test_fraction is {description.test_fraction}, not between 0 and 1")
-    if description.maximum_samples is not None and description.maximum_samples < 2:
-        raise DatasetError(f"{DESCRIPTION}: maximum_samples is {description.maximum_samples}, at least 2 are needed")
-    return description
+        raise DatasetError(f"{SPEC_FILE} cannot be read: {type(error).__name__}: {error}") from error
+    if not 0 < spec.test_fraction < 1:
+        raise DatasetError(f"{SPEC_FILE}: test_fraction is {spec.test_fraction}, not between 0 and 1")
+    if spec.maximum_samples is not None and spec.maximum_samples < 2:
+        raise DatasetError(f"{SPEC_FILE}: maximum_samples is {spec.maximum_samples}, at least 2 are needed")
+    return spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """``train`` is all that is older than ``test``, ``recent_train`` its recent part.
+    """``train`` are all rows older than ``test``, and ``recent_train`` is its recent part.
 
-    ``duplicates`` were dropped; ``thinned`` are the samples that were left out because there were too many.
+    ``duplicates`` is the number of repeated deliveries that were dropped, ``thinned`` the number of samples left out by
+    downsampling.
     """
 
     train: Rows
@@ -127,16 +128,16 @@ class Dataset:
 
     @property
     def older_train(self) -> Rows:
-        """What of ``train`` is older than its recent part."""
+        """The part of ``train`` that is older than its recent part."""
         return self.train.slice(0, len(self.train) - len(self.recent_train))
 
     @property
     def has_recent_part(self) -> bool:
-        """Whether the recent part leaves anything out, and anything to learn from."""
+        """Whether ``recent_train`` has rows, but not all of them."""
         return 0 < len(self.recent_train) < len(self.train)
 
     def summary(self) -> dict[str, int | str]:
-        """What the round's record says of its dataset: rows by part, and the times (ISO 8601, UTC) of its ends."""
+        """What the round's record keeps of its dataset: rows by part, and times (ISO 8601, UTC)."""
         return {
             "samples": len(self.train) + len(self.test),
             "duplicates": self.duplicates,
@@ -144,33 +145,33 @@ class Dataset:
             "train": len(self.train),
             "recent_train": len(self.recent_train),
             "test": len(self.test),
-            "split_at": _iso(self.test.recorded_at[0]),
-            "oldest": _iso(self.train.recorded_at[0]),
-            "newest": _iso(self.test.recorded_at[-1]),
+            "split_at": _format_timestamp(self.test.recorded_at[0]),
+            "oldest": _format_timestamp(self.train.recorded_at[0]),
+            "newest": _format_timestamp(self.test.recorded_at[-1]),
         }
 
 
-def read_dataset(folder: Path, description: DatasetSpec) -> Dataset:
-    """Read all objects under the channel's folder, however deep they lie there. Raises ``DatasetError``."""
-    batches = [_parse(text, description) for text in _texts(folder, description)]
+def read_dataset(folder: Path, spec: DatasetSpec) -> Dataset:
+    """Read all objects in the channel's folder and its subfolders. Raises ``DatasetError``."""
+    batches = [_parse(text, spec) for text in _read_batches(folder, spec)]
     if not batches:
         raise DatasetError("the dataset is empty")
-    return split(*_in_order(batches, description.maximum_samples), description)
+    return split(*_sort_and_select(batches, spec.maximum_samples), spec)
 
 
-def split(rows: Rows, duplicates: int, thinned: int, description: DatasetSpec) -> Dataset:
-    """Split rows in order of time: the newest share of the recent part is the test set. Raises ``DatasetError``.
+def split(rows: Rows, duplicates: int, thinned: int, spec: DatasetSpec) -> Dataset:
+    """Split rows in order of time: the newest fraction of the recent part is the test set. Raises ``DatasetError``.
 
-    Samples of the same millisecond stay together, in the test set.
+    Samples of the same millisecond are not separated; all of them belong to the test set.
     """
-    since = description.recent_since
-    first_recent = 0 if since is None else int(np.searchsorted(rows.recorded_at, since))
+    recent_since = spec.recent_since
+    first_recent = 0 if recent_since is None else int(np.searchsorted(rows.recorded_at, recent_since))
     if first_recent == len(rows):
-        raise DatasetError(f"none of {len(rows)} samples is as recent as {since}")
-    wanted = max(1, round((len(rows) - first_recent) * description.test_fraction))
-    first_test = int(np.searchsorted(rows.recorded_at, rows.recorded_at[len(rows) - wanted]))
+        raise DatasetError(f"none of {len(rows)} samples is as recent as {recent_since}")
+    test_rows = max(1, round((len(rows) - first_recent) * spec.test_fraction))
+    first_test = int(np.searchsorted(rows.recorded_at, rows.recorded_at[len(rows) - test_rows]))
     if len(rows) - first_test < 2:
-        raise DatasetError(f"one of {len(rows)} samples is the whole test set")
+        raise DatasetError(f"the test set has one of {len(rows)} samples, at least 2 are needed")
     if first_test == 0:
         raise DatasetError(f"all {len(rows)} samples belong to the test set, none is older")
     return Dataset(
@@ -182,134 +183,135 @@ def split(rows: Rows, duplicates: int, thinned: int, description: DatasetSpec) -
     )
 
 
-def _texts(folder: Path, description: DatasetSpec) -> Iterator[bytes]:
-    """The text of all objects, some at a time.
+def _read_batches(folder: Path, spec: DatasetSpec) -> Iterator[bytes]:
+    """The text of all objects, in batches.
 
-    Where SageMaker puts a manifest's objects is not documented, so the folder is walked.
+    AWS does not document the paths of a manifest's objects inside the channel, so all of its files are read.
     """
     paths = sorted(path for path in folder.rglob("*.gz") if path.is_file())
-    size = sum(path.stat().st_size for path in paths)
-    if (len(paths), size) != (description.objects, description.size):
+    size_bytes = sum(path.stat().st_size for path in paths)
+    if (len(paths), size_bytes) != (spec.objects, spec.size_bytes):
         raise DatasetError(
-            f"{len(paths)} objects of {size} bytes were delivered; {DESCRIPTION} names {description.objects} of"
-            f" {description.size} bytes"
+            f"{len(paths)} objects of {size_bytes} bytes were delivered; {SPEC_FILE} lists {spec.objects} of"
+            f" {spec.size_bytes} bytes"
         )
     texts: list[bytes] = []
-    waiting = others = found = 0
+    batch_bytes = total_bytes = skipped_rows = 0
     for path in paths:
-        text, left_out = _text(path, description)
+        text, skipped = _read_object(path, spec)
         texts.append(text)
-        waiting += len(text)
-        found += len(text)
-        others += left_out
-        if waiting >= BATCH_BYTES:
+        batch_bytes += len(text)
+        total_bytes += len(text)
+        skipped_rows += skipped
+        if batch_bytes >= BATCH_BYTES:
             yield b"".join(texts)
-            texts, waiting = [], 0
-    if waiting:
+            texts, batch_bytes = [], 0
+    if batch_bytes:
         yield b"".join(texts)
-    if others:
-        log.info("%d rows of another version of the schema were left out", others)
-        if not found:
-            raise DatasetError(f"none of {others} rows is of the schema's version {description.schema_version}")
+    if skipped_rows:
+        log.info("%d rows of another version of the schema were left out", skipped_rows)
+        if not total_bytes:
+            raise DatasetError(f"none of {skipped_rows} rows is of the schema's version {spec.schema_version}")
 
 
-def _text(path: Path, description: DatasetSpec) -> tuple[bytes, int]:
-    """The rows of an object, and how many were left out."""
+def _read_object(path: Path, spec: DatasetSpec) -> tuple[bytes, int]:
+    """The rows of an object under this version of the schema, and the number of other rows."""
     try:
         text = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path.name} is damaged: {error}") from error
     if text and not text.endswith(b"\n"):
         text += b"\n"
-    lines = text.count(b"\n")
-    text = _of_version(text, lines, description.schema_version)
-    kept, cells = text.count(b"\n"), len(description.row)
-    # No cell of a row holds a comma or a newline. A missing one would shift every column after it.
-    if text.count(b",") != kept * (cells - 1):
-        raise DatasetError(f"{path.name} holds rows that have not {cells} cells")
-    return text, lines - kept
+    total_rows = text.count(b"\n")
+    text = _select_version(text, total_rows, spec.schema_version)
+    rows, cells = text.count(b"\n"), len(spec.row)
+    # No cell contains a comma or a newline. A missing cell would shift every column after it.
+    if text.count(b",") != rows * (cells - 1):
+        raise DatasetError(f"{path.name} has rows without exactly {cells} cells")
+    return text, total_rows - rows
 
 
-def _of_version(text: bytes, lines: int, version: int) -> bytes:
-    """The rows that were validated under this version of the schema: those of another mean something else."""
+def _select_version(text: bytes, total_rows: int, version: int) -> bytes:
+    """The rows validated under this version of the schema; its columns may mean something else in another version."""
     end = f",{version}\n".encode()
-    if text.count(end) == lines:
+    if text.count(end) == total_rows:
         return text
     return b"".join(line for line in text.splitlines(keepends=True) if line.endswith(end))
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Rows as they lie in their objects. ``identity`` (rows,): a hash of the sample's id, the same in every job."""
+    """Rows in the order of their objects. ``id_hashes`` (rows,): hashes of the samples' ids, the same in every job."""
 
     rows: Rows
-    identity: NDArray[np.uint64]
+    id_hashes: NDArray[np.uint64]
 
 
-def _parse(text: bytes, description: DatasetSpec) -> _Batch:
-    """The columns that matter; the others are not even converted."""
+def _parse(text: bytes, spec: DatasetSpec) -> _Batch:
+    """Parse the columns that training needs."""
     try:
         try:
-            # whole numbers are read twice as fast as what they are turned into
-            table = _table(text, description, description.integers)
+            # Parsing integers as such is twice as fast as parsing them as floats.
+            table = _read_csv(text, spec, spec.integers)
         except ValueError:
-            table = _table(text, description, frozenset())
-        moments = pd.to_datetime(table["recorded_at"], format="ISO8601", utc=True)
+            table = _read_csv(text, spec, frozenset())
+        recorded_at = pd.to_datetime(table["recorded_at"], format="ISO8601", utc=True)
     except ValueError as error:
         raise DatasetError(f"a row is not as the validator writes it: {error}") from error
     rows = Rows(
-        features=np.ascontiguousarray(table[list(description.features)].to_numpy(np.float64)),
-        target=table[description.target].to_numpy(np.float64),
-        recorded_at=moments.dt.tz_localize(None).to_numpy("datetime64[ms]"),
+        features=np.ascontiguousarray(table[list(spec.features)].to_numpy(np.float64)),
+        target=table[spec.target].to_numpy(np.float64),
+        recorded_at=recorded_at.dt.tz_localize(None).to_numpy("datetime64[ms]"),
     )
     if not (np.isfinite(rows.features).all() and np.isfinite(rows.target).all()):
         raise DatasetError("a row is not as the validator writes it: a number is not finite")
-    identity = pd.util.hash_array(table["sample_id"].to_numpy(object), categorize=False)
-    return _Batch(rows, identity.astype(np.uint64))
+    id_hashes = pd.util.hash_array(table["sample_id"].to_numpy(object), categorize=False)
+    return _Batch(rows, id_hashes.astype(np.uint64))
 
 
-def _table(text: bytes, description: DatasetSpec, integers: frozenset[str]) -> pd.DataFrame:
-    numbers = [description.target, *description.features]
-    with np.errstate(invalid="ignore"):  # what is no whole number is raised, and need not be warned of
+def _read_csv(text: bytes, spec: DatasetSpec, integers: frozenset[str]) -> pd.DataFrame:
+    """Raises ``ValueError`` for a value that is not of its column's type."""
+    numbers = [spec.target, *spec.features]
+    with np.errstate(invalid="ignore"):  # a value that is no integer raises an error, so the warning is redundant
         return pd.read_csv(
             io.BytesIO(text),
             header=None,
-            names=list(description.row),
+            names=list(spec.row),
             usecols=[*numbers, "sample_id", "recorded_at"],
             dtype={name: np.int64 if name in integers else np.float64 for name in numbers}
             | {"sample_id": str, "recorded_at": str},
             keep_default_na=False,
-            float_precision="round_trip",  # exactly the numbers that an answer is asked for with
+            float_precision="round_trip",  # the same numbers that an inference request has
         )
 
 
-def _in_order(batches: Sequence[_Batch], maximum: int | None) -> tuple[Rows, int, int]:
-    """Rows in order of time, each sample once; then how many copies, and how many samples, were left out.
+def _sort_and_select(batches: Sequence[_Batch], maximum: int | None) -> tuple[Rows, int, int]:
+    """Rows in order of time, each sample once and downsampled; then the numbers of duplicates and of samples left out.
 
-    Delivery is at least once: of a sample's copies the earliest stays. 64 bits tell samples apart: among ten million,
-    the odds that any two are taken for one are 1 to 300,000, and then one sample is missing.
+    Delivery is at least once; the earliest row of a sample is kept. Samples are identified by 64-bit hashes: among ten
+    million samples, the probability that any two have the same hash is 1 in 300,000, and one sample would be lost.
     """
-    moments = np.concatenate([batch.rows.recorded_at for batch in batches])
-    identity = np.concatenate([batch.identity for batch in batches])
-    order = np.argsort(moments, kind="stable")
-    _, first = np.unique(identity[order], return_index=True)
-    order = order[np.sort(first)]
-    left = order[select_rows(identity[order], maximum)]
+    recorded_at = np.concatenate([batch.rows.recorded_at for batch in batches])
+    id_hashes = np.concatenate([batch.id_hashes for batch in batches])
+    order = np.argsort(recorded_at, kind="stable")
+    _, first_indices = np.unique(id_hashes[order], return_index=True)
+    order = order[np.sort(first_indices)]
+    selected = order[select_rows(id_hashes[order], maximum)]
     rows = Rows(
-        features=np.concatenate([batch.rows.features for batch in batches])[left],
-        target=np.concatenate([batch.rows.target for batch in batches])[left],
-        recorded_at=moments[left],
+        features=np.concatenate([batch.rows.features for batch in batches])[selected],
+        target=np.concatenate([batch.rows.target for batch in batches])[selected],
+        recorded_at=recorded_at[selected],
     )
-    return rows, len(moments) - len(order), len(order) - len(left)
+    return rows, len(recorded_at) - len(order), len(order) - len(selected)
 
 
-def _instant(text: str) -> np.datetime64:
-    """An ISO 8601 time with its offset, in UTC."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+def _parse_timestamp(text: str) -> np.datetime64:
+    """Convert ISO 8601 with an offset to UTC. Raises ``ValueError``."""
+    timestamp = datetime.fromisoformat(text)
+    if timestamp.tzinfo is None:
         raise ValueError(f"{text!r} has no offset from UTC")
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "ms")
+    return np.datetime64(timestamp.astimezone(UTC).replace(tzinfo=None), "ms")
 
 
-def _iso(moment: np.datetime64) -> str:
-    return f"{np.datetime_as_string(moment, unit='ms')}Z"
+def _format_timestamp(timestamp: np.datetime64) -> str:
+    return f"{np.datetime_as_string(timestamp, unit='ms')}Z"

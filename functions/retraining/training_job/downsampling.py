@@ -1,8 +1,8 @@
-"""Which samples are used when there are more than one machine should learn from.
+"""Downsampling a dataset that has more samples than one machine should train on.
 
-The rule: of at most N samples, the newest N/2 are used whole, so that the test set and what came since a drift are
-complete; of all older ones those stay whose id has the lowest hash. A hash has nothing to do with what a sample says,
-so the older half stays a fair picture of its time; and it never changes, so the same sample stays in the next round.
+Of at most N samples, the newest N/2 are kept completely, so that the test set and the rows since a drift are complete.
+Of the older ones, those whose ids have the lowest hashes are kept. A hash does not depend on the content of a sample,
+so the older half stays representative, and it never changes, so the next round keeps the same samples.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def select_rows(identity: NDArray[np.uint64], maximum: int | None) -> NDArray[np.intp]:
-    """The positions, ascending, of the samples that are used: at most ``maximum`` (None: all).
+def select_rows(id_hashes: NDArray[np.uint64], maximum: int | None) -> NDArray[np.intp]:
+    """The indices, ascending, of at most ``maximum`` samples (None: all).
 
-    ``identity`` (samples,) has the samples' hashes, oldest sample first.
+    ``id_hashes`` (samples,) are the hashes of the samples' ids, oldest sample first.
     """
-    samples = len(identity)
+    samples = len(id_hashes)
     if maximum is None or samples <= maximum:
         return np.arange(samples)
-    whole = maximum // 2
-    older, wanted = samples - whole, maximum - whole
-    lowest = np.argpartition(identity[:older], wanted - 1)[:wanted]
+    newest = maximum // 2
+    older, older_kept = samples - newest, maximum - newest
+    lowest = np.argpartition(id_hashes[:older], older_kept - 1)[:older_kept]
     return np.concatenate([np.sort(lowest), np.arange(older, samples)])

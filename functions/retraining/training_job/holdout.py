@@ -1,4 +1,4 @@
-"""The newest part of a candidate's own training rows, on which it makes its choices."""
+"""The newest part of a candidate's own training rows, on which it selects its hyperparameters."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FRACTION = 0.15
-ENOUGH = 50_000
-"""So many rows tell choices apart; holding back more would only keep them from being learnt."""
-MINIMUM_ROWS = 100
+HOLDOUT_FRACTION = 0.15
+MAX_HOLDOUT_ROWS = 50_000
+"""Enough rows to tell choices apart; holding out more would only reduce the rows that are trained on."""
+MIN_ROWS = 100
 
 
 class TooFewRowsError(ValueError):
-    """There are not enough rows to learn from."""
+    """There are not enough rows to train on."""
 
 
-def newest(rows: int) -> int:
-    """How many of ``rows``, from the oldest on, come before the newest part. Raises ``TooFewRowsError``."""
-    if rows < MINIMUM_ROWS:
-        raise TooFewRowsError(f"{rows} rows to learn from, at least {MINIMUM_ROWS} are needed")
-    return rows - min(round(rows * FRACTION), ENOUGH)
+def split_index(rows: int) -> int:
+    """The index of the first row of the holdout, of ``rows`` in order of time. Raises ``TooFewRowsError``."""
+    if rows < MIN_ROWS:
+        raise TooFewRowsError(f"{rows} rows to train on, at least {MIN_ROWS} are needed")
+    return rows - min(round(rows * HOLDOUT_FRACTION), MAX_HOLDOUT_ROWS)
 
 
 def rmse(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
-    """The root of the mean squared error, in the target's unit."""
+    """The root mean squared error of arrays of shape (rows,), in the target's unit."""
     return float(((predicted - actual) ** 2).mean() ** 0.5)

@@ -1,7 +1,7 @@
-"""What SageMaker's XGBoost image calls to serve a model: ``model_fn``, ``input_fn``, ``predict_fn``, ``output_fn``.
+"""The functions that SageMaker's XGBoost image calls: ``model_fn``, ``input_fn``, ``predict_fn``, ``output_fn``.
 
-The image answers every exception with a 500 page that says nothing. So what is wrong with a request travels through
-``predict_fn`` as a value, and becomes a 4xx with its reason in ``output_fn``.
+The image turns every exception into a 500 page without its message. A rejected request is therefore passed on as a
+value, and ``output_fn`` makes a 4xx response of it.
 """
 
 from __future__ import annotations
@@ -13,57 +13,60 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import model_archive
-from .request_parser import CSV, Refused, media_type, parse, refuse_width
+from .request_parser import CSV, RejectedRequest, check_width, media_type, parse_instances
 
 if TYPE_CHECKING:
     import flask
 
 JSON = "application/json"
-_ANY = {"", "*/*", "application/*"}
+_ACCEPTS_ANYTHING = frozenset({"", "*/*", "application/*"})
 
 
 def model_fn(model_dir: str) -> model_archive.LoadedModel:
-    """Load the model from the unpacked archive. Called once in each worker, on its first request."""
+    """Load the model from the unpacked archive. Each worker calls this once, on its first request."""
     return model_archive.load(Path(model_dir))
 
 
-def input_fn(body: str | bytes, content_type: str) -> list[list[float]] | Refused:
-    """The instances of a request."""
-    return parse(body, content_type)
+def input_fn(body: str | bytes, content_type: str) -> list[list[float]] | RejectedRequest:
+    """Parse a request into instances."""
+    return parse_instances(body, content_type)
 
 
-def predict_fn(instances: list[list[float]] | Refused, served: model_archive.LoadedModel) -> dict[str, Any] | Refused:
-    """The answer: the model's name, its expected error, its schema's hash and a prediction for each instance."""
-    if isinstance(instances, Refused):
+def predict_fn(
+    instances: list[list[float]] | RejectedRequest, loaded: model_archive.LoadedModel
+) -> dict[str, Any] | RejectedRequest:
+    """Predict each instance; the result names the model, its expected error and its schema's hash."""
+    if isinstance(instances, RejectedRequest):
         return instances
-    description = served.description
-    if (refused := refuse_width(instances, len(description.features))) is not None:
-        return refused
+    metadata = loaded.metadata
+    if (rejected := check_width(instances, len(metadata.features))) is not None:
+        return rejected
     return {
-        "model": description.model,
-        "expected_error": description.expected_error,
-        "schema_hash": description.schema_hash,
-        "predictions": served.model.predict(np.array(instances, dtype=np.float64)).tolist(),
+        "model": metadata.model,
+        "expected_error": metadata.expected_error,
+        "schema_hash": metadata.schema_hash,
+        "predictions": loaded.model.predict(np.array(instances, dtype=np.float64)).tolist(),
     }
 
 
-def output_fn(answer: dict[str, Any] | Refused, accept: str | None) -> tuple[str, str] | flask.Response:
-    """The body and its type: JSON, or one number a line for ``text/csv``; a refusal is a ``flask.Response``.
+def output_fn(prediction: dict[str, Any] | RejectedRequest, accept: str | None) -> tuple[str, str] | flask.Response:
+    """The response: JSON, or for ``text/csv`` one number a line; a rejection is a ``flask.Response``.
 
-    A tuple means body and type to the image, never body and status.
+    The image reads a tuple as body and media type, not as body and status.
     """
-    if isinstance(answer, Refused):
-        return _response(answer)
-    for wanted in (media_type(one) for one in (accept or "").split(",")):
-        if wanted == JSON or wanted in _ANY:
-            return json.dumps(answer), JSON
-        if wanted == CSV:
-            return "".join(f"{value}\n" for value in answer["predictions"]), CSV
-    return _response(Refused(406, "not_acceptable", f"the answer can be {JSON} or {CSV}, not {accept!r}"))
+    if isinstance(prediction, RejectedRequest):
+        return _to_response(prediction)
+    for requested in (media_type(alternative) for alternative in (accept or "").split(",")):
+        if requested == JSON or requested in _ACCEPTS_ANYTHING:
+            return json.dumps(prediction), JSON
+        if requested == CSV:
+            return "".join(f"{value}\n" for value in prediction["predictions"]), CSV
+    message = f"the response can be {JSON} or {CSV}, not {accept!r}"
+    return _to_response(RejectedRequest(406, "not_acceptable", message))
 
 
-def _response(refused: Refused) -> flask.Response:
-    import flask  # noqa: PLC0415 - there in the image's server; the training job reads this file without it
+def _to_response(rejected: RejectedRequest) -> flask.Response:
+    import flask  # noqa: PLC0415 - installed in the image's server, but not where this module is only read
 
-    body = json.dumps({"reason": refused.reason, "message": refused.message})
-    return flask.Response(body, status=refused.status, mimetype=JSON)
+    body = json.dumps({"reason": rejected.reason, "message": rejected.message})
+    return flask.Response(body, status=rejected.status, mimetype=JSON)

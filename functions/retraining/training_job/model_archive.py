@@ -1,4 +1,4 @@
-"""A model's archive: it describes itself, holds no pickle, and brings the code that serves it."""
+"""A model's archive: its metadata in ``model.json``, its files without any pickle, and the code that serves it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from .algorithms import Model
 
 FORMAT = 1
-"""Raise it when an algorithm's files change their meaning: an older archive is then refused, not misread."""
+"""Increase it when the meaning of an algorithm's files changes: archives of another format are rejected."""
 
-DESCRIPTION = "model.json"
+METADATA = "model.json"
 CODE = "code"
-
 ENTRY_FILE = "serving.py"
-"""Lies beside this package: see there."""
+"""Lies beside this package; see there."""
 
 SERVING_MODULES = (
     "__init__",
@@ -39,12 +38,12 @@ SERVING_MODULES = (
 
 
 class ArchiveError(ValueError):
-    """An archive that is not one of ours, or of another format."""
+    """An archive that cannot be unpacked, lacks its metadata, or has another format."""
 
 
 @dataclass(frozen=True, slots=True)
-class ModelDescription:
-    """What ``model.json`` says. ``expected_error`` is the root mean square on the test set, in the target's unit."""
+class ModelMetadata:
+    """The content of ``model.json``. ``expected_error`` is the RMSE on the test set, in the target's unit."""
 
     model: str
     algorithm: str
@@ -58,16 +57,16 @@ class ModelDescription:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that was loaded, with what it says of itself."""
+    """A model that was read from an archive, with its metadata."""
 
-    description: ModelDescription
+    metadata: ModelMetadata
     model: Model
 
 
-def write(folder: Path, description: ModelDescription, model: Model) -> None:
-    """Fill an existing folder, which becomes ``model.tar.gz``."""
-    told = {"format": FORMAT, **asdict(description)}
-    (folder / DESCRIPTION).write_text(json.dumps(told, indent=2, allow_nan=False) + "\n")
+def write(folder: Path, metadata: ModelMetadata, model: Model) -> None:
+    """Write an archive's content into an existing folder, which SageMaker packs as ``model.tar.gz``."""
+    content = {"format": FORMAT, **asdict(metadata)}
+    (folder / METADATA).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     model.save(folder)
     package = Path(__file__).parent
     code = folder / CODE
@@ -78,32 +77,35 @@ def write(folder: Path, description: ModelDescription, model: Model) -> None:
 
 
 def load(folder: Path) -> LoadedModel:
-    """Load from an unpacked archive. Raises ``ArchiveError``, or what the algorithm's reader says of a damaged file."""
-    description = read_description(folder)
+    """Load an unpacked archive, with this code and not with the archive's own.
+
+    Raises ``ArchiveError``, and whatever the algorithm's reader raises for a damaged file.
+    """
+    metadata = read_metadata(folder)
     try:
-        algorithm = get_algorithm(description.algorithm)
+        algorithm = get_algorithm(metadata.algorithm)
     except KeyError:
-        raise ArchiveError(f"no algorithm is called {description.algorithm!r}") from None
-    return LoadedModel(description, algorithm.load_module().load(folder))
+        raise ArchiveError(f"no algorithm has the name {metadata.algorithm!r}") from None
+    return LoadedModel(metadata, algorithm.load_module().load(folder))
 
 
-def read_description(folder: Path) -> ModelDescription:
-    """What the archive says of itself. Raises ``ArchiveError``."""
+def read_metadata(folder: Path) -> ModelMetadata:
+    """The metadata of an unpacked archive. Raises ``ArchiveError``."""
     try:
-        told: dict[str, Any] = json.loads((folder / DESCRIPTION).read_bytes())
-        written_as = told.pop("format")
-        description = ModelDescription(**{**told, "features": tuple(told["features"])})
+        content: dict[str, Any] = json.loads((folder / METADATA).read_bytes())
+        archive_format = content.pop("format")
+        metadata = ModelMetadata(**{**content, "features": tuple(content["features"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArchiveError(f"{DESCRIPTION} cannot be read: {type(error).__name__}: {error}") from error
-    if written_as != FORMAT:
-        raise ArchiveError(f"the archive has format {written_as}, this code reads {FORMAT}")
-    return description
+        raise ArchiveError(f"{METADATA} cannot be read: {type(error).__name__}: {error}") from error
+    if archive_format != FORMAT:
+        raise ArchiveError(f"the archive has format {archive_format}, this code reads {FORMAT}")
+    return metadata
 
 
 def unpack(packed: Path, folder: Path) -> None:
-    """Unpack ``model.tar.gz`` into a folder; members that would land elsewhere are refused. Raises ``ArchiveError``."""
+    """Unpack ``model.tar.gz`` into a folder. Raises ``ArchiveError``, also for members outside of the folder."""
     try:
-        with tarfile.open(packed) as archive:
-            archive.extractall(folder, filter="data")
+        with tarfile.open(packed) as tar:
+            tar.extractall(folder, filter="data")
     except (OSError, EOFError, tarfile.TarError) as error:
         raise ArchiveError(f"{packed.name} cannot be unpacked: {error}") from error

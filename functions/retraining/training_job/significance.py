@@ -1,4 +1,4 @@
-"""Is a challenger better, or was it lucky?"""
+"""Whether a challenger's lower error is statistically significant."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
-MINIMUM_PAIRS = 100
-"""Squared errors have a long tail; the mean of fewer says too little."""
+MIN_PAIRS = 100
+"""Squared errors have a long tail; the mean of fewer is too uncertain for the test's assumptions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``mean_gain`` and ``standard_error`` are finite, in the target's unit squared."""
+    """``mean_gain`` and ``standard_error`` are finite, in the square of the target's unit."""
 
     mean_gain: float
     standard_error: float
@@ -36,18 +36,19 @@ def compare(
 ) -> Comparison:
     """Compare two models' squared errors on the same rows, each of shape (rows,): a paired one-sided t test.
 
-    The challenger is the best of ``challengers``, and the best of many is lucky more often: they share the
-    one-sided risk of ``1 - confidence`` between them (Bonferroni). With fewer than ``MINIMUM_PAIRS`` rows nothing is
-    significant. Raises ``ValueError`` for fewer than two rows, for rows that are not pairs, and for an error that is no
-    number: of such a model nothing can be said.
+    The challenger is the best of ``challengers``. The best of many is more often better by chance, so the one-sided
+    risk of ``1 - confidence`` is divided by their number (Bonferroni correction). With fewer than ``MIN_PAIRS`` rows
+    nothing is significant.
+
+    Raises ``ValueError`` for fewer than two rows, for arrays of different shapes, and for errors that are not finite.
     """
     if challenger.shape != opponent.shape or len(challenger) < 2:
-        raise ValueError(f"{challenger.shape} and {opponent.shape} squared errors are no pairs")
+        raise ValueError(f"squared errors of shapes {challenger.shape} and {opponent.shape} are no pairs")
     gain = opponent - challenger
     if not np.isfinite(gain).all():
         raise ValueError("a squared error is not finite")
-    mean = float(gain.mean())
-    error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
-    needed = float(stdtrit(len(gain) - 1, 1 - (1 - confidence) / challengers)) * error
-    significant = len(gain) >= MINIMUM_PAIRS and mean > max(needed, 0.0)
-    return Comparison(mean, error, confidence, significant)
+    mean_gain = float(gain.mean())
+    standard_error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
+    quantile = float(stdtrit(len(gain) - 1, 1 - (1 - confidence) / challengers))
+    significant = len(gain) >= MIN_PAIRS and mean_gain > max(quantile * standard_error, 0.0)
+    return Comparison(mean_gain, standard_error, confidence, significant)

@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 
 class InvalidModelError(ValueError):
-    """A model that cannot take part: it answers something that is no number, or is not the one that was announced."""
+    """A model that cannot be scored: its predictions are not usable numbers, or its archive is not the expected one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """How a candidate did. ``rmse`` is on the test set, in the target's unit; a candidate that failed has ``error``."""
+class CandidateResult:
+    """A candidate's result. ``rmse`` is on the test set, in the target's unit; a failed candidate has ``error``."""
 
     name: str
     algorithm: str
@@ -45,7 +45,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ChampionResult:
-    """How the champion did, or why it could not be scored."""
+    """The champion's RMSE on the test set, or why it could not be scored."""
 
     model: str
     rmse: float | None
@@ -54,31 +54,34 @@ class ChampionResult:
 
 @dataclass(frozen=True, slots=True)
 class Tournament:
-    """The outcome. ``results`` are best first, failures last; ``winning_model`` is None if all failed."""
+    """The results, best first and failures last; ``winning_model`` is None if all candidates failed."""
 
     baseline_rmse: float
     champion: ChampionResult | None
-    results: tuple[Result, ...]
+    results: tuple[CandidateResult, ...]
     winning_model: Model | None
     comparison: dict[str, Any] | None
 
     @property
-    def winner(self) -> Result | None:
-        """The best candidate, if any could be trained."""
+    def winner(self) -> CandidateResult | None:
+        """The result of the best candidate, if any succeeded."""
         return self.results[0] if self.winning_model is not None else None
 
 
 def evaluate_candidates(
-    description: DatasetSpec, dataset: Dataset, candidates: tuple[Candidate, ...], champion_archive: Path | None
+    spec: DatasetSpec, dataset: Dataset, candidates: tuple[Candidate, ...], champion_archive: Path | None
 ) -> Tournament:
-    """Train and score. ``champion_archive`` is the champion's packed archive, if it was delivered."""
-    test = dataset.test
-    baseline_squared = (_baseline(description, test) - test.target) ** 2
-    champion, champion_squared = _score_champion(description, test, champion_archive)
-    played = [_score_candidate(candidate, description, dataset) for candidate in candidates]
-    played.sort(key=lambda one: (one[0].rmse is None, one[0].rmse or 0.0))
+    """Train and score all candidates, and compare the best with the champion, or else with the baseline.
 
-    best, winning_model, winner_squared = played[0]
+    ``champion_archive`` is the champion's packed archive, if the job has the channel.
+    """
+    test = dataset.test
+    baseline_squared = (_predict_baseline(spec, test) - test.target) ** 2
+    champion, champion_squared = _score_champion(spec, test, champion_archive)
+    scored = [_score_candidate(candidate, spec, dataset) for candidate in candidates]
+    scored.sort(key=lambda entry: (entry[0].rmse is None, entry[0].rmse or 0.0))
+
+    best, winning_model, winner_squared = scored[0]
     log.info("best: %s", best.name if winning_model is not None else "none")
     comparison = None
     if winner_squared is not None:
@@ -87,36 +90,38 @@ def evaluate_candidates(
         comparison = {
             "against": "champion" if against_champion else "baseline",
             "model": champion.model if champion is not None and against_champion else None,
-            **asdict(compare(winner_squared, opponent, challengers=len(played))),
+            **asdict(compare(winner_squared, opponent, challengers=len(scored))),
         }
     return Tournament(
         baseline_rmse=float(baseline_squared.mean() ** 0.5),
         champion=champion,
-        results=tuple(result for result, _, _ in played),
+        results=tuple(result for result, _, _ in scored),
         winning_model=winning_model,
         comparison=comparison,
     )
 
 
-def _baseline(description: DatasetSpec, test: Rows) -> NDArray[np.float64]:
-    if isinstance(description.baseline, str):
-        return _clip_to_bounds(description, test.features[:, description.features.index(description.baseline)])
-    return np.full(len(test), description.baseline)
+def _predict_baseline(spec: DatasetSpec, test: Rows) -> NDArray[np.float64]:
+    """The baseline for each test row: a feature's value, or a constant."""
+    if isinstance(spec.baseline, str):
+        return _clip_to_bounds(spec, test.features[:, spec.features.index(spec.baseline)])
+    return np.full(len(test), spec.baseline)
 
 
-def _clip_to_bounds(description: DatasetSpec, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Whoever asks gets an answer inside the target's bounds, so that is what counts."""
-    return np.clip(values, *description.bounds)
+def _clip_to_bounds(spec: DatasetSpec, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clients get predictions inside the target's bounds, so these are scored."""
+    return np.clip(predictions, *spec.bounds)
 
 
-def _predict(description: DatasetSpec, model: Model, test: Rows) -> NDArray[np.float64]:
+def _predict(spec: DatasetSpec, model: Model, test: Rows) -> NDArray[np.float64]:
+    """The model's predictions for the test rows, inside the target's bounds. Raises ``InvalidModelError``."""
     predicted = model.predict(test.features)
-    # What single precision cannot hold is no measure of anything, and its square's square would be infinite.
+    # Beyond single precision a prediction is meaningless, and the comparison's squares of squares could overflow.
     usable = np.abs(predicted) <= np.finfo(np.float32).max
-    wrong = len(test) if predicted.shape != test.target.shape else int((~usable).sum())
-    if wrong:
-        raise InvalidModelError(f"no number is answered for {wrong} of {len(test)} test rows")
-    return _clip_to_bounds(description, predicted)
+    unusable_rows = len(test) if predicted.shape != test.target.shape else int((~usable).sum())
+    if unusable_rows:
+        raise InvalidModelError(f"the prediction is not a usable number for {unusable_rows} of {len(test)} test rows")
+    return _clip_to_bounds(spec, predicted)
 
 
 def _fit(candidate: Candidate, dataset: Dataset) -> tuple[Model, Hyperparameters]:
@@ -131,56 +136,59 @@ def _fit(candidate: Candidate, dataset: Dataset) -> tuple[Model, Hyperparameters
 
 
 def _score_candidate(
-    candidate: Candidate, description: DatasetSpec, dataset: Dataset
-) -> tuple[Result, Model | None, NDArray[np.float64] | None]:
-    """Train and score one candidate. Whatever goes wrong is logged, recorded, and does not stop the others."""
-    started = time.monotonic()
+    candidate: Candidate, spec: DatasetSpec, dataset: Dataset
+) -> tuple[CandidateResult, Model | None, NDArray[np.float64] | None]:
+    """Train and score one candidate: its result, its model, and its squared errors (test rows,).
+
+    An exception is logged and recorded, and does not stop the other candidates.
+    """
+    started_at = time.monotonic()
     model: Model | None = None
     predicted: NDArray[np.float64] | None = None
-    error, score, chosen = None, None, candidate.hyperparameters
+    error, score, hyperparameters = None, None, candidate.hyperparameters
     try:
-        model, found = _fit(candidate, dataset)
-        predicted = _predict(description, model, dataset.test)
-        chosen, score = {**chosen, **found}, rmse(predicted, dataset.test.target)
-    except Exception as raised:
+        model, selected = _fit(candidate, dataset)
+        predicted = _predict(spec, model, dataset.test)
+        hyperparameters, score = {**hyperparameters, **selected}, rmse(predicted, dataset.test.target)
+    except Exception as exception:
         log.exception("candidate %s failed", candidate.name)
-        model, error = None, f"{type(raised).__name__}: {raised}"
-    result = Result(
+        model, error = None, f"{type(exception).__name__}: {exception}"
+    result = CandidateResult(
         name=candidate.name,
         algorithm=candidate.algorithm.name,
         trained_on=candidate.trained_on,
-        model=f"{candidate.name}-{description.stamp}",
+        model=f"{candidate.name}-{spec.stamp}",
         rmse=score,
         expected_error=score,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=round(time.monotonic() - started_at, 3),
         error=error,
-        hyperparameters=chosen,
+        hyperparameters=hyperparameters,
     )
     return result, model, None if predicted is None or model is None else (predicted - dataset.test.target) ** 2
 
 
 def _score_champion(
-    description: DatasetSpec, test: Rows, packed: Path | None
+    spec: DatasetSpec, test: Rows, packed: Path | None
 ) -> tuple[ChampionResult | None, NDArray[np.float64] | None]:
-    """Score the champion with the code that serves it; one that cannot be loaded is recorded with the reason."""
-    if description.champion is None:
+    """Score the champion: its result and its squared errors (test rows,). A failure is recorded with its reason."""
+    if spec.champion is None:
         return None, None
     try:
-        predicted = _predict_as_champion(description, test, packed)
-    except Exception as raised:
-        log.exception("champion %s cannot be scored", description.champion)
-        return ChampionResult(description.champion, None, f"{type(raised).__name__}: {raised}"), None
-    return ChampionResult(description.champion, rmse(predicted, test.target), None), (predicted - test.target) ** 2
+        predicted = _predict_with_champion(spec, test, packed)
+    except Exception as exception:
+        log.exception("champion %s cannot be scored", spec.champion)
+        return ChampionResult(spec.champion, None, f"{type(exception).__name__}: {exception}"), None
+    return ChampionResult(spec.champion, rmse(predicted, test.target), None), (predicted - test.target) ** 2
 
 
-def _predict_as_champion(description: DatasetSpec, test: Rows, packed: Path | None) -> NDArray[np.float64]:
+def _predict_with_champion(spec: DatasetSpec, test: Rows, packed: Path | None) -> NDArray[np.float64]:
     if packed is None:
         raise InvalidModelError("its archive was not delivered")
     with tempfile.TemporaryDirectory() as folder:
         model_archive.unpack(packed, Path(folder))
-        told = model_archive.read_description(Path(folder))
-        if told.model != description.champion:
-            raise InvalidModelError(f"the archive holds {told.model}")
-        if told.schema_hash != description.schema_hash:
-            raise InvalidModelError(f"it has the schema {told.schema_hash}, the dataset has {description.schema_hash}")
-        return _predict(description, model_archive.load(Path(folder)).model, test)
+        metadata = model_archive.read_metadata(Path(folder))
+        if metadata.model != spec.champion:
+            raise InvalidModelError(f"the archive holds {metadata.model}")
+        if metadata.schema_hash != spec.schema_hash:
+            raise InvalidModelError(f"it has the schema {metadata.schema_hash}, the dataset has {spec.schema_hash}")
+        return _predict(spec, model_archive.load(Path(folder)).model, test)

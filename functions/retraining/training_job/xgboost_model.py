@@ -1,4 +1,4 @@
-"""XGBoost: boosted trees on histograms."""
+"""XGBoost: gradient boosted trees on histograms."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from .algorithms import Hyperparameters
 
 FILE = "xgboost.ubj"
-ROWS_TO_CHOOSE_DEPTH = 200_000
-"""More rows do not change which depth is best, only how long it takes to find out."""
-NEGLIGIBLE = 0.05
-"""A share of the rows, the newest, that has judged and need not be learnt from: learning anew takes as long again."""
+MAX_ROWS_FOR_DEPTH = 200_000
+"""More rows do not change which depth is best, and take longer."""
+NEGLIGIBLE_HOLDOUT = 0.05
+"""Below this fraction of the rows, the holdout is not trained on afterwards: a second training takes as long again."""
 
 
-class BoostedTrees:
-    """A model of shape: sum of trees."""
+class XGBoostModel:
+    """A trained booster."""
 
     def __init__(self, booster: xgboost.Booster) -> None:
         self.booster = booster
 
     @property
     def objective(self) -> str:
-        """XGBoost's name of what was minimised; it also says how a sum of trees becomes an answer."""
+        """XGBoost's name of the loss, which also determines how the trees' sum becomes a prediction."""
         return str(json.loads(self.booster.save_config())["learner"]["objective"]["name"])
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See ``candidates.Model``."""
+        """See ``algorithms.Model``."""
         return np.asarray(self.booster.inplace_predict(features), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
-        """See ``candidates.Model``. XGBoost's own format, binary JSON: small, stable between versions, no code."""
+        """See ``algorithms.Model``. XGBoost's binary JSON is small, stable between versions, and contains no code."""
         self.booster.save_model(folder / FILE)
 
 
@@ -54,42 +54,49 @@ def fit(
     eta: float,
     early_stopping_rounds: int,
     min_child_weight: float,
-) -> tuple[BoostedTrees, Hyperparameters]:
-    """Choose depth and rounds on the newest part of the rows, then learn from all of them.
+) -> tuple[XGBoostModel, Hyperparameters]:
+    """Select depth and number of rounds on the holdout, then train on all rows.
 
-    The depth is chosen with at most ``ROWS_TO_CHOOSE_DEPTH`` of the older rows, the newest; the rounds with all, as
-    more rows bear more of them. Of so many rows that the newest part is negligible, the model with those rounds is
-    the answer.
+    The depth is selected with the newest ``MAX_ROWS_FOR_DEPTH`` rows before the holdout, the rounds with all of them,
+    because more rows support more rounds. If the holdout is a negligible part of the rows, the model that was trained
+    without it is the result.
 
-    What is always positive is mostly skewed to the right, and what makes it large multiplies. The gamma objective says
-    just that and still predicts the mean, which is what squared error asks for; a logarithm would predict the median.
+    A target that is always positive is usually right-skewed, with effects that multiply. The gamma objective models
+    that and still predicts the mean, which minimises squared error; a logarithm would predict the median.
     """
-    older = holdout.newest(len(target))
+    first_held_out = holdout.split_index(len(target))
     objective = "reg:gamma" if target.min() > 0 else "reg:squarederror"
     parameters = _parameters(objective, len(target), eta=eta, min_child_weight=min_child_weight)
 
-    # The quantile cuts of all rows are made once. They know no target, so the newest part stays unseen.
-    everything = xgboost.QuantileDMatrix(features, target)
+    # Quantile cuts are computed once, from all rows. They do not depend on the target, so the holdout stays unseen.
+    all_rows = xgboost.QuantileDMatrix(features, target)
 
-    def chosen(first: int, depths: tuple[int, ...]) -> tuple[int, int, xgboost.Booster]:
-        """What learns best from row ``first`` on."""
-        learn = xgboost.QuantileDMatrix(features[first:older], target[first:older], ref=everything)
-        judge = xgboost.QuantileDMatrix(features[older:], target[older:], ref=learn)
-        return _stopped_early(parameters, learn, judge, depths=depths, most=num_round, patience=early_stopping_rounds)
+    def select(first: int, depths: tuple[int, ...]) -> tuple[int, int, xgboost.Booster]:
+        """Select depth and rounds with the rows from ``first`` on."""
+        train = xgboost.QuantileDMatrix(features[first:first_held_out], target[first:first_held_out], ref=all_rows)
+        held_out = xgboost.QuantileDMatrix(features[first_held_out:], target[first_held_out:], ref=train)
+        return _fit_with_early_stopping(
+            parameters,
+            train,
+            held_out,
+            depths=depths,
+            max_rounds=num_round,
+            early_stopping_rounds=early_stopping_rounds,
+        )
 
-    first = max(0, older - ROWS_TO_CHOOSE_DEPTH)
-    depth, rounds, booster = chosen(first, max_depth)
+    first = max(0, first_held_out - MAX_ROWS_FOR_DEPTH)
+    depth, rounds, booster = select(first, max_depth)
     if first > 0:
-        depth, rounds, booster = chosen(0, (depth,))
-    if len(target) - older < NEGLIGIBLE * len(target):
+        depth, rounds, booster = select(0, (depth,))
+    if len(target) - first_held_out < NEGLIGIBLE_HOLDOUT * len(target):
         booster = booster[:rounds]
     else:
-        booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds)
-    return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
+        booster = xgboost.train({**parameters, "max_depth": depth}, all_rows, rounds)
+    return XGBoostModel(booster), {"max_depth": depth, "num_round": rounds}
 
 
 def continue_fit(
-    start: BoostedTrees,
+    start: XGBoostModel,
     features: NDArray[np.float64],
     target: NDArray[np.float64],
     *,
@@ -98,58 +105,63 @@ def continue_fit(
     eta: float,
     early_stopping_rounds: int,
     min_child_weight: float,
-) -> tuple[BoostedTrees, Hyperparameters]:
-    """The trees of ``start``, and after them trees that learn from these rows what it misses on them.
+) -> tuple[XGBoostModel, Hyperparameters]:
+    """The trees of ``start``, followed by trees that learn its residuals on these rows.
 
-    Depth and rounds of the latter are chosen on the newest part of the rows; ``num_round`` in the answer counts them.
-    What changed is mostly simpler than the world itself, so that some thousand rows teach it. When it changed is known
-    to within a period of an alarm, so the older half of the rows may still tell of the old world: it is left out if
-    that does better.
+    Depth and number of the new trees are selected on the holdout; ``num_round`` in the result counts the new trees.
+    What changed is usually simpler than the whole relation, so a few thousand rows suffice. The start of a drift is
+    known only to within a period of an alarm, so the older half of the rows may predate it: that half is left out if
+    the error on the holdout is lower without it.
     """
-    older = holdout.newest(len(target))
+    first_held_out = holdout.split_index(len(target))
     parameters = _parameters(start.objective, len(target), eta=eta, min_child_weight=min_child_weight)
-    # Quantile cuts of these rows alone would answer wrong for trees that were cut elsewhere: no QuantileDMatrix here.
-    judge = xgboost.DMatrix(features[older:], target[older:])
-    tried = []
-    for first in (0, older // 2):
-        begin = max(first, older - ROWS_TO_CHOOSE_DEPTH)
-        learn = xgboost.DMatrix(features[begin:older], target[begin:older])
-        depth, rounds, booster = _stopped_early(
-            parameters, learn, judge,
-            depths=max_depth, most=num_round, patience=early_stopping_rounds, start=start.booster,
-        )  # fmt: skip
-        tried.append((booster.best_score, first, depth, rounds))
-    _, first, depth, rounds = min(tried)
-    everything = xgboost.DMatrix(features[first:], target[first:])
-    booster = xgboost.train({**parameters, "max_depth": depth}, everything, rounds, xgb_model=start.booster)
-    return BoostedTrees(booster), {"max_depth": depth, "num_round": rounds}
+    # Not a QuantileDMatrix: the trees of ``start`` predict wrongly from rows that were cut at other quantiles.
+    held_out = xgboost.DMatrix(features[first_held_out:], target[first_held_out:])
+    trials = []
+    for first in (0, first_held_out // 2):
+        first_used = max(first, first_held_out - MAX_ROWS_FOR_DEPTH)
+        train = xgboost.DMatrix(features[first_used:first_held_out], target[first_used:first_held_out])
+        depth, rounds, booster = _fit_with_early_stopping(
+            parameters,
+            train,
+            held_out,
+            depths=max_depth,
+            max_rounds=num_round,
+            early_stopping_rounds=early_stopping_rounds,
+            start=start.booster,
+        )
+        trials.append((booster.best_score, first, depth, rounds))
+    _, first, depth, rounds = min(trials)
+    all_rows = xgboost.DMatrix(features[first:], target[first:])
+    booster = xgboost.train({**parameters, "max_depth": depth}, all_rows, rounds, xgb_model=start.booster)
+    return XGBoostModel(booster), {"max_depth": depth, "num_round": rounds}
 
 
-def _stopped_early(
+def _fit_with_early_stopping(
     parameters: dict[str, object],
-    learn: xgboost.DMatrix,
-    judge: xgboost.DMatrix,
+    train: xgboost.DMatrix,
+    held_out: xgboost.DMatrix,
     *,
     depths: tuple[int, ...],
-    most: int,
-    patience: int,
+    max_rounds: int,
+    early_stopping_rounds: int,
     start: xgboost.Booster | None = None,
 ) -> tuple[int, int, xgboost.Booster]:
-    """Depth, rounds after those of ``start``, and model with the lowest error on ``judge``; at most ``most`` rounds."""
-    learnt = 0 if start is None else start.num_boosted_rounds()
-    tried = []
+    """The depth, the rounds after those of ``start``, and the booster with the lowest error on ``held_out``."""
+    start_rounds = 0 if start is None else start.num_boosted_rounds()
+    trials = []
     for depth in depths:
         booster = xgboost.train(
             {**parameters, "max_depth": depth},
-            learn,
-            most,
-            evals=[(judge, "newest")],
-            early_stopping_rounds=patience,
+            train,
+            max_rounds,
+            evals=[(held_out, "newest")],
+            early_stopping_rounds=early_stopping_rounds,
             verbose_eval=False,
             xgb_model=start,
         )
-        tried.append((booster.best_score, depth, booster.best_iteration + 1 - learnt, booster))
-    _, depth, rounds, booster = min(tried, key=lambda one: one[:3])
+        trials.append((booster.best_score, depth, booster.best_iteration + 1 - start_rounds, booster))
+    _, depth, rounds, booster = min(trials, key=lambda trial: trial[:3])
     return depth, rounds, booster
 
 
@@ -165,6 +177,6 @@ def _parameters(objective: str, rows: int, *, eta: float, min_child_weight: floa
     }
 
 
-def load(folder: Path) -> BoostedTrees:
-    """Read back what ``save`` wrote."""
-    return BoostedTrees(xgboost.Booster(model_file=folder / FILE))
+def load(folder: Path) -> XGBoostModel:
+    """Read what ``save`` wrote."""
+    return XGBoostModel(xgboost.Booster(model_file=folder / FILE))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from retraining.settings import Settings
-from retraining.start_round import Answer, RetrainingContext, answer
+from retraining.start_round import RetrainingContext, TriggerResult, handle_trigger
 from retraining.triggers import Trigger
 from rounds import Decision, Endpoint, Model, Round, RoundLock, Store
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud
@@ -15,25 +15,25 @@ LEASE = timedelta(seconds=120)
 BREACH_START = NOW - timedelta(minutes=11)
 ALARM_AT = NOW - timedelta(seconds=5)
 MODEL_ERROR = Trigger(
-    name="model-error",
-    trigger="alarm",
-    event="dwell-ModelError@then",
-    at=ALARM_AT,
+    cause="model-error",
+    kind="alarm",
+    event_id="dwell-ModelError@then",
+    occurred_at=ALARM_AT,
     alarm="dwell-ModelError",
-    recent_since=BREACH_START,
+    drift_start=BREACH_START,
 )
 NO_MODEL = Trigger(
-    name="no-model",
-    trigger="schedule",
-    event="dwell-NoModel@then",
-    at=NOW - timedelta(seconds=4),
+    cause="no-model",
+    kind="schedule",
+    event_id="dwell-NoModel@then",
+    occurred_at=NOW - timedelta(seconds=4),
     alarm="dwell-NoModel",
 )
 MANUAL = Trigger(
-    name="manual",
-    trigger="manual",
-    event="operator:a",
-    at=NOW - timedelta(seconds=4),
+    cause="manual",
+    kind="manual",
+    event_id="operator:a",
+    occurred_at=NOW - timedelta(seconds=4),
     entrant="Team A",
     hyperparameters={"xgboost.eta": 0.3},
 )
@@ -80,8 +80,8 @@ def make_context(cloud: Cloud, **environment: str) -> RetrainingContext:
     )
 
 
-def run_trigger(cloud: Cloud, cause: Trigger = MODEL_ERROR, **environment: str) -> Answer:
-    return answer(cause, make_context(cloud, **environment), lease=LEASE)
+def run_trigger(cloud: Cloud, trigger: Trigger = MODEL_ERROR, **environment: str) -> TriggerResult:
+    return handle_trigger(trigger, make_context(cloud, **environment), lease=LEASE)
 
 
 def add_champion(cloud: Cloud, status: str = "InService") -> None:
@@ -126,13 +126,13 @@ def round_in_flight(cloud: Cloud) -> str | None:
     return lock.holder.round if lock and lock.holder else None
 
 
-def stored_round(cloud: Cloud, cause: Trigger = MODEL_ERROR) -> Round:
-    found = make_context(cloud).store.get(Round, cause.round)
+def stored_round(cloud: Cloud, trigger: Trigger = MODEL_ERROR) -> Round:
+    found = make_context(cloud).store.get(Round, trigger.round_name)
     assert found is not None
     return found
 
 
-def stored_decision(cloud: Cloud, cause: Trigger = MODEL_ERROR) -> Decision:
-    found = make_context(cloud).store.get(Decision, cause.decision)
+def stored_decision(cloud: Cloud, trigger: Trigger = MODEL_ERROR) -> Decision:
+    found = make_context(cloud).store.get(Decision, trigger.decision_name)
     assert found is not None
     return found

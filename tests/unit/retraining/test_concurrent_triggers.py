@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retraining import source_archive
-from retraining.start_round import answer
+from retraining.start_round import handle_trigger
 from rounds import Decision, Round, RoundLock
 from tests.unit.interleaving import interleave
 from tests.unit.retraining.factories import LEASE, MODEL_ERROR, NO_MODEL, cloud_with_samples, make_context
@@ -34,13 +34,13 @@ def packed() -> Iterator[None]:
         yield
 
 
-def play(causes: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> Cloud:
+def play(triggers: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> Cloud:
     """Who makes how many requests, in order; then the first all that are left, and the second."""
     cloud = cloud_with_samples()
     world = make_context(cloud)
     with interleave(cloud) as turns:
-        for name, cause in zip((FIRST, SECOND), causes, strict=True):
-            turns.start(name, lambda cause=cause: answer(cause, world, lease=LEASE))  # type: ignore[misc]
+        for name, trigger in zip((FIRST, SECOND), triggers, strict=True):
+            turns.start(name, lambda trigger=trigger: handle_trigger(trigger, world, lease=LEASE))  # type: ignore[misc]
         for name, requests in [*plan, (FIRST, 1_000), (SECOND, 1_000)]:
             for _ in range(requests):
                 if not turns.give(name):
@@ -50,10 +50,10 @@ def play(causes: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> Cl
 
 @cache
 def requests_of_one() -> int:
-    """How many requests a cause takes that starts a round."""
+    """How many requests a trigger takes that starts a round."""
     cloud = cloud_with_samples()
     with interleave(cloud) as turns:
-        turns.start(FIRST, lambda: answer(MODEL_ERROR, make_context(cloud), lease=LEASE))
+        turns.start(FIRST, lambda: handle_trigger(MODEL_ERROR, make_context(cloud), lease=LEASE))
         while turns.give(FIRST):
             pass
     return turns.working[FIRST].requests
@@ -72,11 +72,11 @@ def told(cloud: Cloud) -> tuple[dict[str, Any], Counter[tuple[str, str]]]:
     return outcome, Counter((one.outcome, one.reason) for one in store.newest(Decision, limit=10))
 
 
-def check(causes: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> None:
-    same = causes[0] == causes[1]
-    outcome, decisions = told(play(causes, plan))
+def check(triggers: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> None:
+    same = triggers[0] == triggers[1]
+    outcome, decisions = told(play(triggers, plan))
     ((name, status),) = outcome["rounds"]
-    assert name in {cause.round for cause in causes}
+    assert name in {trigger.round_name for trigger in triggers}
     assert (status, outcome["in flight"], outcome["jobs"]) == ("started", name, [f"dwell-{name}"])
     assert outcome["datasets"] == [name]
     reasons = {reason for verdict, reason in decisions if verdict == "refuse"}
@@ -85,13 +85,13 @@ def check(causes: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> N
     assert reasons in ([set()] if same else [{"in_flight"}, {"cool_down"}])
 
 
-@pytest.mark.parametrize("causes", [(MODEL_ERROR, NO_MODEL), (MODEL_ERROR, MODEL_ERROR)], ids=["two", "twice"])
-def test_one_in_the_middle_of_the_other_is_one_round(causes: tuple[Trigger, Trigger]) -> None:
+@pytest.mark.parametrize("triggers", [(MODEL_ERROR, NO_MODEL), (MODEL_ERROR, MODEL_ERROR)], ids=["two", "twice"])
+def test_one_in_the_middle_of_the_other_is_one_round(triggers: tuple[Trigger, Trigger]) -> None:
     requests = requests_of_one()
     assert requests > 12
     for first in range(requests):
         for second in range(1, requests + 1, 2):
-            check(causes, [(FIRST, first), (SECOND, second)])
+            check(triggers, [(FIRST, first), (SECOND, second)])
 
 
 @given(

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from feature_schema import describe, get_schema_hash
 from retraining import dataset_manifest
 from retraining.dataset_manifest import (
-    BYTES_A_SAMPLE,
+    BYTES_PER_SAMPLE,
     MAX_OBJECTS,
     StoredObject,
-    is_anything_stored,
+    has_objects,
+    list_objects,
     select_objects,
-    stored_objects,
 )
 from tests.unit.fake_aws import BUCKET, NOW, Cloud
 
@@ -27,7 +27,7 @@ def key(days_ago: int, number: int) -> str:
 
 
 def listed(cloud: Cloud) -> list[str]:
-    return [one.key for one in stored_objects(cloud.clients()[1], BUCKET, cut_off=NOW)]
+    return [one.key for one in list_objects(cloud.clients()[1], BUCKET, cut_off=NOW)]
 
 
 def test_objects_of_many_days_and_pages_are_listed_oldest_first() -> None:
@@ -59,7 +59,7 @@ def test_a_replaced_object_counts_in_its_current_version_and_an_empty_one_not_at
     cloud.s3.store(key(0, 1), b"old", NOW - timedelta(hours=2))
     current = cloud.s3.store(key(0, 1), b"newer", NOW - timedelta(hours=1))
     cloud.s3.store(key(0, 2), b"", NOW - timedelta(hours=1))
-    assert stored_objects(cloud.clients()[1], BUCKET, cut_off=NOW) == [StoredObject(key(0, 1), current.number, 5)]
+    assert list_objects(cloud.clients()[1], BUCKET, cut_off=NOW) == [StoredObject(key(0, 1), current.number, 5)]
 
 
 def stored(sizes: list[int]) -> list[StoredObject]:
@@ -67,13 +67,13 @@ def stored(sizes: list[int]) -> list[StoredObject]:
 
 
 def test_all_objects_are_chosen_as_long_as_the_job_may_learn_from_so_many() -> None:
-    objects = stored([BYTES_A_SAMPLE] * 1_000)
+    objects = stored([BYTES_PER_SAMPLE] * 1_000)
     assert select_objects(objects, 1_000) == objects
 
 
 def test_of_too_many_the_newest_half_is_whole_and_the_older_are_thinned_evenly() -> None:
     # given ten times as much as a job may read
-    objects = stored([BYTES_A_SAMPLE] * 10_000)
+    objects = stored([BYTES_PER_SAMPLE] * 10_000)
     # when
     taken = select_objects(objects, 1_000)
     # then it is full, half of it is the newest, and each older part of the time has its share
@@ -91,7 +91,7 @@ def test_of_too_many_small_objects_no_more_are_chosen_than_a_job_downloads_in_ti
 
 
 def test_an_older_object_that_was_chosen_stays_chosen_when_few_others_came() -> None:
-    objects = stored([BYTES_A_SAMPLE] * 2_000)
+    objects = stored([BYTES_PER_SAMPLE] * 2_000)
     before, after = set(select_objects(objects[:1_990], 200)), set(select_objects(objects, 200))
     assert len({one for one in after & before if one not in objects[-110:]}) >= 95
 
@@ -102,24 +102,24 @@ def test_the_choice_is_in_order_within_its_room_and_never_empty(sizes: list[int]
     taken = select_objects(objects, maximum)
     assert taken == [one for one in objects if one in set(taken)]
     assert objects[-1] in taken
-    assert sum(one.size for one in taken) <= max(maximum * BYTES_A_SAMPLE, objects[-1].size)
+    assert sum(one.size for one in taken) <= max(maximum * BYTES_PER_SAMPLE, objects[-1].size)
 
 
 def test_whether_anything_is_stored_takes_one_look_where_something_is() -> None:
     cloud = Cloud()
     s3 = cloud.clients()[1]
-    assert not is_anything_stored(s3, BUCKET, cut_off=NOW)
+    assert not has_objects(s3, BUCKET, cut_off=NOW)
     for days in range(10):
         cloud.s3.store(key(days, 1), b"xxxx", NOW - timedelta(days=days, hours=1))
     cloud.s3.listed.clear()
-    assert is_anything_stored(s3, BUCKET, cut_off=NOW)
+    assert has_objects(s3, BUCKET, cut_off=NOW)
     assert len(cloud.s3.listed) == 2  # tomorrow's, for clocks ahead, and today's
 
 
 def test_the_files_are_what_sagemaker_and_the_job_expect() -> None:
     cloud = Cloud()
     objects = [StoredObject(key(1, 1), "v1", 10), StoredObject(key(0, 1), "v2", 20)]
-    details = dataset_manifest.dataset_spec(
+    details = dataset_manifest.build_dataset_spec(
         objects,
         round_name="20261123T063900Z-model-error",
         round_stamp="20261123T063900Z",
@@ -127,7 +127,9 @@ def test_the_files_are_what_sagemaker_and_the_job_expect() -> None:
         champion="xgboost-20261123T051100Z",
         maximum_samples=2_000_000,
     )
-    written = dataset_manifest.write(cloud.clients()[1], BUCKET, objects, details, cut_off=NOW, stored=7)
+    written = dataset_manifest.write_dataset(
+        cloud.clients()[1], BUCKET, objects, details, cut_off=NOW, stored_objects=7
+    )
     folder = "datasets/20261123T063900Z-model-error"
     assert json.loads(cloud.s3.content(f"{folder}/manifest.json")) == [
         {"prefix": "s3://dwell-data/"},

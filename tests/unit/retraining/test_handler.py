@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from retraining.settings import Settings
 from retraining.start_round import RetrainingContext
 from retraining.triggers import UnknownEventError
 from rounds import Round, Store
+from rounds.metric_counter import count_metric
 from tests.unit.fake_aws import STACK, Cloud
 
 if TYPE_CHECKING:
@@ -46,10 +48,16 @@ def cloud(monkeypatch: pytest.MonkeyPatch, lambda_environment: pytest.MonkeyPatc
     cloud.cloudwatch.count("AcceptedSamples", cloud.time - timedelta(minutes=2), 5_000, service=STACK)
     cloud.s3.store("samples/date=2026-11-23/hour=06/1.gz", b"rows", cloud.time - timedelta(minutes=1))
     table, s3, sagemaker, cloudwatch = cloud.clients()
-    around = RetrainingContext(
-        Settings.read(VARIABLES), Store(table), s3, sagemaker, cloudwatch, cloud.clock, handler.tell_failed
+    retraining = RetrainingContext(
+        settings=Settings.read(VARIABLES),
+        store=Store(table),
+        s3=s3,
+        sagemaker=sagemaker,
+        cloudwatch=cloudwatch,
+        clock=cloud.clock,
+        on_round_failed=partial(count_metric, "RoundsFailed"),
     )
-    monkeypatch.setattr(handler, "surroundings", lambda: around)
+    monkeypatch.setattr(handler, "create_context", lambda: retraining)
     monkeypatch.setattr(handler, "logger", Logger(service=STACK, stream=io.StringIO()))
     return cloud
 
@@ -147,7 +155,7 @@ def test_a_round_that_is_given_up_is_told_to_the_alarm(
     handle(event("alarm-model-error"), context)
     cloud.sagemaker.jobs.clear()
     published()
-    # when another cause finds it
+    # when another trigger finds it
     cloud.move(timedelta(minutes=5))
     handle(event("retrain-manual"), context)
     # then somebody is told, and the new round starts

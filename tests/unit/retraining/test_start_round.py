@@ -1,4 +1,4 @@
-"""A cause is answered once: whatever dies in between, and however often the event comes, it is one round."""
+"""A trigger is answered once: whatever dies in between, and however often the event comes, it is one round."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retraining import round_lock, source_archive
-from rounds import Dataset, Endpoint, Model, Round, RoundLock, format_iso
+from rounds import Dataset, Endpoint, Model, Round, RoundLock, format_iso, release_round_lock
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied, make_client_error
 from tests.unit.retraining.factories import (
     BREACH_START,
@@ -31,7 +31,7 @@ from tests.unit.retraining.factories import (
 )
 
 if TYPE_CHECKING:
-    from retraining.start_round import Answer
+    from retraining.start_round import TriggerResult
     from retraining.triggers import Trigger
 
 
@@ -41,9 +41,9 @@ class TestStart:
         add_champion(cloud)
         given = run_trigger(cloud)
 
-        assert (given.decision.outcome, given.started, given.refused) == ("start", True, False)
+        assert (given.decision.outcome, given.round_started, given.round_refused) == ("start", True, False)
         assert list(cloud.sagemaker.jobs) == [JOB]
-        assert round_in_flight(cloud) == MODEL_ERROR.round
+        assert round_in_flight(cloud) == MODEL_ERROR.round_name
         round_ = stored_round(cloud)
         assert (round_.status, round_.job, round_.champion, round_.recent_since) == (
             "started",
@@ -88,7 +88,7 @@ class TestStart:
         assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3_600}
         assert {tag["Key"]: tag["Value"] for tag in job["Tags"]} == {
             "stack": STACK,
-            "round": MODEL_ERROR.round,
+            "round": MODEL_ERROR.round_name,
             "cause": "model-error",
         }
 
@@ -101,11 +101,11 @@ class TestStart:
         cloud = cloud_with_samples(samples=0)
         manual = replace(
             MODEL_ERROR,
-            name="manual",
-            trigger="manual",
+            cause="manual",
+            kind="manual",
             hyperparameters={"xgboost.eta": 0.3, "xgboost.max_depth": 8, "note": "plain", "on": True},
         )
-        assert run_trigger(cloud, manual).started
+        assert run_trigger(cloud, manual).round_started
         (job,) = cloud.sagemaker.jobs.values()
         given = {name: value for name, value in job["HyperParameters"].items() if not name.startswith("sagemaker_")}
         assert given == {"xgboost.eta": "0.3", "xgboost.max_depth": "8", "note": "plain", "on": "true"}
@@ -127,10 +127,10 @@ class TestStart:
         assert "champion" not in [one["ChannelName"] for one in cloud.sagemaker.jobs[JOB]["InputDataConfig"]]
 
     @pytest.mark.parametrize(
-        ("cause", "since"),
-        [(MANUAL, NOW - timedelta(hours=2)), (MODEL_ERROR, BREACH_START), (replace(MANUAL, at=NOW), None)],
+        ("trigger", "since"),
+        [(MANUAL, NOW - timedelta(hours=2)), (MODEL_ERROR, BREACH_START), (replace(MANUAL, occurred_at=NOW), None)],
     )
-    def test_a_champion_is_tested_on_nothing_that_it_has_learnt(self, cause: Trigger, since: datetime | None) -> None:
+    def test_a_champion_is_tested_on_nothing_that_it_has_learnt(self, trigger: Trigger, since: datetime | None) -> None:
         # given a champion whose own test set began two hours ago, or of whose round nothing is known
         cloud = cloud_with_samples()
         add_champion(cloud)
@@ -156,11 +156,11 @@ class TestStart:
                 )
             )
         # when
-        assert run_trigger(cloud, cause).started
+        assert run_trigger(cloud, trigger).round_started
         # then the test set is taken from what came after that, or since the breach
-        told = json.loads(cloud.s3.content(f"datasets/{cause.round}/dataset.json"))
+        told = json.loads(cloud.s3.content(f"datasets/{trigger.round_name}/dataset.json"))
         assert told["recent_since"] == (None if since is None else format_iso(since))
-        round_ = make_context(cloud).store.get(Round, cause.round)
+        round_ = make_context(cloud).store.get(Round, trigger.round_name)
         assert round_ is not None
         assert round_.recent_since == since
 
@@ -212,12 +212,12 @@ class TestRefuse:
         assert cloud.sagemaker.jobs == {}
 
     @pytest.mark.parametrize("pause", ["paused", "resuming"])
-    @pytest.mark.parametrize("cause", [MODEL_ERROR, NO_MODEL])
-    def test_a_pause_is_no_reason_for_a_round(self, cause: Trigger, pause: str) -> None:
+    @pytest.mark.parametrize("trigger", [MODEL_ERROR, NO_MODEL])
+    def test_a_pause_is_no_reason_for_a_round(self, trigger: Trigger, pause: str) -> None:
         cloud = cloud_with_samples()
         add_champion(cloud, "absent")
         make_context(cloud).store.update(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"pause": pause}))
-        assert run_trigger(cloud, cause).decision.reason == "paused"
+        assert run_trigger(cloud, trigger).decision.reason == "paused"
         assert cloud.sagemaker.jobs == {}
 
     def test_after_a_rollback_the_next_round_waits_longer_and_an_operator_need_not(self) -> None:
@@ -230,7 +230,7 @@ class TestRefuse:
         given = run_trigger(cloud)
         # then it does not start the next attempt at once
         assert (given.decision.reason, given.decision.facts["rollbacks"]) == ("backing_off", 1)
-        assert run_trigger(cloud, MANUAL).started
+        assert run_trigger(cloud, MANUAL).round_started
 
     def test_a_deployment_that_went_well_ends_the_waiting(self) -> None:
         cloud = cloud_with_samples()
@@ -242,14 +242,19 @@ class TestRefuse:
                 deployment=deployment,
                 deployed_at=NOW - timedelta(minutes=31),
             )
-        assert run_trigger(cloud).started
+        assert run_trigger(cloud).round_started
 
     def test_a_look_does_not_believe_an_alarm_that_cannot_know_of_the_last_switch_yet(self) -> None:
         # given a model that went live 31 minutes ago, and an alarm that judges 20 minutes at once
         cloud = cloud_with_samples()
         add_past_round(cloud, NOW - timedelta(hours=2), deployment="live", deployed_at=NOW - timedelta(minutes=31))
-        assert run_trigger(cloud, replace(NO_MODEL, judged=timedelta(minutes=20))).decision.reason == "cool_down"
-        assert run_trigger(cloud, replace(NO_MODEL, judged=timedelta(minutes=15), event="another", at=NOW)).started
+        assert (
+            run_trigger(cloud, replace(NO_MODEL, evaluation_window=timedelta(minutes=20))).decision.reason
+            == "cool_down"
+        )
+        assert run_trigger(
+            cloud, replace(NO_MODEL, evaluation_window=timedelta(minutes=15), event_id="another", occurred_at=NOW)
+        ).round_started
 
     def test_the_cool_down_begins_when_the_model_has_gone_live(self) -> None:
         cloud = cloud_with_samples()
@@ -269,7 +274,7 @@ class TestRefuse:
     ) -> None:
         cloud = cloud_with_samples(samples=samples, stored=stored)
         given = run_trigger(cloud, MODEL_ERROR, **environment)
-        assert (given.decision.reason, given.refused, given.started) == (reason, True, False)
+        assert (given.decision.reason, given.round_refused, given.round_started) == (reason, True, False)
         assert stored_decision(cloud) == given.decision
         assert cloud.sagemaker.jobs == {}
         assert round_in_flight(cloud) is None
@@ -281,7 +286,7 @@ class TestRefuse:
         cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(minutes=2), 5_000, service=STACK)
         again = run_trigger(cloud)
         assert again.decision == first.decision
-        assert not again.refused
+        assert not again.round_refused
         assert cloud.sagemaker.jobs == {}
 
     def test_the_cool_down_counts_from_the_end_of_the_last_round(self) -> None:
@@ -297,38 +302,38 @@ class TestRefuse:
         run_trigger(cloud)
         given = run_trigger(cloud, NO_MODEL, COOLDOWN_SECONDS="0")
         assert given.decision.reason == "in_flight"
-        assert given.decision.facts["in_flight"] == MODEL_ERROR.round
+        assert given.decision.facts["in_flight"] == MODEL_ERROR.round_name
         assert list(cloud.sagemaker.jobs) == [JOB]
-        assert round_in_flight(cloud) == MODEL_ERROR.round
+        assert round_in_flight(cloud) == MODEL_ERROR.round_name
 
     def test_of_two_entrants_in_the_same_second_one_has_to_wait(self) -> None:
         cloud = cloud_with_samples()
-        other = replace(MANUAL, event="operator:b", entrant="Team B", hyperparameters={"xgboost.eta": 0.9})
-        assert other.round == MANUAL.round
+        other = replace(MANUAL, event_id="operator:b", entrant="Team B", hyperparameters={"xgboost.eta": 0.9})
+        assert other.round_name == MANUAL.round_name
         run_trigger(cloud, MANUAL)
         given = run_trigger(cloud, other)
         assert (given.decision.outcome, given.decision.reason) == ("refuse", "in_flight")
-        assert round_in_flight(cloud) == MANUAL.round  # the refusal frees nobody else's lock
+        assert round_in_flight(cloud) == MANUAL.round_name  # the refusal frees nobody else's lock
         assert [one["entrant"] for one in cloud.table.kind("round").values()] == ["Team A"]
         assert run_trigger(cloud, MANUAL).decision.outcome == "start"
 
     def test_who_asks_late_in_a_second_whose_round_has_ended_is_refused_and_holds_no_lock(self) -> None:
         # given a round that has ended
         cloud = cloud_with_samples()
-        assert run_trigger(cloud, MANUAL).started
+        assert run_trigger(cloud, MANUAL).round_started
         store = make_context(cloud).store
-        round_lock.fail(store, MANUAL.round, "a test", NOW)
-        round_lock.release(store, MANUAL.round)
+        round_lock.mark_failed(store, MANUAL.round_name, "a test", NOW)
+        release_round_lock(store, MANUAL.round_name)
         # when another event of the same second comes
-        late = replace(MANUAL, event="operator:b")
+        late = replace(MANUAL, event_id="operator:b")
         answered = run_trigger(cloud, late)
         # then
         assert (answered.decision.outcome, answered.decision.reason) == ("refuse", "already_played")
         lock = store.get(RoundLock, "round")
         assert lock is not None
         assert lock.holder is None
-        later = replace(MANUAL, event="operator:b", at=MANUAL.at + timedelta(seconds=1))
-        assert run_trigger(cloud, later).started
+        later = replace(MANUAL, event_id="operator:b", occurred_at=MANUAL.occurred_at + timedelta(seconds=1))
+        assert run_trigger(cloud, later).round_started
 
     def test_samples_are_new_since_the_last_dataset_that_was_used(self) -> None:
         def since(status: str) -> str:
@@ -392,11 +397,11 @@ class TestDeath:
 
     def same_round(self, cloud: Cloud, undisturbed: Cloud, fatal: int, *, taken: bool) -> None:
         assert list(cloud.sagemaker.jobs) == [JOB]
-        assert round_in_flight(cloud) == MODEL_ERROR.round
-        assert list(cloud.table.kind("round")) == [MODEL_ERROR.round]
-        assert list(cloud.table.kind("decision")) == [MODEL_ERROR.decision]
+        assert round_in_flight(cloud) == MODEL_ERROR.round_name
+        assert list(cloud.table.kind("round")) == [MODEL_ERROR.round_name]
+        assert list(cloud.table.kind("decision")) == [MODEL_ERROR.decision_name]
         round_ = stored_round(cloud)
-        folder = f"datasets/{MODEL_ERROR.round}"
+        folder = f"datasets/{MODEL_ERROR.round_name}"
         described = json.loads(cloud.s3.content(f"{folder}/dataset.json"))
         listed = json.loads(cloud.s3.content(f"{folder}/manifest.json"))
         assert round_.dataset is not None
@@ -414,10 +419,10 @@ class TestDeath:
         cloud = cloud_with_samples()
         add_champion(cloud)
         run_trigger(cloud)
-        key = f"datasets/{MODEL_ERROR.round}/dataset.json"
+        key = f"datasets/{MODEL_ERROR.round_name}/dataset.json"
         settled, job = cloud.s3.content(key), cloud.sagemaker.jobs.pop(JOB)
         cloud.sagemaker.endpoint = None  # the champion goes away between two attempts
-        assert run_trigger(cloud).started
+        assert run_trigger(cloud).round_started
         assert cloud.s3.content(key) == settled
         assert cloud.sagemaker.jobs[JOB] == job
 
@@ -426,13 +431,13 @@ class TestDeath:
         run_trigger(cloud)
         for _ in range(2):
             again = run_trigger(cloud)
-            assert (again.started, again.refused) == (False, False)
+            assert (again.round_started, again.round_refused) == (False, False)
         store = make_context(cloud).store
-        store.update(Round, MODEL_ERROR.round, lambda one: one.model_copy(update={"status": "kept"}))
+        store.update(Round, MODEL_ERROR.round_name, lambda one: one.model_copy(update={"status": "kept"}))
         store.update(RoundLock, "round", lambda lock: lock.model_copy(update={"holder": None}))
         del cloud.sagemaker.jobs[JOB]  # jobs do not stay for ever
         again = run_trigger(cloud)
-        assert not again.started
+        assert not again.round_started
         assert cloud.sagemaker.jobs == {}
         assert round_in_flight(cloud) is None
 
@@ -459,11 +464,11 @@ class TestDeath:
             patched.setattr(type(cloud.sagemaker), "create_training_job", lambda _self, **given: limit(**given))
             with pytest.raises(Exception, match="ResourceLimitExceeded"):
                 run_trigger(cloud)
-        assert run_trigger(cloud).started
+        assert run_trigger(cloud).round_started
 
 
 class TestTakeOver:
-    """Another cause comes while the first one's round lies dead."""
+    """Another trigger comes while the first one's round lies dead."""
 
     def dead(self, fatal_job: bool = True) -> Cloud:
         cloud = cloud_with_samples()
@@ -472,16 +477,16 @@ class TestTakeOver:
             del cloud.sagemaker.jobs[JOB]
         return cloud
 
-    def second(self, cloud: Cloud) -> Answer:
-        cause = replace(NO_MODEL, at=cloud.time, event=f"look@{cloud.time}")
-        return run_trigger(cloud, cause, COOLDOWN_SECONDS="0")
+    def second(self, cloud: Cloud) -> TriggerResult:
+        trigger = replace(NO_MODEL, occurred_at=cloud.time, event_id=f"look@{cloud.time}")
+        return run_trigger(cloud, trigger, COOLDOWN_SECONDS="0")
 
     def test_a_missing_job_is_waited_for_as_long_as_its_starter_may_live(self) -> None:
         cloud = self.dead()
         cloud.move(LEASE)
         assert self.second(cloud).decision.reason == "in_flight"
         cloud.move(timedelta(seconds=1))
-        assert self.second(cloud).started
+        assert self.second(cloud).round_started
         assert (stored_round(cloud).status, stored_round(cloud).reason) == ("failed", "job_never_started")
 
     def test_a_running_job_is_never_taken_over(self) -> None:
@@ -497,18 +502,18 @@ class TestTakeOver:
         cloud.move(timedelta(minutes=10))
         assert self.second(cloud).decision.reason == "in_flight"
         cloud.move(timedelta(seconds=1))
-        assert self.second(cloud).started
+        assert self.second(cloud).round_started
         assert stored_round(cloud).reason == "result_never_recorded"
 
     def test_the_dead_round_does_not_rise_again(self) -> None:
         cloud = self.dead()
         cloud.move(LEASE * 2)
-        assert self.second(cloud).started
+        assert self.second(cloud).round_started
         jobs = list(cloud.sagemaker.jobs)
         again = run_trigger(cloud)
-        assert not again.started
+        assert not again.round_started
         assert list(cloud.sagemaker.jobs) == jobs
-        assert round_in_flight(cloud) != MODEL_ERROR.round
+        assert round_in_flight(cloud) != MODEL_ERROR.round_name
 
     def test_a_round_that_lost_its_lock_before_it_was_recorded_is_recorded_as_failed(self) -> None:
         cloud = cloud_with_samples()
@@ -519,9 +524,9 @@ class TestTakeOver:
             for name in cloud.table.kind(kind):
                 del cloud.table.items[kind, name]
         cloud.sagemaker.jobs.clear()
-        assert self.second(cloud).started
-        assert not run_trigger(cloud).started
-        lost = store.get(Round, MODEL_ERROR.round)
+        assert self.second(cloud).round_started
+        assert not run_trigger(cloud).round_started
+        lost = store.get(Round, MODEL_ERROR.round_name)
         assert lost is not None
         assert (lost.status, lost.reason) == ("failed", "lock_lost")
         assert JOB not in cloud.sagemaker.jobs

@@ -23,7 +23,7 @@ from retraining.triggers import (
     alarm_to_cause,
     from_alarm,
     from_operator,
-    parse,
+    parse_event,
 )
 from rounds import UnusableRequestError
 from tests.unit.fake_aws import STACK, Cloud
@@ -40,25 +40,25 @@ FIRST_BREACH = datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
 
 
 def alarm_cause(event: dict[str, Any]) -> Trigger | None:
-    parsed = parse(event)
+    parsed = parse_event(event)
     assert isinstance(parsed, AlarmEvent)
     return from_alarm(parsed, stack=STACK, alarms=ALARMS)
 
 
 class TestAlarm:
     def test_a_model_error_asks_for_a_round_with_a_recent_part(self, event: Callable[[str], dict[str, Any]]) -> None:
-        cause = alarm_cause(event("alarm-model-error"))
-        assert cause is not None
-        assert (cause.name, cause.trigger, cause.alarm) == ("model-error", "alarm", "dwell-ModelError")
-        assert cause.round == "20261123T063900Z-model-error"
-        assert cause.decision == "2026-11-23T06:39:00.412Z#dwell-ModelError@2026-11-23T06:39:00.412Z"
-        assert cause.recent_since == FIRST_BREACH
+        trigger = alarm_cause(event("alarm-model-error"))
+        assert trigger is not None
+        assert (trigger.cause, trigger.kind, trigger.alarm) == ("model-error", "alarm", "dwell-ModelError")
+        assert trigger.round_name == "20261123T063900Z-model-error"
+        assert trigger.decision_name == "2026-11-23T06:39:00.412Z#dwell-ModelError@2026-11-23T06:39:00.412Z"
+        assert trigger.drift_start == FIRST_BREACH
 
     def test_no_model_asks_for_a_round_on_everything(self, event: Callable[[str], dict[str, Any]]) -> None:
-        cause = alarm_cause(event("alarm-no-model"))
-        assert cause is not None
-        assert cause.round == "20261123T051100Z-no-model"
-        assert cause.recent_since is None
+        trigger = alarm_cause(event("alarm-no-model"))
+        assert trigger is not None
+        assert trigger.round_name == "20261123T051100Z-no-model"
+        assert trigger.drift_start is None
 
     @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
     def test_only_the_alarm_state_asks(self, state: str, event: Callable[[str], dict[str, Any]]) -> None:
@@ -75,13 +75,13 @@ class TestAlarm:
     def test_an_alarm_without_data_falls_back_to_its_periods(self, event: Callable[[str], dict[str, Any]]) -> None:
         given_event = event("alarm-model-error")
         del given_event["alarmData"]["state"]["reasonData"]
-        cause = alarm_cause(given_event)
-        assert cause is not None
-        assert cause.recent_since == CHANGED - timedelta(seconds=300)
+        trigger = alarm_cause(given_event)
+        assert trigger is not None
+        assert trigger.drift_start == CHANGED - timedelta(seconds=300)
         del given_event["alarmData"]["configuration"]
         bare = alarm_cause(given_event)
         assert bare is not None
-        assert bare.recent_since == CHANGED
+        assert bare.drift_start == CHANGED
 
     @pytest.mark.parametrize(
         ("alarm", "name"),
@@ -128,31 +128,33 @@ class TestBreach:
         ],
     )
     def test_what_the_data_leaves_out_is_filled_in(self, changes: dict[str, Any], began: datetime) -> None:
-        assert find_breach_start(self.data(**changes), CHANGED, evaluated=timedelta(minutes=20)) == began
+        assert find_breach_start(self.data(**changes), CHANGED, evaluation_window=timedelta(minutes=20)) == began
 
     @pytest.mark.parametrize("data", [None, "", "not JSON", "[]", "null", '{"version": "1.0"}'])
     def test_without_data_the_evaluated_time_counts_back(self, data: str | None) -> None:
-        assert find_breach_start(data, CHANGED, evaluated=timedelta(minutes=20)) == CHANGED - timedelta(minutes=20)
+        assert find_breach_start(data, CHANGED, evaluation_window=timedelta(minutes=20)) == CHANGED - timedelta(
+            minutes=20
+        )
 
     @given(st.text())
     def test_no_text_breaks_it(self, data: str) -> None:
-        assert find_breach_start(data, CHANGED, evaluated=timedelta(0)) <= CHANGED
+        assert find_breach_start(data, CHANGED, evaluation_window=timedelta(0)) <= CHANGED
 
     def test_data_of_a_later_evaluation_does_not_move_the_beginning(self) -> None:
         later = self.data(
             startDate="2026-11-23T07:23:00.000+0000",
             evaluatedDatapoints=[{"timestamp": "2026-11-23T07:28:00.000+0000", "value": 1.9}],
         )
-        assert find_breach_start(later, CHANGED, evaluated=timedelta(0)) == CHANGED - timedelta(minutes=15)
+        assert find_breach_start(later, CHANGED, evaluation_window=timedelta(0)) == CHANGED - timedelta(minutes=15)
 
 
 class TestLook:
     SCHEDULED = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
-    def causes(self, alarms: list[dict[str, Any]]) -> list[Trigger]:
+    def triggers(self, alarms: list[dict[str, Any]]) -> list[Trigger]:
         cloud = Cloud()
         cloud.cloudwatch.alarms = alarms
-        return find_active_alarms(cloud.clients()[3], ALARMS, stack=STACK, scheduled=self.SCHEDULED)
+        return find_active_alarms(cloud.clients()[3], ALARMS, stack=STACK, scheduled_at=self.SCHEDULED)
 
     def alarm(self, name: str, state: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
         data = {} if event is None else {"StateReasonData": event["alarmData"]["state"]["reasonData"]}
@@ -169,59 +171,62 @@ class TestLook:
         }
 
     def test_only_alarms_in_alarm_ask_in_their_order(self) -> None:
-        found = self.causes(
+        found = self.triggers(
             [
                 self.alarm("dwell-NoModel", "ALARM"),
                 self.alarm("dwell-ModelError", "ALARM"),
                 self.alarm("dwell-NoSamples", "ALARM"),
             ]
         )
-        assert [cause.round for cause in found] == ["20261123T070000Z-model-error", "20261123T070000Z-no-model"]
-        assert {cause.trigger for cause in found} == {"schedule"}
-        assert len({cause.decision for cause in found}) == 2
-        assert self.causes([self.alarm("dwell-ModelError", "OK")]) == []
+        assert [trigger.round_name for trigger in found] == [
+            "20261123T070000Z-model-error",
+            "20261123T070000Z-no-model",
+        ]
+        assert {trigger.kind for trigger in found} == {"schedule"}
+        assert len({trigger.decision_name for trigger in found}) == 2
+        assert self.triggers([self.alarm("dwell-ModelError", "OK")]) == []
 
     def test_the_breach_begins_where_the_alarms_own_event_says(self, event: Callable[[str], dict[str, Any]]) -> None:
         own = alarm_cause(event("alarm-model-error"))
-        (looked,) = self.causes([self.alarm("dwell-ModelError", "ALARM", event("alarm-model-error"))])
+        (looked,) = self.triggers([self.alarm("dwell-ModelError", "ALARM", event("alarm-model-error"))])
         assert own is not None
-        assert looked.recent_since == own.recent_since
+        assert looked.drift_start == own.drift_start
 
     def test_without_data_the_alarms_evaluation_counts_back(self) -> None:
-        (looked,) = self.causes([self.alarm("dwell-ModelError", "ALARM")])
-        assert looked.recent_since == CHANGED - timedelta(minutes=10)
+        (looked,) = self.triggers([self.alarm("dwell-ModelError", "ALARM")])
+        assert looked.drift_start == CHANGED - timedelta(minutes=10)
 
     def test_a_later_update_of_the_state_does_not_move_the_beginning(self) -> None:
         updated = self.alarm("dwell-ModelError", "ALARM") | {
             "StateTransitionedTimestamp": CHANGED,
             "StateUpdatedTimestamp": CHANGED + timedelta(minutes=15),
         }
-        (looked,) = self.causes([updated])
-        assert looked.recent_since == CHANGED - timedelta(minutes=10)
+        (looked,) = self.triggers([updated])
+        assert looked.drift_start == CHANGED - timedelta(minutes=10)
 
 
 class TestOthers:
     def test_the_schedule_tells_its_time(self, event: Callable[[str], dict[str, Any]]) -> None:
-        parsed = parse(event("schedule"))
+        parsed = parse_event(event("schedule"))
         assert isinstance(parsed, ScheduleEvent)
         assert parsed.time == TestLook.SCHEDULED
 
     def test_an_operator_names_the_request(self, event: Callable[[str], dict[str, Any]]) -> None:
-        parsed = parse(event("retrain-manual"))
+        parsed = parse_event(event("retrain-manual"))
         assert isinstance(parsed, OperatorEvent)
-        cause = from_operator(parsed, event_id="operator:try-deeper-trees", first_seen=CHANGED)
-        assert cause.round == "20261123T063900Z-manual"
-        assert cause.hyperparameters == {"xgboost.max_depth": 8}
-        assert cause.note == parsed.reason
+        trigger = from_operator(parsed, event_id="operator:try-deeper-trees", received_at=CHANGED)
+        assert trigger.round_name == "20261123T063900Z-manual"
+        assert trigger.hyperparameters == {"xgboost.max_depth": 8}
+        assert trigger.note == parsed.reason
 
     @pytest.mark.parametrize("name", ["a", "7 dwarves", "Team_A.2-b", "Zoë", "機械 学習", "a" * 40])
     def test_an_entrant_enters_under_a_name_of_any_script(self, name: str) -> None:
-        parsed = parse({"source": "dwell.operator", "entrant": name})
+        parsed = parse_event({"source": "dwell.operator", "entrant": name})
         assert isinstance(parsed, OperatorEvent)
-        assert from_operator(parsed, event_id="operator:e", first_seen=CHANGED).entrant == name
+        assert from_operator(parsed, event_id="operator:e", received_at=CHANGED).entrant == name
 
     def test_one_name_typed_in_two_ways_is_one_entrant(self) -> None:
-        parsed = parse({"source": "dwell.operator", "entrant": "Zoe\u0308"})
+        parsed = parse_event({"source": "dwell.operator", "entrant": "Zoe\u0308"})
         assert isinstance(parsed, OperatorEvent)
         assert parsed.entrant == "Zo\u00eb"
 
@@ -247,7 +252,7 @@ class TestOthers:
     )
     def test_a_request_that_breaks_the_contract_is_refused(self, bad: dict[str, Any]) -> None:
         with pytest.raises(UnusableRequestError) as refused:
-            parse(bad)
+            parse_event(bad)
         assert "pydantic" not in str(refused.value)
 
     @pytest.mark.parametrize(
@@ -259,13 +264,13 @@ class TestOthers:
     )
     def test_a_person_is_told_in_a_sentence(self, bad: dict[str, Any], sentence: str) -> None:
         with pytest.raises(UnusableRequestError) as refused:
-            parse({"source": "dwell.operator", **bad})
+            parse_event({"source": "dwell.operator", **bad})
         assert str(refused.value).startswith(sentence)
 
     @pytest.mark.parametrize("unknown", [{}, {"source": "aws.s3"}, {"source": None}, {"Records": []}])
     def test_other_events_are_errors(self, unknown: dict[str, Any]) -> None:
         with pytest.raises(UnknownEventError):
-            parse(unknown)
+            parse_event(unknown)
 
 
 def test_hyperparameters_are_validated_without_numpy() -> None:
@@ -273,7 +278,7 @@ def test_hyperparameters_are_validated_without_numpy() -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(FUNCTIONS)!r})\n"
         "from retraining.training_job.algorithms import build_candidates\n"
-        "print(len(build_candidates({'xgboost.eta': 0.3}, recent=True)))\n"
+        "print(len(build_candidates({'xgboost.eta': 0.3}, with_recent=True)))\n"
     )
     # when
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)

@@ -44,16 +44,16 @@ def error(model: Model) -> float:
 
 
 def test_an_algorithm_enters_on_all_rows_and_again_on_the_recent_part() -> None:
-    assert [one.name for one in build_candidates({}, recent=False)] == [one.name for one in ALGORITHMS]
-    both = build_candidates({}, recent=True)
+    assert [one.name for one in build_candidates({}, with_recent=False)] == [one.name for one in ALGORITHMS]
+    both = build_candidates({}, with_recent=True)
     assert tuple(one.name for one in both) == NAMES
     assert {(one.name, one.trained_on) for one in both} >= {("xgboost", "all"), ("xgboost-recent", "recent")}
 
 
 def test_what_keeps_the_newest_rows_enters_once_if_the_recent_part_has_as_many() -> None:
     given = {"k-nearest-neighbours.sample_size": 2_000}
-    few = {one.name for one in build_candidates(given, recent=True, recent_rows=1_999)}
-    many = {one.name for one in build_candidates(given, recent=True, recent_rows=2_000)}
+    few = {one.name for one in build_candidates(given, with_recent=True, recent_rows=1_999)}
+    many = {one.name for one in build_candidates(given, with_recent=True, recent_rows=2_000)}
     assert few - many == {"k-nearest-neighbours-recent"}
     assert few == set(NAMES)
 
@@ -65,14 +65,14 @@ def test_names_are_safe_in_the_name_of_a_model_and_of_a_metric() -> None:
 def test_a_hyphen_separates_too_for_shells_have_no_variables_with_dots() -> None:
     dotted = {"xgboost.eta": 0.5, "xgboost.max_depth": 5, "k-nearest-neighbours.sample_size": 75}
     hyphened = {"xgboost-eta": 0.5, "xgboost-max_depth": 5, "k-nearest-neighbours-sample_size": 75}
-    assert build_candidates(hyphened, recent=True) == build_candidates(dotted, recent=True)
+    assert build_candidates(hyphened, with_recent=True) == build_candidates(dotted, with_recent=True)
 
 
 def test_a_job_can_replace_hyperparameters() -> None:
     # given what a job's HyperParameters are after JSON decoding
     given = {"xgboost.eta": 1, "xgboost.max_depth": 5, "linear.alpha": [1, 2.5], "k-nearest-neighbours.k": 75}
     # when
-    by_name = {one.name: one.hyperparameters for one in build_candidates(given, recent=True)}
+    by_name = {one.name: one.hyperparameters for one in build_candidates(given, with_recent=True)}
     # then they are in force on both parts, and in the registry's own shape; the rest stays
     assert by_name["xgboost"] == by_name["xgboost-recent"]
     assert by_name["xgboost"] == {**ALGORITHMS[0].hyperparameters, "eta": 1.0, "max_depth": (5,)}
@@ -102,7 +102,7 @@ def test_a_job_can_replace_hyperparameters() -> None:
 )
 def test_a_hyperparameter_that_means_nothing_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(HyperparameterError, match=re.escape(next(iter(given)))):
-        build_candidates(given, recent=False)
+        build_candidates(given, with_recent=False)
 
 
 @every_algorithm
@@ -224,7 +224,7 @@ def test_few_rows_get_one_thread_and_many_no_more_than_there_are_processors(monk
 
 
 def test_who_enters_as_continued_can_go_on() -> None:
-    going_on = [one for one in ALGORITHMS if "continued" in one.enters_on]
+    going_on = [one for one in ALGORITHMS if "continued" in one.subsets]
     assert going_on
     assert all(callable(one.load_module().continue_fit) for one in going_on)
 

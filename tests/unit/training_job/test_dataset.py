@@ -163,11 +163,11 @@ def of_version(version: int, lines: list[str]) -> list[str]:
     ("lines", "changes", "reason"),
     [
         (ROWS.lines, {"recent_since": "2027-01-01T00:00:00Z"}, "none of 400 samples is as recent as"),
-        (ROWS.lines[:2], {}, "one of 2 samples is the whole test set"),
-        (ROWS.lines[:1] * 3, {}, "one of 1 samples is the whole test set"),
+        (ROWS.lines[:2], {}, "the test set has one of 2 samples"),
+        (ROWS.lines[:1] * 3, {}, "the test set has one of 1 samples"),
         (of_one_moment(), {}, "none is older"),
         ([], {}, "the dataset is empty"),
-        ([*ROWS.lines, f"1,{ROWS.lines[0]}"], {}, f"have not {len(ROW_COLUMNS)} cells"),
+        ([*ROWS.lines, f"1,{ROWS.lines[0]}"], {}, f"without exactly {len(ROW_COLUMNS)} cells"),
         (of_version(VERSION + 1, ROWS.lines), {}, f"none of 400 rows is of the schema's version {VERSION}"),
         (cell(1, "wide"), {}, "not as the validator writes it"),
         (cell(1, ""), {}, "not as the validator writes it"),
@@ -199,7 +199,7 @@ def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
         read_dataset(samples, description)
 
     victim.unlink()
-    with pytest.raises(DatasetError, match=r"3 objects of .* names 4"):
+    with pytest.raises(DatasetError, match=r"3 objects of .* lists 4"):
         read_dataset(samples, description)
 
 

@@ -14,7 +14,7 @@ import pytest
 from feature_schema import FEATURES, TARGET, get_schema_hash
 from retraining.training_job import inference_handlers, model_archive
 from retraining.training_job.algorithms import ALGORITHMS
-from retraining.training_job.model_archive import ModelDescription
+from retraining.training_job.model_archive import ModelMetadata
 from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     algorithm = ALGORITHMS[0]
     model, _ = algorithm.load_module().fit(ROWS.features, ROWS.target, **algorithm.hyperparameters)
     names = tuple(feature.name for feature in FEATURES)
-    description = ModelDescription(
+    description = ModelMetadata(
         "xgboost-20261123T063900Z", algorithm.name, 1830.25, get_schema_hash(), "r", names, TARGET.name, "all"
     )
     model_archive.write(folder, description, model)

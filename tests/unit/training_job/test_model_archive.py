@@ -15,12 +15,12 @@ import pytest
 from feature_schema import FEATURES, TARGET, get_schema_hash
 from retraining.training_job import model_archive
 from retraining.training_job.algorithms import ALGORITHMS, Algorithm
-from retraining.training_job.model_archive import ArchiveError, ModelDescription
+from retraining.training_job.model_archive import ArchiveError, ModelMetadata
 from tests.factories.datasets import make_dataset
 
 TRAINING_JOB = Path(model_archive.__file__).parent
 ROWS = make_dataset(500)
-DESCRIPTION = ModelDescription(
+DESCRIPTION = ModelMetadata(
     model="xgboost-20261123T063900Z",
     algorithm="xgboost",
     expected_error=1830.25,
@@ -41,7 +41,7 @@ def written(folder: Path, algorithm: Algorithm) -> Path:
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda one: one.name)
 def test_an_archive_comes_back_as_it_was(algorithm: Algorithm, tmp_path: Path) -> None:
     loaded = model_archive.load(written(tmp_path, algorithm))
-    assert loaded.description == dataclasses.replace(DESCRIPTION, algorithm=algorithm.name)
+    assert loaded.metadata == dataclasses.replace(DESCRIPTION, algorithm=algorithm.name)
     expected, _ = algorithm.load_module().fit(ROWS.features, ROWS.target, **algorithm.hyperparameters)
     np.testing.assert_array_equal(loaded.model.predict(ROWS.features), expected.predict(ROWS.features))
 

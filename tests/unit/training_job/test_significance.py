@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retraining.training_job.significance import CONFIDENCE, MINIMUM_PAIRS, compare
+from retraining.training_job.significance import CONFIDENCE, MIN_PAIRS, compare
 
 
 def squared_errors(rows: int, scale: float, seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -60,11 +60,11 @@ def test_equally_good_models_are_promoted_at_most_as_often_as_is_promised(challe
 
 
 def test_too_few_rows_are_never_significant() -> None:
-    opponent = squared_errors(MINIMUM_PAIRS - 1, 2_000, 1)
+    opponent = squared_errors(MIN_PAIRS - 1, 2_000, 1)
     comparison = compare(0.0 * opponent, opponent)
     assert comparison.mean_gain > 2 * comparison.standard_error
     assert not comparison.significant
-    more = squared_errors(MINIMUM_PAIRS, 2_000, 1)
+    more = squared_errors(MIN_PAIRS, 2_000, 1)
     assert compare(0.0 * more, more).significant
 
 

@@ -58,9 +58,9 @@ def constant(name: str, answer: Any, monkeypatch: pytest.MonkeyPatch) -> Candida
 
 def packed_champion(folder: Path, description: DatasetSpec, **changes: Any) -> Path:
     """An archive of a ridge regression that learnt from the oldest rows, as SageMaker packs it."""
-    (ridge,) = (one.algorithm for one in build_candidates({}, recent=False) if one.name == "linear")
+    (ridge,) = (one.algorithm for one in build_candidates({}, with_recent=False) if one.name == "linear")
     model, _ = ridge.load_module().fit(ROWS.features[:800], ROWS.target[:800], **ridge.hyperparameters)
-    told = model_archive.ModelDescription(
+    told = model_archive.ModelMetadata(
         CHAMPION, "linear", 1.0, description.schema_hash, "r", description.features, description.target, "all"
     )
     content = folder / "model"
@@ -79,7 +79,7 @@ def outcome(given: tuple[DatasetSpec, Dataset], *candidates: Candidate, champion
 
 
 def test_the_best_comes_first_and_is_compared_with_the_baseline(given: tuple[DatasetSpec, Dataset]) -> None:
-    tournament = outcome(given, *build_candidates({}, recent=True))
+    tournament = outcome(given, *build_candidates({}, with_recent=True))
     scores = [result.rmse for result in tournament.results if result.rmse is not None]
     assert len(scores) == len(NAMES)
     assert scores == sorted(scores)
@@ -114,7 +114,7 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
     assert errors["raises"] == "ValueError: singular"
     assert errors["full"] == "MemoryError: no room"
     assert errors["nan"] == errors["infinite"] == errors["huge"]
-    assert "no number is answered for 250 of 250 test rows" in (errors["nan"] or "")
+    assert "the prediction is not a usable number for 250 of 250 test rows" in (errors["nan"] or "")
     assert "no_such_module" in (errors["missing"] or "")
     assert [result.name for result in tournament.results[:2]] == ["good", "rude"]
     assert {(result.rmse, result.expected_error) for result in tournament.results[2:]} == {(None, None)}
@@ -136,7 +136,7 @@ def test_a_baseline_counts_as_it_would_be_answered(given: tuple[DatasetSpec, Dat
     beyond = dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, features=features))
     changed = dataclasses.replace(description, baseline=description.features[0])
     # when
-    tournament = evaluate_candidates(changed, beyond, build_candidates({}, recent=False)[:1], None)
+    tournament = evaluate_candidates(changed, beyond, build_candidates({}, with_recent=False)[:1], None)
     # then
     expected = ((TARGET.maximum - dataset.test.target) ** 2).mean() ** 0.5
     assert tournament.baseline_rmse == pytest.approx(expected)
@@ -153,7 +153,7 @@ def test_the_champion_is_scored_from_its_own_archive_on_the_same_rows(
     given: tuple[DatasetSpec, Dataset], tmp_path: Path
 ) -> None:
     champion = packed_champion(tmp_path, given[0])
-    tournament = outcome(given, *build_candidates({}, recent=True), champion=champion)
+    tournament = outcome(given, *build_candidates({}, with_recent=True), champion=champion)
     (tmp_path / "unpacked").mkdir()
     model_archive.unpack(champion, tmp_path / "unpacked")
     predicted = model_archive.load(tmp_path / "unpacked").model.predict(given[1].test.features)
@@ -179,7 +179,7 @@ def test_a_challenger_worse_than_the_champion_is_not_significant(
     [
         ({"schema_hash": "0" * 16}, "it has the schema 0000000000000000"),
         ({"model": "linear-of-another-round"}, "the archive holds linear-of-another-round"),
-        ({"algorithm": "oracle"}, "no algorithm is called 'oracle'"),
+        ({"algorithm": "oracle"}, "no algorithm has the name 'oracle'"),
         ({"algorithm": "xgboost"}, "xgboost.ubj"),
     ],
 )
@@ -187,7 +187,7 @@ def test_a_champion_that_cannot_be_used_is_recorded_and_the_baseline_takes_its_p
     given: tuple[DatasetSpec, Dataset], tmp_path: Path, changes: dict[str, str], reason: str
 ) -> None:
     tournament = outcome(
-        given, *build_candidates({}, recent=False)[1:2], champion=packed_champion(tmp_path, given[0], **changes)
+        given, *build_candidates({}, with_recent=False)[1:2], champion=packed_champion(tmp_path, given[0], **changes)
     )
     assert tournament.champion is not None
     assert tournament.champion.rmse is None
@@ -201,7 +201,7 @@ def test_a_champion_whose_archive_is_absent_or_damaged_is_recorded(
 ) -> None:
     damaged = tmp_path / "model.tar.gz"
     damaged.write_bytes(b"not an archive")
-    candidate = build_candidates({}, recent=False)[1]
+    candidate = build_candidates({}, with_recent=False)[1]
     for packed, reason in ((None, "was not delivered"), (damaged, "cannot be unpacked")):
         description = dataclasses.replace(given[0], champion=CHAMPION)
         tournament = evaluate_candidates(description, given[1], (candidate,), packed)
@@ -215,7 +215,7 @@ def test_a_test_set_too_small_to_decide_is_told_in_numbers_all_the_same(given: t
     description, dataset = given
     few = dataclasses.replace(dataset, test=dataset.test.slice(0, 20))
     # when
-    tournament = evaluate_candidates(description, few, build_candidates({}, recent=False), None)
+    tournament = evaluate_candidates(description, few, build_candidates({}, with_recent=False), None)
     # then nothing is significant, and the record is complete
     assert tournament.comparison is not None
     assert tournament.comparison["mean_gain"] > 0
