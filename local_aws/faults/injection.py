@@ -188,7 +188,7 @@ def _kill(port: int) -> None:
     for pid in guardian.processes_of(os.getpid()):
         folder = Path(f"/proc/{pid}")
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if b"function_worker.py" not in (folder / "cmdline").read_bytes():
+            if b"awslambdaric" not in (folder / "cmdline").read_bytes():
                 continue
             if any(_target(link) == f"socket:[{inode}]" for link in (folder / "fd").iterdir()):
                 os.killpg(pid, signal.SIGKILL)

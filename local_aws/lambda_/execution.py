@@ -1,4 +1,7 @@
-"""One execution environment of a Python function: a process that answers one event after another."""
+"""One execution environment of a Python function: a process in which Lambda's own runtime client runs the handler.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import io
 import json
 import logging
 import os
-import queue
-import select
 import shutil
 import signal
 import subprocess
@@ -19,19 +20,43 @@ import time
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from local_aws.lambda_.function_worker import END_OF_LOG
+from local_aws.lambda_.runtime_api import RuntimeApi, RuntimeExitedError
 
 logger = logging.getLogger("local_aws.functions")
 
-WORKER = Path(__file__).with_name("function_worker.py")
+RUN = "import sys; from awslambdaric.__main__ import main; sys.path[:0] = sys.argv[2:]; main(sys.argv[:2])"
+"""Runs the handler that the first argument names; the others are folders to import from."""
 INIT_SECONDS = 30.0
-"""AWS allows 10 s, then tries again; several environments starting on two cores want more."""
+"""AWS allows 10 s, then tries again; several environments that start on two cores need more."""
+NEXT_SECONDS = 5.0
+"""How long a runtime may take from its response to its request for the next event."""
+MAX_LOG_BYTES = 1_000_000
+"""What an environment's log file holds before it is emptied."""
 _unpacking = threading.Lock()
+
+
+class Log:
+    """What an environment prints: a file, so that the log of an event is what was written until its response."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 (closed by close)
+        self._offset = 0
+
+    def read(self) -> str:
+        """The text that was written since the last call, without the line break at its end."""
+        descriptor = self.file.fileno()
+        size = os.fstat(descriptor).st_size
+        text = os.pread(descriptor, size - self._offset, self._offset).decode("utf-8", errors="replace")
+        self._offset = size
+        if size > MAX_LOG_BYTES:
+            os.ftruncate(descriptor, 0)
+            self._offset = 0
+        return text.replace("\r", "\n").removesuffix("\n")  # the runtime ends an error's lines with carriage returns
 
 
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has no types
@@ -39,9 +64,11 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
 
     def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
         super().__init__(func_name, config, code_zip)
-        self._proc: Any = None  # a Popen, or none: the pool looks at it
-        self._answers: IO[bytes] | None = None
-        self._log: queue.Queue[str | None] = queue.Queue()
+        self._proc: Any = None  # a Popen, or none; the pool reads it and stops it
+        self._api: RuntimeApi | None = None
+        self._log: Log | None = None
+        self._is_waiting = False
+        """Whether the runtime's request for the next event has been received."""
 
     def invoke(
         self,
@@ -50,47 +77,72 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
         *,
         trace_id: str | None = None,
         depth: int | None = None,  # noqa: ARG002 (the pool's interface; functions here do not call functions)
-        durable: dict[str, str] | None = None,
         invoked_function_arn: str | None = None,
     ) -> dict[str, Any]:
-        """``{"result", "log"}`` or ``{"error": {errorMessage, errorType, ...}, "log"}`` for one event."""
+        """``{"result", "log"}`` or ``{"error": {errorMessage, errorType, ...}, "log"}`` for one event.
+
+        The result is JSON that was read, or bytes that are no JSON.
+        """
         with self._lock:
-            timeout = float(self.config.get("Timeout", 3))
-            if self._proc is None or self._proc.poll() is not None:
-                failed = self._start()
-                if failed is not None:
-                    return failed
-            message = {
-                "event": event,
-                "request_id": request_id,
-                "arn": invoked_function_arn or self.config.get("FunctionArn", ""),
-                "deadline": time.time() + timeout,
-                "environment": {"_X_AMZN_TRACE_ID": trace_id, **(durable or {})},
+            if not self._is_ready():
+                failure = self._start()
+                if failure is not None:
+                    return failure
+            assert self._api is not None  # noqa: S101 (set by _start)
+            timeout_seconds = float(self.config.get("Timeout", 3))
+            headers = {
+                "Content-Type": "application/json",
+                "Lambda-Runtime-Aws-Request-Id": request_id,
+                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + timeout_seconds) * 1000)),
+                "Lambda-Runtime-Invoked-Function-Arn": invoked_function_arn or self.config.get("FunctionArn", ""),
             }
+            if trace_id:
+                headers["Lambda-Runtime-Trace-Id"] = trace_id
+            self._is_waiting = False
             try:
-                self._proc.stdin.write(json.dumps(message).encode() + b"\n")
-                self._proc.stdin.flush()
-                answer = self._read_answer(timeout)
-            except (EOFError, BrokenPipeError):
-                return self._failed(request_id, "Runtime.ExitError", "Runtime exited without providing a reason")
+                self._api.respond(200, json.dumps(event).encode(), headers)
+                request = self._api.receive(timeout_seconds)
+                self._api.respond(202)
+            except RuntimeExitedError:
+                return self._fail(request_id, "Runtime.ExitError", "Runtime exited without providing a reason")
             except TimeoutError:
-                return self._failed(request_id, "Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
-            return answer | {"log": self._read_log()}
+                message = f"Task timed out after {timeout_seconds:.2f} seconds"
+                return self._fail(request_id, "Sandbox.Timedout", message)
+            kind = "error" if request.path.endswith("/error") else "result"
+            return {kind: read_json(request.body), "log": self._read_log()}
+
+    def _is_ready(self) -> bool:
+        """Whether the process waits for an event; one that does not ask for it is ended."""
+        if self._proc is None:
+            return False
+        assert self._api is not None  # noqa: S101 (set with the process)
+        try:
+            if not self._is_waiting:
+                self._api.receive(NEXT_SECONDS)
+        except (RuntimeExitedError, TimeoutError):
+            self._stop()
+            return False
+        self._is_waiting = self._proc.poll() is None
+        if not self._is_waiting:
+            self._stop()
+        return self._is_waiting
 
     def _start(self) -> dict[str, Any] | None:
-        """Start the process and import its handler; what went wrong, if something did."""
+        """Start the process and import its handler; the failure, if it fails."""
         self._spawn()
+        assert self._api is not None  # noqa: S101 (set by _spawn)
         try:
-            answer = self._read_answer(INIT_SECONDS)
-        except EOFError:
-            return self._failed("", "Runtime.ExitError", "Runtime exited during its initialization")
+            request = self._api.receive(INIT_SECONDS)
+            if request.path == "init/error":
+                self._api.respond(202)
+                self._stop()
+                return {"error": read_json(request.body), "log": self._read_log()}
+        except RuntimeExitedError:
+            return self._fail("", "Runtime.ExitError", "Runtime exited during its initialization")
         except TimeoutError:
-            return self._failed("", "Sandbox.Timedout", f"Initialization timed out after {INIT_SECONDS:.2f} seconds")
-        log = self._read_log()
-        if "error" in answer:
-            self._kill()
-            return answer | {"log": log}
-        if log:
+            return self._fail("", "Sandbox.Timedout", f"Initialization timed out after {INIT_SECONDS:.2f} seconds")
+        self._is_waiting = True
+        if log := self._read_log():
             logger.info("Function %s printed while it was imported:\n%s", self.func_name, log)
         return None
 
@@ -99,72 +151,59 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
         self._tmpdir = tempfile.mkdtemp(prefix="function-")  # this environment's /tmp
         code = unpacked(self.code_zip)
         layers = [unpacked(data) for reference in self.config.get("Layers", []) if (data := _layer(reference))]
-        reading, writing = os.pipe()
-        try:
-            self._proc = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-s",
-                    str(WORKER),
-                    str(writing),
-                    self.config["Handler"],
-                    *search_path(code, layers),
-                ],
-                cwd=code,
-                env=variables(self.config, code, self._tmpdir),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(writing,),
-                process_group=0,  # so that what a handler starts ends with it
-            )
-        finally:
-            os.close(writing)
-        if self._answers is not None:
-            self._answers.close()
-        self._answers = os.fdopen(reading, "rb")
-        self._log = queue.Queue()
-        threading.Thread(target=_collect_log, args=(self._proc.stdout, self._log), daemon=True).start()
-
-    def _read_answer(self, seconds: float) -> dict[str, Any]:
-        """The worker's next line, which comes in one go. Raises ``EOFError`` when it ended, or ``TimeoutError``."""
-        assert self._answers is not None  # noqa: S101 (set by _spawn)
-        waiting = select.poll()  # unlike select(), it takes descriptors over 1024
-        waiting.register(self._answers, select.POLLIN)
-        if not waiting.poll(seconds * 1000):
-            raise TimeoutError
-        line = self._answers.readline()
-        if not line:
-            raise EOFError
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        self._log = Log()
+        self._api = RuntimeApi(lambda: self._proc is not None and self._proc.poll() is None)
+        self._proc = subprocess.Popen(
+            [sys.executable, "-P", "-s", "-c", RUN, self.config["Handler"], *search_path(code, layers)],
+            cwd=code,
+            env=variables(self.config, code, self._tmpdir) | {"AWS_LAMBDA_RUNTIME_API": self._api.address},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log.file,
+            stderr=subprocess.STDOUT,
+            process_group=0,  # so that the processes a handler starts end with it
+        )
 
     def _read_log(self) -> str:
-        """What was printed since the last event, up to the worker's marker."""
-        lines: list[str] = []
-        with suppress(queue.Empty):  # a handler that closed its own stdout
-            while (line := self._log.get(timeout=2)) is not None:
-                if line.endswith(END_OF_LOG):
-                    lines += filter(None, [line.removesuffix(END_OF_LOG)])
-                    break
-                lines.append(line)
-        return "\n".join(lines)
+        return "" if self._log is None else self._log.read()
 
-    def _failed(self, request_id: str, kind: str, what: str) -> dict[str, Any]:
-        """The answer when the process gave none: what is left of it is ended."""
-        self._kill()
+    def _fail(self, request_id: str, error_type: str, message: str) -> dict[str, Any]:
+        """The outcome when the runtime gave none; its process is ended."""
+        self._stop()
         return {
-            "error": {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {what}"},
-            "log": "\n".join(filter(None, [self._read_log(), f"{request_id} {what}"])),
+            "error": {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"},
+            "log": "\n".join(filter(None, [self._read_log(), f"{request_id} {message}"])),
         }
 
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._proc.pid, signal.SIGKILL)
-        self._proc.wait()
-        self._proc.stdin.close()
-        self._proc = None
+    def _stop(self) -> None:
+        """End the process and what it has started; its log can still be read."""
+        process, self._proc = self._proc, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._close_api()
+
+    def _close_api(self) -> None:
+        self._is_waiting = False
+        if self._api is not None:
+            self._api.close()
+            self._api = None
+
+    def _discard_tmpdir(self) -> None:
+        """Also called by the pool, once it has stopped the process."""
+        self._close_api()
+        if self._log is not None:
+            self._log.file.close()
+            self._log = None
+        super()._discard_tmpdir()
+
+
+def read_json(body: bytes) -> object:
+    """The value that a response stands for, or the response itself if it is no JSON: Lambda passes it on unread."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
 
 
 def unpacked(archive: bytes) -> str:
@@ -231,10 +270,3 @@ def _layer(reference: str | dict[str, Any]) -> bytes:
     if data is None:
         raise RuntimeError(f"layer {reference} has no content")
     return data
-
-
-def _collect_log(stream: IO[bytes], lines: queue.Queue[str | None]) -> None:
-    with stream:
-        for line in stream:
-            lines.put(line.decode("utf-8", errors="replace").rstrip("\n"))
-    lines.put(None)

@@ -79,7 +79,6 @@ def _executing(others: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
     release = hooks.find(pool, "release_worker", arguments=("worker",))
     reaper = hooks.find(_FUNCTIONS, "_ensure_reaper_thread", arguments=())
     trace = hooks.find(_FUNCTIONS, "_xray_trace_id_for_invocation")
-    durable = hooks.find(_FUNCTIONS, "_durable_env_overlay", arguments=())
     turns: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(CONCURRENCY))
 
     def execute(func: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
@@ -95,7 +94,6 @@ def _executing(others: Callable[..., dict[str, Any]]) -> Callable[..., dict[str,
                     event,
                     request_id,
                     trace_id=trace(config),
-                    durable=durable(),
                     invoked_function_arn=config.get("FunctionArn", ""),
                 )
             finally:

@@ -49,15 +49,20 @@ def test_each_event_has_exactly_its_own_log(aws: LocalAws, make_function: MakeFu
     assert printed == [[], ["one", "ONE", "two", "TWO"], [], ["three", "THREE"]]
 
 
-def test_bytes_are_the_answer_as_they_are(aws: LocalAws, make_function: MakeFunction) -> None:
-    # given a handler that writes its JSON itself, and one whose bytes are none
+def test_bytes_are_the_payload_as_they_are(aws: LocalAws, make_function: MakeFunction) -> None:
+    # given a handler that returns bytes: its own JSON, and a text that is no JSON
     function = make_function("""
         def handler(event, context):
             return event["text"].encode()
     """)
-    # then the one's are the payload, and what nobody here could read is an error
-    assert invoke(aws, function, {"text": '{"records": [1]}'})[0] == {"records": [1]}
-    assert invoke(aws, function, {"text": "no JSON"})[0]["errorType"] == "Runtime.MarshalError"
+    payloads = []
+    for text in ('{"records": [1]}', "no JSON"):
+        response = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps({"text": text}))
+        assert "FunctionError" not in response
+        payloads.append(response["Payload"].read())
+    # then the runtime passes them on unread
+    assert json.loads(payloads[0]) == {"records": [1]}
+    assert payloads[1] == b"no JSON"
 
 
 def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
