@@ -1,4 +1,4 @@
-"""Fast reading: for every input, whatever it is, it says what the models say, value for value and reason for reason."""
+"""``feature_schema.fast`` gives the same results as ``feature_schema.parser`` for any input: values and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-LAYER = Path(__file__).parents[2] / "layers" / "feature_schema" / "python"
+LAYER = Path(__file__).parents[3] / "layers" / "feature_schema" / "python"
 ARRIVED = 1_795_415_940_789  # 2026-11-23T06:39:00.789Z
 MODULES = (
     "predictions",
@@ -42,7 +42,7 @@ def _loaded() -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=["our schema", "another schema"])
 def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The modules of the layer, once as they are and once with another ``schema.py``: nothing else is changed."""
+    """Return the layer's modules: unchanged, and with another ``schema.py``."""
     folder = LAYER
     if request.param == "another schema":
         folder = tmp_path_factory.mktemp("layer")
@@ -66,41 +66,44 @@ def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         sys.modules.update(before)
 
 
-# --- what both say ---------------------------------------------------------------------------------------------
+# --- results of both parsers -----------------------------------------------------------------------------------
 
 
-def by_the_models(schema: Any, data: bytes, message_id: str, received_at: datetime) -> list[Any]:
-    answers = schema.parser.parse_lines(data, message_id=message_id, received_at=received_at)
-    refusal = schema.errors.InvalidInputError
-    return [told(schema, one if isinstance(one, refusal) else schema.rows.to_record(one)) for _, one in answers]
+def parse_with_models(schema: Any, data: bytes, message_id: str, received_at: datetime) -> list[Any]:
+    results = schema.parser.parse_lines(data, message_id=message_id, received_at=received_at)
+    error_type = schema.errors.InvalidInputError
+    return [
+        describe(schema, result if isinstance(result, error_type) else schema.rows.to_record(result))
+        for _, result in results
+    ]
 
 
-def fast(schema: Any, reading: Any, messages: Sequence[bytes]) -> list[list[Any]]:
-    """What was said of each line of each message, in order."""
-    refused = {(one.message, one.position): one for one in reading.rejected}
-    accepted = iter(reading.accepted)
-    taken = 0
-    said: list[list[Any]] = []
+def to_outcomes(schema: Any, batch: Any, messages: Sequence[bytes]) -> list[list[Any]]:
+    """Return the outcome of each line of each message, in order."""
+    rejected = {(line.message, line.position): line for line in batch.rejected}
+    accepted = iter(batch.accepted)
+    accepted_count = 0
+    outcomes: list[list[Any]] = []
     for number, data in enumerate(messages):
         lines = schema.limits.split_lines(data) if data.count(b"\n") <= schema.limits.MAX_LINES else [data]
-        said.append([])
+        outcomes.append([])
         for position, line in enumerate(lines):
-            if one := refused.get((number, position)):
-                assert one.line == line
-                said[-1].append(told(schema, one.error))
+            if invalid := rejected.get((number, position)):
+                assert invalid.line == line
+                outcomes[-1].append(describe(schema, invalid.error))
             else:
-                said[-1].append(told(schema, next(accepted)))
-                taken += 1
-        assert reading.ends[number] == taken
+                outcomes[-1].append(describe(schema, next(accepted)))
+                accepted_count += 1
+        assert batch.ends[number] == accepted_count
     assert next(accepted, None) is None
-    return said
+    return outcomes
 
 
-def told(schema: Any, outcome: Any) -> Any:
-    """An outcome, so that equal means equal in every value and its type, and in every word of a refusal."""
+def describe(schema: Any, outcome: Any) -> Any:
+    """Return all values with their types, or all parts of an error, so that outcomes can be compared."""
     if isinstance(outcome, schema.errors.InvalidInputError):
-        return ("refused", outcome.reason, outcome.field, outcome.detail, outcome.instance)
-    echo = outcome.prediction
+        return ("rejected", outcome.reason, outcome.field, outcome.detail, outcome.instance)
+    prediction = outcome.prediction
     target = schema.fields.TARGET.name
     return (
         schema.rows.to_rows([outcome]),
@@ -108,22 +111,27 @@ def told(schema: Any, outcome: Any) -> Any:
         [repr(getattr(outcome.features, feature.name)) for feature in schema.fields.FEATURES],
         outcome.schema_version,
         None
-        if not echo
-        else (repr(getattr(echo, target)), echo.expected_error or None, echo.model or None, echo.source),
+        if not prediction
+        else (
+            repr(getattr(prediction, target)),
+            prediction.expected_error or None,
+            prediction.model or None,
+            prediction.source,
+        ),
     )
 
 
-def assert_both_agree(schema: Any, *messages: bytes) -> list[list[Any]]:
+def assert_same_results(schema: Any, *messages: bytes) -> list[list[Any]]:
     arrived = [ARRIVED + number for number in range(len(messages))]
-    said = fast(schema, schema.batch_parser.parse_batch(messages, arrived, "message-{}".format), messages)
-    assert said == [
-        by_the_models(schema, data, f"message-{number}", schema.batch_parser.to_datetime(arrived[number]))
+    outcomes = to_outcomes(schema, schema.batch_parser.parse_batch(messages, arrived, "message-{}".format), messages)
+    assert outcomes == [
+        parse_with_models(schema, data, f"message-{number}", schema.batch_parser.to_datetime(arrived[number]))
         for number, data in enumerate(messages)
     ]
-    return said
+    return outcomes
 
 
-# --- lines, good and bad ---------------------------------------------------------------------------------------
+# --- valid and invalid lines -----------------------------------------------------------------------------------
 
 INTEGERS = ["0", "-0", "1", "7", "1.0", "1e0", "1e2", "1E2", "-1", "01", "+1", "1.", ".5", "0x1", "1_0", "true", "null"]
 NUMBERS = [
@@ -152,53 +160,63 @@ NAMES = [
 
 
 class Writer(random.Random):
-    """Writes samples as text: usual in most places, odd in a few. The same seed, the same text.
+    """Writes lines as text: valid in most places, unusual or invalid in a few. The same seed gives the same text.
 
-    Hypothesis draws the seed only: a sample has a hundred places where it could be odd, too many to draw one by one.
+    Hypothesis draws only the seed, since a sample has a hundred places that could be unusual, too many to draw.
     """
 
     def __init__(self, schema: Any, seed: int) -> None:
         super().__init__(seed)
         self.schema = schema
-        self.oddness = self.choice([0.0, 0.01, 0.05])
+        self.unusual_share = self.choice([0.0, 0.01, 0.05])
 
-    def odd(self) -> bool:
-        return self.random() < self.oddness
+    def is_unusual(self) -> bool:
+        return self.random() < self.unusual_share
 
     def noise(self, length: int) -> str:
         return "".join(chr(self.choice([self.randrange(128), self.randrange(0x10FFFF)])) for _ in range(length))
 
     def text(self, text: str) -> str:
-        if not self.odd():
+        if not self.is_unusual():
             return json.dumps(text, ensure_ascii=self.random() < 0.5)
-        return '"' + "".join(f"\\u{ord(one):04x}" if ord(one) < 0x10000 else one for one in text) + '"'
+        return (
+            '"'
+            + "".join(f"\\u{ord(character):04x}" if ord(character) < 0x10000 else character for character in text)
+            + '"'
+        )
 
-    def usual(self, field: Any) -> str:
+    def valid_number(self, field: Any) -> str:
         if field.type == "integer" or self.random() < 0.3:
             return str(self.randint(math.ceil(field.minimum), math.floor(field.maximum)))
         return repr(self.uniform(field.minimum, field.maximum))
 
     def number(self, field: Any) -> str:
-        if not self.odd():
-            return self.usual(field)
+        if not self.is_unusual():
+            return self.valid_number(field)
         edges = (field.minimum, field.maximum)
         near = [str(int(edge) + by) for edge in edges for by in (-1, 0, 1)]
         return self.choice([*NUMBERS, *near, *(repr(float(edge)) for edge in edges)])
 
     def name(self) -> str:
-        if self.odd():
+        if self.is_unusual():
             return self.choice([self.text(self.choice(NAMES)), self.text(self.noise(3)), self.choice(NUMBERS)])
         return json.dumps(f"{self.choice('aZ9')}{self.choice(['', 'robot-1', '_.:-'])}{self.randrange(1000)}")
 
     def features(self) -> str:
-        return self.object([(one.name, self.number(one)) for one in self.schema.fields.FEATURES])
+        return self.object([(feature.name, self.number(feature)) for feature in self.schema.fields.FEATURES])
 
-    def echo(self) -> str:
+    def prediction(self) -> str:
         pairs = [
             (self.schema.fields.TARGET.name, self.number(self.schema.fields.TARGET)),
-            ("expected_error", self.choice(NUMBERS) if self.odd() else self.choice(["1830.25", "12", "1e1", "null"])),
+            (
+                "expected_error",
+                self.choice(NUMBERS) if self.is_unusual() else self.choice(["1830.25", "12", "1e1", "null"]),
+            ),
             ("model", self.choice(["null", "null", '""']) if self.random() < 0.1 else self.name()),
-            ("source", self.choice(['"guess"', "null"]) if self.odd() else self.choice(['"model"', '"fallback"'])),
+            (
+                "source",
+                self.choice(['"guess"', "null"]) if self.is_unusual() else self.choice(['"model"', '"fallback"']),
+            ),
         ]
         return self.object([pair for pair in pairs if self.random() > 0.05])
 
@@ -206,32 +224,32 @@ class Writer(random.Random):
         target = self.schema.fields.TARGET
         pairs = [
             *((field, self.name()) for field in ("sample_id", "robot_id", "fc_id")),
-            ("recorded_at", self.text(self.choice(TIMES)) if self.odd() else '"2026-11-23T06:38:50.123Z"'),
-            ("schema_version", self.choice(NUMBERS) if self.odd() else str(self.schema.fields.VERSION)),
+            ("recorded_at", self.text(self.choice(TIMES)) if self.is_unusual() else '"2026-11-23T06:38:50.123Z"'),
+            ("schema_version", self.choice(NUMBERS) if self.is_unusual() else str(self.schema.fields.VERSION)),
             (target.name, self.number(target)),
             ("features", self.features()),
-            ("prediction", self.choice(["null", "{}", "[]", "5"]) if self.random() < 0.1 else self.echo()),
+            ("prediction", self.choice(["null", "{}", "[]", "5"]) if self.random() < 0.1 else self.prediction()),
         ]
         text = self.object(pairs[: self.choice([8, 8, 8, 7])]).encode(errors="replace")
-        if self.odd():
+        if self.is_unusual():
             text = self.choice([b" ", b"\t", b"\r", b"\x0b", b"\xef\xbb\xbf", b"\x00", b"["]) + text
-        if self.odd():
+        if self.is_unusual():
             text += self.choice([b" ", b"\r", b"\x0c", b",", b"}", b"{}", b" 1", b"\x00", b"//", b" " * 17_000])
-        if self.odd():
-            place = self.randrange(len(text))
-            text = text[:place] + self.randbytes(self.randrange(3)) + text[place + self.randrange(3) :]
+        if self.is_unusual():
+            index = self.randrange(len(text))
+            text = text[:index] + self.randbytes(self.randrange(3)) + text[index + self.randrange(3) :]
         return text
 
     def object(self, pairs: list[tuple[str, str]]) -> str:
-        """With other spacing, in another order, with keys that are escaped, stand twice, are missing or unknown."""
-        if self.odd():
+        """Write an object, with unusual spacing or order, and escaped, duplicate, missing or unknown keys."""
+        if self.is_unusual():
             self.shuffle(pairs)
-        if pairs and self.odd():
-            again, value = self.choice(pairs)
-            pairs.insert(self.randint(0, len(pairs)), (again, self.choice([value, "null", "1", '"x"'])))
-        if pairs and self.odd():
+        if pairs and self.is_unusual():
+            duplicate, value = self.choice(pairs)
+            pairs.insert(self.randint(0, len(pairs)), (duplicate, self.choice([value, "null", "1", '"x"'])))
+        if pairs and self.is_unusual():
             pairs.remove(self.choice(pairs))
-        if self.odd():
+        if self.is_unusual():
             pairs.append((self.noise(2), self.choice(NUMBERS)))
         colon, comma = (
             self.choice([(":", ","), (": ", ", "), (" :\t", " ,\r")]) if self.random() < 0.995 else (":\n", ",")
@@ -241,13 +259,13 @@ class Writer(random.Random):
     def row(self) -> bytes:
         fields = [self.schema.fields.TARGET, *self.schema.fields.FEATURES]
         cells = [self.number(field) for field in fields]
-        if self.odd():
+        if self.is_unusual():
             cells.pop()
         return self.choice([",", ", ", "\t,"]).join(cells).encode() + (
-            self.choice([b",", b",1", b"],[1", b"\r", b"]"]) if self.odd() else b""
+            self.choice([b",", b",1", b"],[1", b"\r", b"]"]) if self.is_unusual() else b""
         )
 
-    def anything(self) -> bytes:
+    def any_line(self) -> bytes:
         kind = self.randrange(5)
         return self.line() if kind < 3 else self.row() if kind == 3 else self.randbytes(self.randrange(20))
 
@@ -257,22 +275,22 @@ seeds = st.integers(0, 2**32)
 
 @settings(max_examples=1_000)
 @given(seed=seeds)
-def test_both_agree_on_every_line(schema: Any, seed: int) -> None:
+def test_lines_give_same_results(schema: Any, seed: int) -> None:
     writer = Writer(schema, seed)
-    assert_both_agree(schema, b"\n".join(writer.line() for _ in range(writer.randint(1, 4))))
+    assert_same_results(schema, b"\n".join(writer.line() for _ in range(writer.randint(1, 4))))
 
 
 @settings(max_examples=300)
 @given(seed=seeds)
-def test_both_agree_on_every_batch(schema: Any, seed: int) -> None:
+def test_batches_give_same_results(schema: Any, seed: int) -> None:
     writer = Writer(schema, seed)
-    assert_both_agree(schema, *(b"\n".join(writer.anything() for _ in range(writer.randrange(4))) for _ in range(4)))
+    assert_same_results(schema, *(b"\n".join(writer.any_line() for _ in range(writer.randrange(4))) for _ in range(4)))
 
 
 @settings(max_examples=500)
 @given(seed=seeds)
-def test_both_agree_on_rows_of_numbers(schema: Any, seed: int) -> None:
-    assert_both_agree(schema, Writer(schema, seed).row())
+def test_csv_rows_give_same_results(schema: Any, seed: int) -> None:
+    assert_same_results(schema, Writer(schema, seed).row())
 
 
 @given(message=st.binary(max_size=60))
@@ -280,141 +298,145 @@ def test_both_agree_on_rows_of_numbers(schema: Any, seed: int) -> None:
 @example(message=b"[" * 20_000)
 @example(message=b'{"features":' * 1_000)
 @example(message=b'{"item_\xa8": 1}')
-def test_both_agree_on_anything(schema: Any, message: bytes) -> None:
-    assert_both_agree(schema, message)
+def test_arbitrary_bytes_give_same_results(schema: Any, message: bytes) -> None:
+    assert_same_results(schema, message)
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_both_agree_on_a_flood(schema: Any, over: int) -> None:
-    assert_both_agree(schema, b"\n" * (schema.limits.MAX_LINES + over))
+def test_too_many_lines_give_same_results(schema: Any, over: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema.limits, "MAX_LINES", 1_000)
+    assert_same_results(schema, b"\n" * (1_000 + over))
 
 
 @pytest.mark.parametrize("arrived", [0, 946_684_799_999, 946_684_800_000, 4_102_444_800_000])
-def test_both_agree_whenever_it_arrives(schema: Any, arrived: int) -> None:
+def test_any_arrival_time_gives_same_results(schema: Any, arrived: int) -> None:
     writer = Writer(schema, 0)
-    writer.oddness = 0.0
+    writer.unusual_share = 0.0
     message = b"\n".join([writer.row(), writer.line()])
-    said = fast(schema, schema.batch_parser.parse_batch([message], [arrived], str), [message])
-    assert said == [by_the_models(schema, message, "0", schema.batch_parser.to_datetime(arrived))]
+    outcomes = to_outcomes(schema, schema.batch_parser.parse_batch([message], [arrived], str), [message])
+    assert outcomes == [parse_with_models(schema, message, "0", schema.batch_parser.to_datetime(arrived))]
 
 
-def test_most_of_what_is_written_here_is_accepted_and_some_is_not(schema: Any) -> None:
+def test_written_lines_are_partly_accepted(schema: Any) -> None:
     written = [Writer(schema, seed).line() for seed in range(300)]
-    said = [one for answers in assert_both_agree(schema, *written) for one in answers]
-    refused = {one[1] for one in said if one[0] == "refused"}
-    assert 0.3 < sum(one[0] != "refused" for one in said) / len(said) < 0.95
-    assert len(refused) > 8
+    outcomes = [outcome for lines in assert_same_results(schema, *written) for outcome in lines]
+    reasons = {outcome[1] for outcome in outcomes if outcome[0] == "rejected"}
+    assert 0.3 < sum(outcome[0] != "rejected" for outcome in outcomes) / len(outcomes) < 0.95
+    assert len(reasons) > 8
 
 
-def plain(schema: Any, **changed: Any) -> dict[str, Any]:
+def make_sample(schema: Any, **changes: Any) -> dict[str, Any]:
     target = schema.fields.TARGET
     return {
         "sample_id": "sample-1", "robot_id": "robot-1", "fc_id": "fc1", "recorded_at": "2026-11-23T06:38:50.123Z",
         "schema_version": schema.fields.VERSION, target.name: math.floor(target.maximum),
-        "features": {one.name: math.floor(one.maximum) for one in schema.fields.FEATURES}, **changed,
+        "features": {feature.name: math.floor(feature.maximum) for feature in schema.fields.FEATURES}, **changes,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("field", ["sample_id", "robot_id", "fc_id", "model"])
 @pytest.mark.parametrize("name", NAMES)
-def test_both_agree_on_names(schema: Any, field: str, name: str) -> None:
+def test_names_give_same_results(schema: Any, field: str, name: str) -> None:
     target = schema.fields.TARGET
-    echo = {target.name: math.floor(target.maximum), "expected_error": 5, "model": "m", "source": "model"}
-    changed: dict[str, Any] = {"prediction": echo | {"model": name}} if field == "model" else {field: name}
-    said = assert_both_agree(schema, json.dumps(plain(schema, **changed)).encode())
-    assert (said[0][0][0] == "refused") == (name not in {"a", "A-1", "a" * 128, "null"})
+    prediction = {target.name: math.floor(target.maximum), "expected_error": 5, "model": "m", "source": "model"}
+    changes: dict[str, Any] = {"prediction": prediction | {"model": name}} if field == "model" else {field: name}
+    outcomes = assert_same_results(schema, json.dumps(make_sample(schema, **changes)).encode())
+    assert (outcomes[0][0][0] == "rejected") == (name not in {"a", "A-1", "a" * 128, "null"})
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_both_agree_on_times(schema: Any, time: str) -> None:
-    usual_line, odd_line = (json.dumps(plain(schema, **at)).encode() for at in ({}, {"recorded_at": time}))
-    said = assert_both_agree(schema, b"\n".join([usual_line, odd_line, usual_line]), odd_line, usual_line)
-    assert said[0][0] == said[0][2] == said[2][0] != "refused"
+def test_times_give_same_results(schema: Any, time: str) -> None:
+    usual_line = json.dumps(make_sample(schema)).encode()
+    other_line = json.dumps(make_sample(schema, recorded_at=time)).encode()
+    outcomes = assert_same_results(schema, b"\n".join([usual_line, other_line, usual_line]), other_line, usual_line)
+    assert outcomes[0][0] == outcomes[0][2] == outcomes[2][0] != "rejected"
 
 
 @pytest.mark.parametrize("token", NUMBERS)
-def test_both_agree_on_numbers(schema: Any, token: str) -> None:
+def test_numbers_give_same_results(schema: Any, token: str) -> None:
     target = schema.fields.TARGET.name
-    text = json.dumps(plain(schema, prediction={target: 1, "expected_error": 5, "model": None, "source": "model"}))
-    for name in (target, "schema_version", "expected_error", *(one.name for one in schema.fields.FEATURES)):
+    text = json.dumps(
+        make_sample(schema, prediction={target: 1, "expected_error": 5, "model": None, "source": "model"})
+    )
+    for name in (target, "schema_version", "expected_error", *(feature.name for feature in schema.fields.FEATURES)):
         start = text.rindex(f'"{name}": ') + len(name) + 4
         end = min(text.find(stop, start) for stop in ",}" if text.find(stop, start) > 0)
-        assert_both_agree(schema, (text[:start] + token + text[end:]).encode())
+        assert_same_results(schema, (text[:start] + token + text[end:]).encode())
 
 
 @settings(max_examples=500)
 @given(seed=seeds)
-def test_both_agree_on_requests(schema: Any, seed: int) -> None:
+def test_requests_give_same_results(schema: Any, seed: int) -> None:
     writer = Writer(schema, seed)
-    asked = [("features", writer.features())] if writer.random() < 0.5 else []
-    if not asked or writer.odd():
-        asked.append(("instances", f"[{','.join(writer.features() for _ in range(writer.randrange(4)))}]"))
-    body = writer.object(asked).encode(errors="replace")
+    pairs = [("features", writer.features())] if writer.random() < 0.5 else []
+    if not pairs or writer.is_unusual():
+        pairs.append(("instances", f"[{','.join(writer.features() for _ in range(writer.randrange(4)))}]"))
+    body = writer.object(pairs).encode(errors="replace")
 
     outcomes: list[Any] = []
-    for read in (schema.request_parser.parse_request, schema.parser.parse_request):
+    for parse in (schema.request_parser.parse_request, schema.parser.parse_request):
         try:
-            request = read(body)
-        except schema.errors.InvalidInputError as refused:
-            outcomes.append((refused.reason, refused.field, refused.detail, refused.instance))
+            request = parse(body)
+        except schema.errors.InvalidInputError as error:
+            outcomes.append((error.reason, error.field, error.detail, error.instance))
         else:
-            one = [] if request.features is None else [request.features]
-            outcomes.append([schema.predictions.to_feature_row(each) for each in (*one, *(request.instances or ()))])
+            instances = [request.features] if request.instances is None else request.instances
+            outcomes.append([schema.predictions.to_feature_row(features) for features in instances])
     assert outcomes[0] == outcomes[1]
 
 
 @settings(max_examples=500)
 @given(seed=seeds)
-def test_both_agree_on_queries(schema: Any, seed: int) -> None:
+def test_queries_give_same_results(schema: Any, seed: int) -> None:
     writer = Writer(schema, seed)
     text = ",".join(writer.number(feature) for feature in schema.fields.FEATURES)
-    text += writer.choice([",", "]", "\ud800", " "]) if writer.odd() else ""
+    text += writer.choice([",", "]", "\ud800", " "]) if writer.is_unusual() else ""
     outcomes = []
-    for read in (schema.request_parser.parse_features, schema.parser.parse_features):
+    for parse in (schema.request_parser.parse_features, schema.parser.parse_features):
         try:
-            outcomes.append(schema.predictions.to_feature_row(read(text)))
-        except schema.errors.InvalidInputError as refused:
-            outcomes.append(f"{refused.reason} {refused.field} {refused.detail}")
+            outcomes.append(schema.predictions.to_feature_row(parse(text)))
+        except schema.errors.InvalidInputError as error:
+            outcomes.append(f"{error.reason} {error.field} {error.detail}")
     assert outcomes[0] == outcomes[1]
 
 
-# --- what is built beforehand ----------------------------------------------------------------------------------
+# --- prebuilt data ---------------------------------------------------------------------------------------------
 
-_STARTS_COLD = """
+_COLD_START = """
 import json, os, sys
 os.environ.update(BUCKET_NAME="none", POWERTOOLS_SERVICE_NAME="s", POWERTOOLS_METRICS_NAMESPACE="n")
 os.environ.update(ENDPOINT_NAME="none", ENDPOINT_TIMEOUT="1", AWS_DEFAULT_REGION="us-east-1")
 from feature_schema.fast.batch_parser import parse_batch
 from feature_schema.rows import to_rows
 lines = [line.encode() for line in json.load(sys.stdin)]
-reading = parse_batch(lines, [{arrived}] * len(lines), str)
+batch = parse_batch(lines, [{arrived}] * len(lines), str)
 import validator.handler, inference.handler
 from feature_schema import get_schema_hash
 from feature_schema.fast.request_parser import parse_features
 loaded = [name for name in ("pydantic", "boto3") if name in sys.modules]
-print(json.dumps([[row.decode() for row in to_rows(reading.accepted)], get_schema_hash(), loaded]))
+print(json.dumps([[row.decode() for row in to_rows(batch.accepted)], get_schema_hash(), loaded]))
 """
 
 
 @pytest.fixture(scope="module")
-def built(schema: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The layer with what the build derives."""
-    folder = tmp_path_factory.mktemp("built")
+def prebuilt(schema: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the layer with prebuilt data."""
+    folder = tmp_path_factory.mktemp("prebuilt")
     shutil.copytree(schema.folder / "feature_schema", folder / "feature_schema")
     importlib.import_module("feature_schema.build").write_prebuilt(folder / "feature_schema" / "prebuilt.json")
     return folder
 
 
-def test_good_samples_are_read_without_pydantic_where_the_build_has_been(schema: Any, built: Path) -> None:
-    lines = [json.dumps(plain(schema, sample_id=f"sample-{number}")) for number in range(3)]
-    script = _STARTS_COLD.replace("{arrived}", str(ARRIVED))
-    path = f"{built}:{Path(__file__).parents[2] / 'functions'}"
-    answer = subprocess.run(
+def test_valid_samples_need_no_pydantic_with_prebuilt_data(schema: Any, prebuilt: Path) -> None:
+    lines = [json.dumps(make_sample(schema, sample_id=f"sample-{number}")) for number in range(3)]
+    script = _COLD_START.replace("{arrived}", str(ARRIVED))
+    path = f"{prebuilt}:{Path(__file__).parents[3] / 'functions'}"
+    process = subprocess.run(
         [sys.executable, "-c", script], input=json.dumps(lines), env={"PYTHONPATH": path}, capture_output=True,
         text=True, check=True,
     )  # fmt: skip
 
-    rows, schema_hash, loaded = json.loads(answer.stdout)
+    rows, schema_hash, loaded = json.loads(process.stdout)
     assert loaded == []
     assert schema_hash == schema.fields.get_schema_hash()
     assert rows == [
@@ -428,7 +450,7 @@ def test_good_samples_are_read_without_pydantic_where_the_build_has_been(schema:
 
 
 @pytest.mark.parametrize("constraint", ["Field(multiple_of=1)", "AfterValidator(int)", "Field(strict=False)"])
-def test_a_schema_that_no_shape_can_tell_is_left_to_the_models(tmp_path: Path, constraint: str) -> None:
+def test_unsupported_schema_is_parsed_by_models(tmp_path: Path, constraint: str) -> None:
     shutil.copytree(LAYER / "feature_schema", tmp_path / "feature_schema")
     text = Path(__file__).with_name("other_schema.py").read_text()
     changed = text.replace('Unit("mm"), ', f'Unit("mm"), {constraint}, ').replace(
@@ -437,21 +459,21 @@ def test_a_schema_that_no_shape_can_tell_is_left_to_the_models(tmp_path: Path, c
     assert changed.count(constraint) == 1
     (tmp_path / "feature_schema" / "schema.py").write_text(changed)
     features = {"temperature": 1.5, "offset": -5, "share": 0.5, "shift": 1}
-    sample = {
+    valid_sample = {
         "sample_id": "sample-1", "robot_id": "robot-1", "fc_id": "fc1", "recorded_at": "2026-11-23T06:38:50.123Z",
         "schema_version": 7, "gain": 2.5, "features": features,
     }  # fmt: skip
-    lines = [json.dumps(one) for one in (sample, sample | {"features": features | {"offset": 5_000}})]
+    lines = [json.dumps(sample) for sample in (valid_sample, valid_sample | {"features": features | {"offset": 5_000}})]
     script = """
 import json, sys
 from feature_schema.fast.batch_parser import IS_DECODABLE, parse_batch
 lines = [line.encode() for line in json.load(sys.stdin)]
-reading = parse_batch(lines, [{arrived}] * len(lines), str)
-print(json.dumps([IS_DECODABLE, len(reading.accepted), [one.error.reason for one in reading.rejected]]))
+batch = parse_batch(lines, [{arrived}] * len(lines), str)
+print(json.dumps([IS_DECODABLE, len(batch.accepted), [line.error.reason for line in batch.rejected]]))
 """
-    answer = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script.replace("{arrived}", str(ARRIVED))], input=json.dumps(lines),
         env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
 
-    assert json.loads(answer.stdout) == [False, 1, ["out_of_range:offset"]]
+    assert json.loads(process.stdout) == [False, 1, ["out_of_range:offset"]]

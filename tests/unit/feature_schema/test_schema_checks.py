@@ -1,4 +1,4 @@
-"""A schema that cannot work is refused with a sentence when it is imported."""
+"""An invalid schema fails at import with a message that says why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from feature_schema import BASELINE, FEATURES, PROVENANCE_COLUMNS, TARGET
 from feature_schema.schema_checks import InvalidSchemaError, check_baseline, check_fields
 
-PACKAGE = Path(__file__).parents[2] / "layers/feature_schema/python/feature_schema"
+PACKAGE = Path(__file__).parents[3] / "layers/feature_schema/python/feature_schema"
 FIRST, *OTHERS = FEATURES
 
 SCHEMA = """
@@ -43,8 +43,8 @@ BASELINE = 0
 ANOTHER = 'other: Annotated[int, Unit("x"), Field(ge=0, le=1, description="x")]'
 
 
-def imported(folder: Path, schema: str) -> subprocess.CompletedProcess[str]:
-    """What comes of a schema file in a package of its own."""
+def import_schema(folder: Path, schema: str) -> subprocess.CompletedProcess[str]:
+    """Import the package with another schema file in a process of its own."""
     package = folder / "feature_schema"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "schema.py").write_text(schema)
@@ -55,12 +55,12 @@ def imported(folder: Path, schema: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_another_schema_takes_the_place_of_ours(tmp_path: Path) -> None:
-    assert imported(tmp_path, SCHEMA).stdout == "target floor_area 0.0\n"
+def test_replaced_schema_is_used(tmp_path: Path) -> None:
+    assert import_schema(tmp_path, SCHEMA).stdout == "target floor_area 0.0\n"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("floor_area: Annotated[float", "floor_area: Annotated[str", "floor_area the type int or float"),
         ("floor_area: Annotated[float", "floor_area: Annotated[bool", "floor_area the type int or float"),
@@ -77,36 +77,36 @@ def test_another_schema_takes_the_place_of_ours(tmp_path: Path) -> None:
         ("    floor_area: ", "    sample_id: ", "the schema's name sample_id is already in use"),
     ],
 )  # fmt: skip
-def test_an_unsound_schema_says_what_is_wrong(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_invalid_schema_raises_clear_error(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in SCHEMA
-    done = imported(tmp_path, SCHEMA.replace(old, new))
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("feature_schema.schema_checks.InvalidSchemaError: ")
-    assert says in last
+    process = import_schema(tmp_path, SCHEMA.replace(old, new))
+    assert process.returncode == 1
+    last_line = process.stderr.strip().splitlines()[-1]
+    assert last_line.startswith("feature_schema.schema_checks.InvalidSchemaError: ")
+    assert message in last_line
 
 
 @pytest.mark.parametrize(
     "name", [*PROVENANCE_COLUMNS, "Model", "features", "source", OTHERS[0].name.upper(), TARGET.name]
 )
-def test_a_name_that_something_else_has_is_refused(name: str) -> None:
+def test_reserved_name_is_rejected(name: str) -> None:
     with pytest.raises(InvalidSchemaError, match=f"(?i)name {name} is already in use"):
         check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], reserved={*PROVENANCE_COLUMNS, "features", "source"})
 
 
 @pytest.mark.parametrize("name", ["", "länge", "a-b", "a b", "a,b", "1st", "x" * 64])
-def test_a_name_that_is_none_everywhere_is_refused(name: str) -> None:
+def test_unsafe_name_is_rejected(name: str) -> None:
     with pytest.raises(InvalidSchemaError, match=re.escape(repr(name))):
         check_fields(TARGET, [replace(FIRST, name=name), *OTHERS], reserved=())
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [(1.0, 1.0), (2.0, 1.0), (float("-inf"), 1.0), (0.0, float("nan"))])
-def test_a_range_is_finite_and_not_empty(minimum: float, maximum: float) -> None:
+def test_empty_or_infinite_range_is_rejected(minimum: float, maximum: float) -> None:
     with pytest.raises(InvalidSchemaError, match=f"{TARGET.name} a finite range"):
         check_fields(replace(TARGET, minimum=minimum, maximum=maximum), FEATURES, reserved=())
 
 
-def test_this_schema_keeps_to_the_rules() -> None:
+def test_current_schema_passes_checks() -> None:
     check_fields(TARGET, FEATURES, reserved=PROVENANCE_COLUMNS)
     check_baseline(BASELINE, TARGET, FEATURES)
     with pytest.raises(InvalidSchemaError, match="at least one feature"):

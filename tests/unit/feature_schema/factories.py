@@ -1,0 +1,108 @@
+"""Strategies and helpers for tests of the schema: valid samples, JSON values, and the reasons of errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import strategies as st
+
+from feature_schema import (
+    FEATURES,
+    TARGET,
+    VERSION,
+    InvalidInputError,
+    Sample,
+    get_actual_value,
+    get_predicted_value,
+    parse_line,
+)
+from feature_schema.limits import MAX_CLOCK_SKEW
+from tests.factories.samples import EXPECTED_ERROR, make_sample
+
+if TYPE_CHECKING:
+    from feature_schema.field import Field
+
+NOW = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
+FEATURE_NAMES = [feature.name for feature in FEATURES]
+_FIELDS = {
+    *FEATURE_NAMES,
+    TARGET.name,
+    *("sample_id", "robot_id", "fc_id", "recorded_at", "schema_version", "features", "prediction", "instances"),
+    *(f"prediction.{name}" for name in (TARGET.name, "expected_error", "model", "source")),
+}
+REASONS = {
+    *("malformed", "empty", "too_long", "too_many_lines", "duplicate_key", "unexpected_field"),
+    *("unknown_schema_version", "in_the_future"),
+    *(f"{fault}:{field}" for fault in ("missing", "out_of_range", "wrong_type") for field in _FIELDS),
+}
+
+
+def values_of(field: Field) -> st.SearchStrategy[int | float]:
+    if field.type == "integer":
+        return st.integers(math.ceil(field.minimum), math.floor(field.maximum))
+    return st.floats(field.minimum, field.maximum)
+
+
+identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
+features = st.fixed_dictionaries({feature.name: values_of(feature) for feature in FEATURES})
+predictions = st.fixed_dictionaries(
+    {TARGET.name: values_of(dataclasses.replace(TARGET, type="integer")) | st.floats(TARGET.minimum, TARGET.maximum)},
+    optional={
+        "expected_error": st.none() | st.floats(EXPECTED_ERROR / 1_000, TARGET.maximum - TARGET.minimum),
+        "model": st.none() | identifiers,
+        "source": st.sampled_from(["model", "fallback"]),
+    },
+)
+times = st.datetimes(datetime(2000, 1, 2), datetime(2026, 11, 22)).map(  # noqa: DTZ001 - the strategy takes naive bounds
+    lambda time: time.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+)
+samples = st.fixed_dictionaries(
+    {
+        "sample_id": identifiers,
+        "robot_id": identifiers,
+        "fc_id": identifiers,
+        "recorded_at": times,
+        "schema_version": st.just(VERSION),
+        TARGET.name: values_of(TARGET),
+        "features": features,
+    },
+    optional={"prediction": st.none() | predictions},
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def parse_sample(line: bytes | str | dict[str, Any]) -> Sample:
+    if isinstance(line, dict):
+        line = json.dumps(line)
+    raw = line if isinstance(line, bytes) else line.encode()
+    return parse_line(raw, message_id="message", position=0, received_at=NOW)
+
+
+def get_rejection_reason(line: bytes | str | dict[str, Any]) -> str:
+    with pytest.raises(InvalidInputError) as raised:
+        parse_sample(line)
+    return raised.value.reason
+
+
+def make_line(**changes: Any) -> str:
+    return json.dumps(make_sample(**changes))
+
+
+def assert_within_bounds(sample: Sample) -> None:
+    for feature in FEATURES:
+        assert feature.minimum <= getattr(sample.features, feature.name) <= feature.maximum
+    assert TARGET.minimum <= get_actual_value(sample) <= TARGET.maximum
+    assert sample.recorded_at <= NOW + MAX_CLOCK_SKEW
+    if sample.prediction is not None:
+        assert TARGET.minimum <= get_predicted_value(sample.prediction) <= TARGET.maximum
+        assert math.isfinite((get_predicted_value(sample.prediction) - get_actual_value(sample)) ** 2)
+        assert sample.prediction.expected_error is None or math.isfinite(sample.prediction.expected_error**2)
