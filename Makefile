@@ -15,17 +15,20 @@ help: ## Show this list.
 run: setup ## Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery.
 	$(PY) -m dwell run
 
-test: setup ## Run every test.
-	$(PY) -m pytest
+# Most tests of AWS wait most of the time, so there are more workers than processors.
+WORKERS ?= 4
+
+test: setup ## Run every test, WORKERS=4 side by side.
+	$(PY) -m pytest -n $(WORKERS)
 
 unit: setup ## Run the tests that touch no network.
-	$(PY) -m pytest tests/unit local_aws/tests/unit
+	$(PY) -m pytest -n auto tests/unit local_aws/tests/unit
 
 integration: setup ## Run the tests that use the embedded AWS.
-	$(PY) -m pytest tests/integration local_aws/tests/integration
+	$(PY) -m pytest -n $(WORKERS) tests/integration local_aws/tests/integration
 
 e2e: setup ## Play a short loop and check its report.
-	$(PY) -m pytest tests/e2e
+	$(PY) -m pytest -n 2 tests/e2e
 
 faults: setup ## Run the loop with faults between it and AWS, and look every sample up (LONG=1: 300,000 of them).
 	$(PY) -m tests.faults $(if $(LONG),--long)

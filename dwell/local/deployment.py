@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
 import platform
 import tomllib
@@ -11,7 +14,7 @@ from dwell.local import child_process as tether
 from dwell.local.emulator_process import ROOT, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dwell.local.emulator_process import Laptop
@@ -21,6 +24,9 @@ LOGS = ROOT / "build" / "local"
 CONFIG = "local"
 """Which part of samconfig.toml is the laptop's."""
 STACK = "dwell"
+SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "requirements/sam.txt")
+"""What the result of ``sam build`` depends on."""
+BUILD = ROOT / ".aws-sam" / "build"
 _LINES = 25
 
 
@@ -29,8 +35,39 @@ class DeploymentError(RuntimeError):
 
 
 def build(parameters: Mapping[str, str] | None = None) -> None:
-    """``sam build``: functions and layers, for this machine's processor. Raises ``DeploymentError``."""
-    _sam("build", "--config-env", CONFIG, "--parameter-overrides", *overrides(parameters))
+    """``sam build``: functions and layers, for this machine's processor, unless nothing has changed since the last one.
+
+    Processes that build or deploy one checkout at the same time wait for each other. Raises ``DeploymentError``.
+    """
+    arguments = ("--config-env", CONFIG, "--parameter-overrides", *overrides(parameters))
+    with _lock(fcntl.LOCK_EX):
+        digest, built = source_digest(ROOT, arguments), BUILD / ".sources"
+        if built.exists() and built.read_text(encoding="utf-8") == digest:
+            return
+        built.unlink(missing_ok=True)
+        _sam("build", *arguments)
+        built.write_text(digest, encoding="utf-8")
+
+
+def source_digest(root: Path, arguments: Sequence[str] = ()) -> str:
+    """A hash of every file in ``root`` that ``sam build`` reads (paths, modes and contents), and of its arguments."""
+    digest = hashlib.sha256(repr(tuple(arguments)).encode())
+    for source in SOURCES:
+        path = root / source
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = hashlib.sha256(file.read_bytes()).hexdigest()
+                digest.update(f"{file.relative_to(root)} {file.stat().st_mode:o} {content}\n".encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _lock(mode: int) -> Iterator[None]:
+    """Hold the checkout's build lock for the time of a block; the system releases it when the process dies."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / "sam.lock").open("a") as file:
+        fcntl.flock(file, mode)
+        yield
 
 
 def deploy(laptop: Laptop, *, stack: str = STACK, parameters: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -40,8 +77,9 @@ def deploy(laptop: Laptop, *, stack: str = STACK, parameters: Mapping[str, str] 
     """
     arguments = ("--config-env", CONFIG, "--stack-name", stack, "--parameter-overrides", *overrides(parameters))
     try:
-        # sam leaves temporary folders behind; in the emulator's own they end with it
-        _sam("deploy", *arguments, environment=laptop.environment() | {"TMPDIR": laptop.folder})
+        with _lock(fcntl.LOCK_SH):  # the build must not change meanwhile
+            # sam leaves temporary folders behind; in the emulator's own they end with it
+            _sam("deploy", *arguments, environment=laptop.environment() | {"TMPDIR": laptop.folder})
     except DeploymentError as error:
         reasons = "\n".join(failures(laptop, stack))
         raise DeploymentError(f"{error}\n\n{reasons}" if reasons else str(error)) from None

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.credentials import Credentials
 
 from dwell.client.signed_api import Api
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Stack:
@@ -45,12 +41,3 @@ class Stack:
         """``GET /liveinference``."""
         response = self._api.get(f"/liveinference?features={features}")
         return response.status_code, response.text
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
-    """What was seen when it was as wanted."""
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.5)
-    assert until(seen), seen
-    return seen

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 
 from tests.another_domain.checkout import SCHEMA, Deployed, copy, exports
-from tests.another_domain.client import Stack, eventually
+from tests.another_domain.client import Stack
 from tests.another_domain.countries import BASELINE, FEATURES, TARGET, WRONG, countries, error, features_of, records
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

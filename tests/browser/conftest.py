@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dwell.client.stack import find
-from dwell.local import deployment
-from dwell.local import emulator_process as local
+from tests import emulators
 from tests.browser import chromium
 from tests.browser.showing import Shown, board, put
 from tests.sample_history import SampleHistory
@@ -34,14 +32,10 @@ def browser() -> Iterator[chromium.Browser]:
 
 
 @pytest.fixture(scope="session")
-def shown(browser: chromium.Browser) -> Iterator[Shown]:
+def shown(browser: chromium.Browser, request: pytest.FixtureRequest) -> Iterator[Shown]:
     """The template on an emulator of its own, a scene in its table and metrics, and the command that shows it."""
-    with local.running() as laptop, pytest.MonkeyPatch.context() as patch:
-        for name, value in laptop.environment().items():
-            patch.setenv(name, value)
-        deployment.build()
-        deployment.deploy(laptop, parameters={"MinimumSamples": "1000000"})
-        stack = find(deployment.STACK)
+    with emulators.running("browser", request) as laptop, emulators.environment(laptop):
+        stack = emulators.deploy(laptop, {"MinimumSamples": "1000000"})
         # the emulator keeps metrics for three hours
         scene = SampleHistory(datetime.now(UTC), timedelta(hours=2.5), entrant="night-shift", endpoint=stack.endpoint)
         put(scene, stack)

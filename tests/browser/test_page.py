@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.showing import HOSTILE, PICTURES
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.browser.chromium import Browser
@@ -20,14 +19,6 @@ DESKTOP, PHONE, ZOOMED = 1_200, 360, 320
 """Widths in pixels; the last is a small window that was zoomed in to 400 %."""
 REGIONS = ["Models, best first", "Each round trains", "What the retraining function", "Lines refused"]
 """How the names of the frames that may scroll begin, in order."""
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 30) -> T:
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.3)
-    assert until(seen), seen
-    return seen
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -19,19 +19,20 @@ import pytest
 from typer.testing import CliRunner
 
 from dwell.client.signed_api import api_for
-from dwell.client.stack import find
 from dwell.commands.app import app
 from dwell.demo.bucket_contents import Storage
 from dwell.local import deployment
-from dwell.local import emulator_process as local
 from feature_schema import FEATURES, TARGET, build_prediction, get_schema_hash
+from tests import emulators
+from tests.eventually import eventually
 from tests.factories.datasets import make_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dwell.client.stack import Stack
+    from dwell.local.emulator_process import Laptop
 
 PARAMETERS = {"MinimumSamples": "1000000", "MinimumPredictions": "100"}
 ROWS = 4_000
@@ -40,21 +41,19 @@ FAILED, FINE = 12.0, 0.9
 
 
 @pytest.fixture(scope="module")
-def safe() -> Iterator[tuple[local.Laptop, Stack]]:
+def safe(request: pytest.FixtureRequest) -> Iterator[tuple[Laptop, Stack]]:
     """The template on an emulator of its own. No alarm can start a round: the tests do, one after the other."""
-    with local.running() as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment().items():
-            patch.setenv(name, value)
-        deployment.build()
-        deployment.deploy(running, parameters=PARAMETERS)
-        yield running, find(deployment.STACK)
+    with emulators.running("safety", request) as emulator:
+        with emulators.environment(emulator):
+            deployed = emulators.deploy(emulator, PARAMETERS)
+        yield emulator, deployed
 
 
 @pytest.fixture
-def stack(safe: tuple[local.Laptop, Stack], monkeypatch: pytest.MonkeyPatch) -> Stack:
-    for name, value in safe[0].environment().items():
-        monkeypatch.setenv(name, value)
-    return safe[1]
+def stack(safe: tuple[Laptop, Stack]) -> Iterator[Stack]:
+    emulator, deployed = safe
+    with emulators.environment(emulator):
+        yield deployed
 
 
 def dwell(*arguments: str, status: int = 0) -> Any:
@@ -62,14 +61,6 @@ def dwell(*arguments: str, status: int = 0) -> Any:
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert result.exit_code == status, result.output + result.stderr
     return json.loads(result.stdout) if status == 0 else result.stderr
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.3)
-    assert until(seen), seen
-    return seen
 
 
 def entry(model: str) -> dict[str, Any]:
@@ -166,28 +157,22 @@ def counted(metric: str, **dimensions: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def first(safe: tuple[local.Laptop, Stack], tmp_path_factory: pytest.TempPathFactory) -> str:
+def first(safe: tuple[Laptop, Stack], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The model that created the endpoint; it is live."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in safe[0].environment().items():
-            patch.setenv(name, value)
+    with emulators.environment(safe[0]):
         promoted = str(a_round(safe[1], tmp_path_factory.mktemp("first"), world=7)["promoted"])
         eventually(live, lambda model: model == promoted)
     return promoted
 
 
 @pytest.fixture(scope="module")
-def taken_back(
-    safe: tuple[local.Laptop, Stack], first: str, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def taken_back(safe: tuple[Laptop, Stack], first: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A round whose winner beat the first model on the test set, and erred live; as the leaderboard has it then."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in safe[0].environment().items():
-            patch.setenv(name, value)
+    with emulators.environment(safe[0]):
         begun = a_round(safe[1], tmp_path_factory.mktemp("second"), world=8)
         assert begun["reason"] == "beats_champion"
         with robots_report(safe[1], begun["promoted"], off=FAILED):
-            eventually(lambda: entry(begun["promoted"])["status"], lambda status: status == "rolled_back", 90)
+            eventually(lambda: entry(begun["promoted"])["status"], lambda status: status == "rolled_back", seconds=90)
         return next(one for one in dwell("rounds") if one["round"] == begun["round"])
 
 
@@ -225,7 +210,7 @@ def test_a_model_that_keeps_its_promise_stays(
     # when the next winner, which robots are content with, is watched by the alarm that took the last one back
     begun = a_round(stack, tmp_path, world=8)
     with robots_report(stack, begun["promoted"], off=FINE):
-        eventually(live, lambda model: model == begun["promoted"], 90)
+        eventually(live, lambda model: model == begun["promoted"], seconds=90)
     # then it stays, and the one before was not promoted again by anything
     assert entry(begun["promoted"])["live_samples"] > 100
     assert entry(taken_back["promoted"])["status"] == "rolled_back"
@@ -282,7 +267,7 @@ def test_every_winner_is_registered_with_what_it_is(stack: Stack, first: str, ta
 
 
 def test_in_manual_mode_a_winner_waits_for_a_person(
-    safe: tuple[local.Laptop, Stack], stack: Stack, first: str, tmp_path: Path
+    safe: tuple[Laptop, Stack], stack: Stack, first: str, tmp_path: Path
 ) -> None:
     # given the same stack in manual mode, and a round with a winner
     deployment.deploy(safe[0], parameters={**PARAMETERS, "ApprovalMode": "manual"})
@@ -305,7 +290,7 @@ def test_in_manual_mode_a_winner_waits_for_a_person(
     sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
     # then it goes live as every other does
     with robots_report(stack, begun["promoted"], off=FINE):
-        eventually(live, lambda model: model == begun["promoted"], 90)
+        eventually(live, lambda model: model == begun["promoted"], seconds=90)
 
 
 def ask(stack: Stack) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from dwell.local import child_process as tether
 from dwell.local import deployment
 from dwell.local import emulator_process as local
 from local_aws import guardian
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,19 +45,11 @@ STARTER = """
 import sys, time
 from pathlib import Path
 from dwell.local import emulator_process as laptop
+from tests.eventually import eventually
 with laptop.running(log=Path(sys.argv[1])) as running:
     print(running.port, running.pid, running.folder, flush=True)
     time.sleep(300)
 """
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.fixture
@@ -93,11 +85,11 @@ def test_nothing_stays_when_a_process_is_killed(
     )
     laptop.client("lambda").get_waiter("function_active_v2").wait(FunctionName="busy")
     laptop.client("lambda").invoke(FunctionName="busy", InvocationType="Event", Payload="{}")
-    assert wait_until(lambda: len(guardian.processes_of(laptop.pid)) >= 3)  # itself, the function, its sleep
+    eventually(lambda: len(guardian.processes_of(laptop.pid)) >= 3)  # itself, the function, its sleep
     # when one of the processes is killed without a chance to tidy up
     os.kill(process.pid if victim == "starter" else laptop.pid, signal.SIGKILL)
     # then no process, port or folder of it is left
-    assert wait_until(lambda: not Path(laptop.folder).exists())
+    eventually(lambda: not Path(laptop.folder).exists())
     assert guardian.processes_of(laptop.pid) == []
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", laptop.port)) != 0
@@ -203,13 +195,13 @@ def test_a_tethered_command_ends_with_its_starter(tmp_path: Path) -> None:
     )
     output = tmp_path / "output"
     with subprocess.Popen([sys.executable, "-c", program, output], cwd=local.ROOT) as process:
-        assert wait_until(lambda: output.exists() and output.read_text().endswith("\n"))
+        eventually(lambda: output.exists() and output.read_text().endswith("\n"))
         group = int(output.read_text())
-        assert wait_until(lambda: len(guardian.processes_of(group)) == 3)
+        eventually(lambda: len(guardian.processes_of(group)) == 3)
         # when it is killed
         process.kill()
     # then both are gone
-    assert wait_until(lambda: guardian.processes_of(group) == [])
+    eventually(lambda: guardian.processes_of(group) == [])
 
 
 def test_a_tethered_command_gives_its_status_and_output(tmp_path: Path) -> None:
@@ -236,7 +228,7 @@ def test_a_deployment_that_fails_tells_the_resource(laptop: local.Laptop) -> Non
         (stack,) = cloudformation.describe_stacks(StackName="broken")["Stacks"]
         return bool(stack["StackStatus"] == "ROLLBACK_COMPLETE")
 
-    assert wait_until(rolled_back)
+    eventually(rolled_back)
     # when one asks why, then the resource is named, with the reason
     assert deployment.failures(laptop, "broken") == [
         "Api (AWS::ApiGatewayV2::Api): GET /predictions has no x-amazon-apigateway-integration"

@@ -6,10 +6,8 @@ They run in the environment of the SDK (``make notebooks``).
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,8 @@ from dwell.local import emulator_process as local
 from dwell.messaging.publisher import Publisher, sns_client
 from dwell.simulator.fleet_runner import Fleet, Settings
 from dwell.simulator.planner import planner_for
+from tests import emulators
+from tests.eventually import eventually
 from tests.notebooks.execution import Execution
 from tests.notebooks.outside import Outside, nobody_there
 
@@ -36,24 +36,16 @@ if TYPE_CHECKING:
 FLEET = Settings(robots=2_000, rate=700, request_rate=8, predicted=0.5, broken=0.02, duplicates=0.01, rows=0.02)
 ANSWERS = 5_000
 """By the first model: enough to see its error over time and by feature."""
-PATIENCE = 120
-"""Seconds for what the loop has to do by itself."""
+TIMEOUT_SECONDS = 120
+"""For what the loop does by itself."""
 
 
 @pytest.fixture(scope="session")
 def laptop(request: pytest.FixtureRequest) -> Iterator[local.Laptop]:
     """An emulator with the real template on it, and this process's environment pointed at it."""
-    log = local.ROOT / "build" / "local" / f"notebooks-{os.getpid()}.log"
-    with local.running(log=log) as running, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        for name, value in running.environment().items():
-            patch.setenv(name, value)
-        deployment.build()
-        deployment.deploy(running)
+    with emulators.running("notebooks", request) as running, emulators.environment(running):
+        emulators.deploy(running)
         yield running
-    if not request.session.testsfailed:
-        log.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +60,7 @@ def stack(laptop: local.Laptop) -> Stack:
                 fleet.check()
                 return fleet.snapshot(last=1).model >= ANSWERS
 
-            until(has_answered, "no model answered")
+            eventually(has_answered, seconds=TIMEOUT_SECONDS, failure="no model answered")
     answers = fleet.snapshot(last=1).model
     storage = Storage.of(laptop.client("s3"), found.bucket)
 
@@ -76,16 +68,8 @@ def stack(laptop: local.Laptop) -> Stack:
         storage.read()
         return len(set(storage.samples().dropna(subset=["model"])["sample_id"])) == answers
 
-    until(has_arrived, "samples did not arrive in S3")
+    eventually(has_arrived, seconds=TIMEOUT_SECONDS, failure="samples did not arrive in S3")
     return found
-
-
-def until(condition: Callable[[], bool], otherwise: str) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"{otherwise} within {PATIENCE} s"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="session")

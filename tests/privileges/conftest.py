@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dwell.client.stack import find
-from dwell.local import deployment
-from dwell.local import emulator_process as local
 from feature_schema import FEATURES, TARGET, VERSION
 from rounds import Endpoint
-from tests.privileges.stage import Stage, eventually
+from tests import emulators
+from tests.eventually import eventually
+from tests.privileges.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,21 +21,17 @@ SAMPLES, PACKED = 1_500, 500
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
-    """Samples in, a round asked for, its winner live; then the stack's rules are off, and tests do the rest."""
-    log = local.ROOT / "build" / "local" / "privileges.log"
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """The stack after one loop: samples in, a round requested, its winner live. Then its rules are disabled."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.05")
-        with local.running(log=log) as laptop:
-            for name, value in laptop.environment().items():
-                patch.setenv(name, value)
-            deployment.build()
-            # nothing happens by itself, and nothing is waited for
+        with emulators.running("privileges", request) as laptop, emulators.environment(laptop):
+            # nothing starts by itself, and a deployment does not wait
             parameters = {"MinimumSamples": "1000000", "LookAgain": "rate(1 day)", "BakeSeconds": "0"}
-            deployment.deploy(laptop, parameters=parameters)
-            described = laptop.client("cloudformation").describe_stack_resources(StackName=deployment.STACK)
-            physical = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in described["StackResources"]}
-            stage = Stage(laptop, find(deployment.STACK), physical)
+            stack = emulators.deploy(laptop, parameters)
+            resources = laptop.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
+            physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+            stage = Stage(laptop, stack, physical)
             _play(stage)
             yield stage
 
@@ -52,7 +47,9 @@ def _play(stage: Stage) -> None:
     rounds = eventually(lambda: stage.ask_for_a_round("a first model"))  # what was stored this second does not count
     endpoint = stage.stack.endpoint
     eventually(
-        lambda: stage.store.get(Endpoint, endpoint), lambda one: one is not None and one.serving_model is not None, 120
+        lambda: stage.store.get(Endpoint, endpoint),
+        lambda one: one is not None and one.serving_model is not None,
+        seconds=120,
     )
     for rule in events.list_rules()["Rules"]:
         events.disable_rule(Name=rule["Name"])

@@ -9,7 +9,7 @@ import tarfile
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tests.privileges.stage import eventually
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import copy
 import json
-import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,23 +15,15 @@ import boto3
 
 from dwell.template import ROOT
 from rounds import Endpoint, Model, Round, RoundLock, Store
+from tests.eventually import eventually
 from tests.template import as_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from dwell.client.stack import Stack as Deployed
     from dwell.local.emulator_process import Laptop
     from tests.privileges.grants import Grant
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool] = bool, seconds: float = 60) -> T:
-    """What ``look`` answers once that is good; fails with what it answered last."""
-    end = time.monotonic() + seconds
-    while not until(seen := look()):
-        assert time.monotonic() < end, seen
-        time.sleep(0.1)
-    return seen
 
 
 @dataclass(slots=True)

@@ -25,10 +25,10 @@ import base_image
 import doorway
 import engine
 
-from dwell.client.stack import find
 from dwell.local import deployment
 from dwell.local import emulator_process as local
 from dwell.local.functions import logical_ids
+from tests import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,13 +72,12 @@ def container_engine() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sam_local(container_engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamLocal]:
+def sam_local(
+    container_engine: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[SamLocal]:
     """sam's local Lambda with warm containers, its functions working on a stack of the embedded AWS."""
-    with local.running() as laptop, pytest.MonkeyPatch.context() as patch:
-        for name, value in laptop.environment().items():
-            patch.setenv(name, value)
-        deployment.build()
-        deployment.deploy(laptop, parameters={"MinimumSamples": "1000000"})
+    with emulators.running("sam-local", request) as laptop, emulators.environment(laptop):
+        stack = emulators.deploy(laptop, {"MinimumSamples": "1000000"})
         functions = logical_ids()
         gateway = engine.bridge_address(container_engine)
         with doorway.opened(gateway, laptop.port) as url:
@@ -108,7 +107,7 @@ def sam_local(container_engine: str, tmp_path_factory: pytest.TempPathFactory) -
                     endpoint_url=f"http://127.0.0.1:{port}",
                     config=Config(read_timeout=120, retries={"total_max_attempts": 1}),
                 )
-                yield SamLocal(laptop, find(deployment.STACK), client, functions)
+                yield SamLocal(laptop, stack, client, functions)
             finally:
                 process.send_signal(signal.SIGTERM)
                 try:

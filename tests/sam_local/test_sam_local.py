@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from feature_schema import PROVENANCE_COLUMNS, ROW_COLUMNS, TARGET, VERSION
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conftest import SamLocal
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
@@ -205,10 +203,3 @@ def test_events_of_strangers_change_nothing(sam_local: SamLocal, event: str) -> 
     )
     answer["Payload"].read()
     assert (items(sam_local, "round"), items(sam_local, "model")) == before
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 60) -> T:
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.5)
-    return seen

@@ -6,7 +6,6 @@ They run in an environment of their own (``make test-sdk``), for the SDK weighs 
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 import uuid
 from dataclasses import dataclass
@@ -20,13 +19,15 @@ from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.training.configs import Compute, InputData, SourceCode
 from sagemaker.train import ModelTrainer
 
-from dwell.local import emulator_process as local
 from retraining.source_archive import FOLDER
+from tests import emulators
 from tests.factories.datasets import make_dataset, write_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from dwell.local.emulator_process import Laptop
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
@@ -54,24 +55,21 @@ class Account:
 
 
 @pytest.fixture(scope="session")
-def laptop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Laptop]:
+def laptop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     """The local AWS, and this process's environment pointed at it, as ``dwell local env`` would."""
     settings: Path = tmp_path_factory.mktemp("sdk") / "config.yaml"
     settings.write_text(QUIET, encoding="utf-8")
-    log = local.ROOT / "build" / "local" / f"sdk-{os.getpid()}.log"
-    with local.running(log=log) as running, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        for name, value in running.environment().items():
-            patch.setenv(name, value)
+    with (
+        emulators.running("sdk", request) as running,
+        emulators.environment(running),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(settings))
         yield running
-    if not request.session.testsfailed:
-        log.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
-def account(laptop: local.Laptop) -> Account:
+def account(laptop: Laptop) -> Account:
     """Made with the SDK's own means where it has them."""
     bucket = f"sdk-{uuid.uuid4().hex[:12]}"
     session = Session(default_bucket=bucket)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import boto3
 
 from dwell.client.signed_api import api_for
 from feature_schema import FEATURES, TARGET, VERSION
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,11 +71,8 @@ def test_no_log_tells_what_was_sent(on_stack: Stack) -> None:
         event = {"Records": [{"Sns": WORD}], "records": [{"data": WORD}], "body": WORD}
         session.client("lambda").invoke(FunctionName=f"{on_stack.name}-{function}", Payload=json.dumps(event))
     # when everything has been handled
-    end = time.monotonic() + 30
-    while "lines rejected" not in dict(logged(on_stack)).get(f"/aws/lambda/{on_stack.name}-validator", ""):
-        assert time.monotonic() < end
-        time.sleep(0.5)
-    found = dict(logged(on_stack))
+    validator = f"/aws/lambda/{on_stack.name}-validator"
+    found = eventually(lambda: dict(logged(on_stack)), lambda logs: "lines rejected" in logs.get(validator, ""))
     # then the functions have logged, and nothing of it
     for function in ("forwarder", "validator", "inference", "leaderboard"):
         assert found[f"/aws/lambda/{on_stack.name}-{function}"]

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import boto3
@@ -14,6 +13,7 @@ import pytest
 
 from dwell.demo.bucket_contents import Storage
 from dwell.local.emulator_process import ROOT
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +50,10 @@ def test_a_robot_reports_with_boto3(as_a_reader: Stack) -> None:
     storage.read()
     before = len(storage.samples())
     subprocess.run([sys.executable, "-c", program], check=True)
-    end = time.monotonic() + 30
-    while len(storage.samples()) == before and time.monotonic() < end:
-        time.sleep(0.3)
+
+    def rows() -> int:
         storage.read()
+        return len(storage.samples())
+
+    eventually(rows, lambda count: count > before)
     assert "robot-17" in set(storage.samples()["robot_id"])

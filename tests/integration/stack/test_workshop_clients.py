@@ -14,6 +14,8 @@ import pytest
 from dwell.client.stack import find
 from dwell.local import deployment
 from feature_schema import FEATURES, TARGET
+from tests import emulators
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +35,7 @@ ROWS = [f"{TARGET.minimum + number:g},{FEATURE_CELLS}" for number in range(25)]
 def open_stack(stack: tuple[Laptop, Stack]) -> Iterator[Stack]:
     """A second stack on the same account, whose API admits everybody."""
     laptop, _ = stack
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in laptop.environment().items():
-            patch.setenv(name, value)
+    with emulators.environment(laptop):
         parameters = {
             "ApiAuthorization": "NONE",
             "EndpointName": "open-endpoint",
@@ -78,14 +78,14 @@ def test_a_fulfilment_centre_publishes_one_row_a_message(open_stack: Stack, stac
     # when
     for row in ROWS:
         sns.publish(TopicArn=open_stack.topic_arn, Message=row)
+
+    def read() -> list[str]:
+        objects = s3.list_objects_v2(Bucket=open_stack.bucket, Prefix="samples/").get("Contents", [])
+        bodies = [s3.get_object(Bucket=open_stack.bucket, Key=entry["Key"])["Body"].read() for entry in objects]
+        return [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
+
     # then
-    stored: list[str] = []
-    end = time.monotonic() + 30
-    while len(stored) < len(ROWS) and time.monotonic() < end:
-        time.sleep(0.5)
-        found = s3.list_objects_v2(Bucket=open_stack.bucket, Prefix="samples/").get("Contents", [])
-        bodies = [s3.get_object(Bucket=open_stack.bucket, Key=one["Key"])["Body"].read() for one in found]
-        stored = [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
+    stored = eventually(read, lambda lines: len(lines) >= len(ROWS))
     cells = len(FEATURES) + 1
     heads = [[float(cell) for cell in line.split(",")[:cells]] for line in stored]
     assert sorted(heads) == sorted([float(cell) for cell in row.split(",")] for row in ROWS)

@@ -17,9 +17,9 @@ from dwell.commands.app import app
 from dwell.demo.bucket_contents import Storage
 from dwell.local.emulator_process import ROOT
 from feature_schema import FEATURES, TARGET
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from dwell.client.stack import Stack
@@ -33,14 +33,6 @@ def dwell(*arguments: str, status: int = 0) -> Any:
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert result.exit_code == status, result.output + result.stderr
     return json.loads(result.stdout) if status == 0 else result.stderr
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 30) -> T:
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.3)
-    assert until(seen), seen
-    return seen
 
 
 def stored(stack: Stack) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +11,12 @@ import pytest
 
 from dwell.client.signed_api import api_for
 from feature_schema import TARGET
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dwell.client.stack import Stack
 
-EVENTS = Path(__file__).resolve().parents[2] / "events"
-
-
-def eventually[T](look: Callable[[], T], until: Callable[[T], bool], seconds: float = 30) -> T:
-    end = time.monotonic() + seconds
-    while not until(seen := look()) and time.monotonic() < end:
-        time.sleep(0.3)
-    assert until(seen), seen
-    return seen
+EVENTS = Path(__file__).resolve().parents[3] / "events"
 
 
 def invoked(stack: Stack, event: dict[str, Any]) -> str:
