@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Semaphore, Thread, current_thread
+from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.unit.fake_aws import Steps
@@ -39,9 +39,12 @@ class Interleaving(Steps):
         worker = self.working[name] = _Worker(name, handle)
         worker.start()
 
-    def give(self, name: str) -> bool:
-        """One request for ``name``; False, and nothing done, if it has ended. Raises what ended it."""
-        return self.working[name].turn()
+    def give(self, name: str, requests: int = 1) -> bool:
+        """Let a function make ``requests`` requests, or fewer if it ends before. Raises what ended it.
+
+        False, and nothing done, if it had ended already.
+        """
+        return self.working[name].turn(requests)
 
     def __enter__(self) -> Self:
         return self
@@ -51,14 +54,23 @@ class Interleaving(Steps):
             worker.give_up()
 
 
+def _held_lock() -> Lock:
+    """A lock that a thread waits for and another one releases: a hand-over that costs less than a semaphore."""
+    lock = Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(slots=True)
 class _Worker:
     name: str
     handle: Callable[[], Any]
-    mine: Semaphore = field(default_factory=lambda: Semaphore(0))
-    back: Semaphore = field(default_factory=lambda: Semaphore(0))
+    mine: Lock = field(default_factory=_held_lock)
+    back: Lock = field(default_factory=_held_lock)
     thread: Thread | None = None
     requests: int = 0
+    budget: int = 0
+    """Requests that it may make before it hands back."""
     ended: bool = False
     given_up: bool = False
     error: BaseException | None = None
@@ -80,13 +92,17 @@ class _Worker:
         self.back.release()
 
     def wait_for_turn(self) -> None:
+        if self.budget:
+            self.budget -= 1
+            return
         self.back.release()
         self.mine.acquire()
         if self.given_up:
             raise _GivenUpError
 
-    def turn(self) -> bool:
-        if not self.ended:
+    def turn(self, requests: int) -> bool:
+        if not self.ended and requests:
+            self.budget = requests - 1
             self.mine.release()
             self.back.acquire()
             if self.error is not None:

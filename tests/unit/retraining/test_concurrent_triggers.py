@@ -42,9 +42,7 @@ def play(triggers: tuple[Trigger, Trigger], plan: Sequence[tuple[str, int]]) -> 
         for name, trigger in zip((FIRST, SECOND), triggers, strict=True):
             turns.start(name, lambda trigger=trigger: handle_trigger(trigger, world, lease=LEASE))  # type: ignore[misc]
         for name, requests in [*plan, (FIRST, 1_000), (SECOND, 1_000)]:
-            for _ in range(requests):
-                if not turns.give(name):
-                    break
+            turns.give(name, requests)
     return cloud
 
 
