@@ -33,7 +33,7 @@ class TemplateError(ValueError):
     names what there is."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads a template's short functions."""
 
 
