@@ -28,7 +28,7 @@ LONGEST_FIRST = (
     "tests/integration/",
     "tests/unit/promotion/",
     "tests/unit/test_round_fault_injection.py",
-    "tests/unit/test_two_causes_at_once.py",
+    "tests/unit/retraining/test_concurrent_triggers.py",
 )
 """Paths of the units that start first, in this order."""
 
