@@ -1,5 +1,5 @@
-"""How fast and how cheap, beside what one would have otherwise: ``make bench``.
+"""Speed and cost compared with the alternatives: ``make bench``.
 
-``rows`` holds what is measured, a module a subject; ``baselines`` what it is measured against. Every figure is a ratio
-of two things measured in turns in one run, because a machine that is busy slows both.
+``cases`` holds the benchmarks, a module for each subject, and ``baselines`` the code that they compare with. Every
+result is a ratio of two things measured alternately in one run, because a busy machine slows both.
 """

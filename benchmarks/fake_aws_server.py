@@ -1,7 +1,7 @@
-"""A stand-in for AWS that takes everything: ``python -m benchmarks.fake_aws_server MILLISECONDS`` prints its port.
+"""A fake of AWS that accepts every request: ``python -m benchmarks.fake_aws_server MILLISECONDS`` prints its port.
 
-It answers a ``PutRecord``, a ``PutRecords`` with as many results as records, and an ``InvokeEndpoint`` with as many
-numbers as rows; each after so many milliseconds, and with as little work of its own as it can.
+It answers ``PutRecord``, ``PutRecords`` (with a result for each record) and ``InvokeEndpoint`` (with a prediction for
+each row) after this time, and does as little work as possible.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import sys
 
 from feature_schema import get_schema_hash
 
-TAKEN = {
+PUT_RESULT = {
     "SequenceNumber": "49590338271490256608559692538361571095921575989136588898",
     "ShardId": "shardId-000000000000",
 }
 
 
-def answer(head: bytes, body: bytes) -> bytes:
-    """The body of an answer."""
+def build_response(head: bytes, body: bytes) -> bytes:
+    """Return the body of the response to a request with this head and body."""
     if b"Firehose" in head:
         return b'{"RecordId":"49590338271490256608559692538361571095921575989136588898","Encrypted":true}'
     if b"PutRecords" in head:
-        results = [TAKEN] * body.count(b'"PartitionKey"')
+        results = [PUT_RESULT] * body.count(b'"PartitionKey"')
         return json.dumps({"FailedRecordCount": 0, "Records": results}).encode()
     predictions = [14_350.5] * (body.count(b"\n") + 1)
     return json.dumps(
@@ -32,7 +32,7 @@ def answer(head: bytes, body: bytes) -> bytes:
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
-    """Answer the requests of one connection."""
+    """Answer the requests of a connection, each after ``seconds``."""
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -42,16 +42,18 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seco
             body = await reader.readexactly(length)
             if seconds:
                 await asyncio.sleep(seconds)
-            text = answer(head, body)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text))
-            writer.write(text)
+            response = build_response(head, body)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(response)
+            )
+            writer.write(response)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
 
 async def main(seconds: float) -> None:
-    """Serve until the process is ended."""
+    """Print the port and serve until the process is terminated."""
     server = await asyncio.start_server(
         lambda reader, writer: serve(reader, writer, seconds), "127.0.0.1", 0, limit=2**24
     )

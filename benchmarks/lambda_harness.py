@@ -1,7 +1,7 @@
-"""What a handler has around it: variables, a context, the runtime's packages, and a stand-in for AWS.
+"""Runs handlers as Lambda does: environment variables, a context, the runtime's packages, and a fake of AWS.
 
-The stand-in (``stand_in``) is a process of its own that answers ``PutRecord``, ``PutRecords`` and ``InvokeEndpoint``
-at once or after a given time, so that what is measured is our side.
+The fake is a process of its own that answers ``PutRecord``, ``PutRecords`` and ``InvokeEndpoint`` at once or after a
+given time, so that only our side is measured.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RUNTIME = ROOT / ".venvs" / "sam-local"
-"""An environment with what Lambda's runtime brings: boto3 and awslambdaric."""
+"""An environment with the packages of Lambda's runtime: boto3 and awslambdaric."""
 
-VARIABLES = {
+ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
@@ -35,7 +35,7 @@ VARIABLES = {
 
 
 class Context:
-    """A context with time left."""
+    """A Lambda context that always has 30 s left."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -43,34 +43,33 @@ class Context:
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Half a minute, always."""
+        """Return 30,000 ms."""
         return 30_000
 
 
-def function(name: str, **variables: str) -> Callable[[Any, Any], Any]:
-    """The handler of one of our functions, imported anew with these variables."""
-    os.environ.update(VARIABLES | variables)
-    for module in [module for module in sys.modules if module == f"{name}.handler"]:
-        del sys.modules[module]
+def load_handler(name: str, **variables: str) -> Callable[[Any, Any], Any]:
+    """Import the handler of a function of this project anew, with these environment variables."""
+    os.environ.update(ENVIRONMENT | variables)
+    sys.modules.pop(f"{name}.handler", None)
     handler: Callable[[Any, Any], Any] = importlib.import_module(f"{name}.handler").handler
     return handler
 
 
 @functools.cache
-def runtime_marshaller() -> Any:
-    """What awslambdaric turns requests into events with, and results into responses."""
-    site = str(RUNTIME / "lib" / "python3.12" / "site-packages")
-    sys.path.append(site)
-    os.environ.update(VARIABLES)
+def load_runtime_marshaller() -> Any:
+    """Return awslambdaric's marshaller, which decodes requests to events and encodes results to responses."""
+    site_packages = str(RUNTIME / "lib" / "python3.12" / "site-packages")
+    sys.path.append(site_packages)
+    os.environ.update(ENVIRONMENT)
     try:
         return importlib.import_module("awslambdaric.lambda_runtime_marshaller").LambdaMarshaller()
     finally:
-        sys.path.remove(site)
+        sys.path.remove(site_packages)
 
 
 @contextlib.contextmanager
-def stand_in(milliseconds: float = 0) -> Iterator[str]:
-    """The URL of a stand-in for AWS that answers after so long."""
+def run_fake_aws(milliseconds: float = 0) -> Iterator[str]:
+    """Run ``fake_aws_server`` in a process and yield its URL; it answers after this time."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.fake_aws_server", str(milliseconds)],
         stdout=subprocess.PIPE,
@@ -78,7 +77,7 @@ def stand_in(milliseconds: float = 0) -> Iterator[str]:
         text=True,
     )
     try:
-        assert process.stdout is not None  # noqa: S101 (it was asked for)
+        assert process.stdout is not None  # noqa: S101 - stdout=PIPE
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
     finally:
         process.terminate()
@@ -86,16 +85,16 @@ def stand_in(milliseconds: float = 0) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Standard output leads nowhere meanwhile, also for loggers that hold on to it; writing still takes its time."""
+def discard_stdout() -> Iterator[None]:
+    """Redirect file descriptor 1 to ``/dev/null``, also for loggers that hold ``sys.stdout``; writes still happen."""
     sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    original = os.dup(1)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
     try:
         yield
         sys.stdout.flush()
     finally:
-        os.dup2(kept, 1)
-        os.close(nowhere)
-        os.close(kept)
+        os.dup2(original, 1)
+        os.close(devnull)
+        os.close(original)

@@ -1,4 +1,4 @@
-"""Rows of the report, and how a ratio is measured: both sides in turns, the median of the turns."""
+"""Benchmark cases, and how a ratio is measured: both sides alternately, then the median over the turns."""
 
 from __future__ import annotations
 
@@ -12,77 +12,80 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 REPEATS = 7
-"""Turns of each side, unless a row needs more."""
+"""Turns of each side, unless a case needs more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the report."""
+class BenchmarkCase:
+    """One row of the report."""
 
     name: str
     goal: str
-    """As ``>= 9`` or ``<= 0.5``."""
+    """``>=`` or ``<=`` and a number, such as ``>= 9``."""
     unit: str
-    """What the ratio is of."""
+    """What the ratio compares."""
     measure: Callable[[], Sequence[float]]
-    """Answers the ratio of each turn."""
+    """Returns the ratio of each turn."""
 
 
-ROWS: dict[str, Row] = {}
+CASES: dict[str, BenchmarkCase] = {}
+"""The registered cases by name, in the order of their modules."""
+
+type Measure = Callable[[], Sequence[float]]
 
 
-def row(name: str, *, goal: str, unit: str) -> Callable[[Callable[[], Sequence[float]]], Callable[[], Sequence[float]]]:
-    """Make a function that answers the ratio of each turn a row of the report."""
+def benchmark_case(name: str, *, goal: str, unit: str) -> Callable[[Measure], Measure]:
+    """Register a function that returns the ratio of each turn. Raises ``ValueError`` if the name is taken."""
 
-    def register(measure: Callable[[], Sequence[float]]) -> Callable[[], Sequence[float]]:
-        if name in ROWS:
-            raise ValueError(f"two rows are called {name}")
-        ROWS[name] = Row(name, goal, unit, measure)
+    def register(measure: Measure) -> Measure:
+        if name in CASES:
+            raise ValueError(f"two benchmark cases are called {name}")
+        CASES[name] = BenchmarkCase(name, goal, unit, measure)
         return measure
 
     return register
 
 
-def figure(value: float) -> str:
-    """A figure with three digits, or all there are before the point."""
+def format_figure(value: float) -> str:
+    """Format with three significant digits, or all digits before the decimal point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
 
 
-def meets(ratio: float, goal: str) -> bool:
+def meets_goal(ratio: float, goal: str) -> bool:
     """Whether a ratio meets a goal."""
-    sense, bound = goal.split()
-    return ratio >= float(bound) if sense == ">=" else ratio <= float(bound)
+    operator, bound = goal.split()
+    return ratio >= float(bound) if operator == ">=" else ratio <= float(bound)
 
 
-def entry(of: Row, ratios: Sequence[float]) -> dict[str, Any]:
-    """A row's entry in the report: the median of its turns, and the range of the middle half of them."""
+def build_entry(case: BenchmarkCase, ratios: Sequence[float]) -> dict[str, Any]:
+    """Return the case's entry in the report: the median of its turns, and their lower and upper quartile."""
     low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
-    return {"ratio": median, "goal": of.goal, "low": low, "high": high, "unit": of.unit}
+    return {"ratio": median, "goal": case.goal, "low": low, "high": high, "unit": case.unit}
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long a piece of work takes, wall clock."""
-    began = time.perf_counter()
+def measure_seconds(work: Callable[[], object]) -> float:
+    """Return the wall-clock time of a call in seconds."""
+    started_at = time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - started_at
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """How long a piece of work keeps a core busy: what others do on this machine meanwhile does not count."""
-    began = time.process_time()
+def measure_cpu_seconds(work: Callable[[], object]) -> float:
+    """Return the processor time of a call in seconds, which other processes do not influence."""
+    started_at = time.process_time()
     work()
-    return time.process_time() - began
+    return time.process_time() - started_at
 
 
-def in_turns(*sides: Callable[[], float], repeats: int = REPEATS) -> list[tuple[float, ...]]:
-    """What each side answers, in turns, after one turn that does not count."""
-    # what the benchmark itself has imported is no part of either side's heap, and not for their garbage collections
+def measure_alternately(*sides: Callable[[], float], repeats: int = REPEATS) -> list[tuple[float, ...]]:
+    """Call the sides alternately and return their results of each turn; a first turn warms up and is dropped."""
+    # Freezing keeps the benchmark's own objects out of the garbage collections of both sides.
     gc.collect()
     gc.freeze()
     turns = [tuple(side() for side in sides) for _ in range(repeats + 1)]
     return turns[1:]
 
 
-def over(turns: Sequence[tuple[float, ...]], above: int = 0, below: int = 1) -> list[float]:
-    """Of each turn, one side over another."""
-    return [turn[above] / turn[below] for turn in turns]
+def compute_ratios(turns: Sequence[tuple[float, ...]], numerator: int = 0, denominator: int = 1) -> list[float]:
+    """Return, for each turn, the result of one side divided by that of another; sides are given by their index."""
+    return [turn[numerator] / turn[denominator] for turn in turns]

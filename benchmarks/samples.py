@@ -1,4 +1,4 @@
-"""Samples as robots send them: compact JSON, all with a model's prediction, the same in each run."""
+"""Samples as robots send them: compact JSON, each with a model's prediction, the same in every run."""
 
 from __future__ import annotations
 
@@ -11,48 +11,49 @@ from typing import Any
 from dwell.messaging.batching import MAX_LINES
 from feature_schema import FEATURES, TARGET, VERSION
 
-ARRIVED = 1_795_415_940_789
-"""Milliseconds since 1970: shortly after all of them were recorded."""
+ARRIVED_AT_MS = 1_795_415_940_789
+"""Milliseconds since 1970: shortly after all samples were recorded."""
 
-PACKED = MAX_LINES
-"""Samples in a message, as the robots pack them."""
+LINES_PER_MESSAGE = MAX_LINES
+"""Samples in a message, as the robots batch them."""
 
 
-def lines(count: int, seed: int = 7) -> list[bytes]:
-    """So many samples, each a line without newline."""
-    chance = random.Random(seed)  # noqa: S311 (nobody gains by guessing a sample)
+def build_lines(count: int, seed: int = 7) -> list[bytes]:
+    """Return ``count`` samples, each a line without newline; the same ones for the same seed."""
+    rng = random.Random(seed)  # noqa: S311 - not for security
 
-    def within(field: Any) -> int:
-        return chance.randint(math.ceil(field.minimum), math.floor(field.maximum))
+    def draw(field: Any) -> int:
+        return rng.randint(math.ceil(field.minimum), math.floor(field.maximum))
 
-    made = []
-    for number in range(count):
+    lines = []
+    for index in range(count):
         sample = {
-            "sample_id": f"s0-{number:09}",
-            "robot_id": f"robot-{number % 1_000:05}",
+            "sample_id": f"s0-{index:09}",
+            "robot_id": f"robot-{index % 1_000:05}",
             "fc_id": "fc-1",
-            "recorded_at": f"2026-11-23T06:38:{number % 60:02}.{chance.randrange(1_000):03}Z",
+            "recorded_at": f"2026-11-23T06:38:{index % 60:02}.{rng.randrange(1_000):03}Z",
             "schema_version": VERSION,
-            TARGET.name: within(TARGET),
-            "features": {feature.name: within(feature) for feature in FEATURES},
+            TARGET.name: draw(TARGET),
+            "features": {feature.name: draw(feature) for feature in FEATURES},
             "prediction": {
-                TARGET.name: min(within(TARGET) + 0.25, TARGET.maximum),
+                TARGET.name: min(draw(TARGET) + 0.25, TARGET.maximum),
                 "expected_error": min(1830.25, (TARGET.maximum - TARGET.minimum) / 8),
                 "model": "xgboost-20261122T181500Z",
                 "source": "model",
             },
         }
-        made.append(json.dumps(sample, separators=(",", ":")).encode())
-    return made
+        lines.append(json.dumps(sample, separators=(",", ":")).encode())
+    return lines
 
 
-def messages(of: list[bytes], packed: int) -> list[bytes]:
-    """The lines in messages of so many."""
-    return [b"\n".join(of[start : start + packed]) for start in range(0, len(of), packed)]
+def pack_messages(lines: list[bytes], lines_per_message: int) -> list[bytes]:
+    """Join lines to messages of at most this many lines."""
+    starts = range(0, len(lines), lines_per_message)
+    return [b"\n".join(lines[start : start + lines_per_message]) for start in starts]
 
 
-def firehose(of: list[bytes]) -> dict[str, Any]:
-    """Messages as Firehose hands them to a transform."""
+def build_firehose_event(messages: list[bytes]) -> dict[str, Any]:
+    """Return the event with which Firehose invokes a transform, with a record for each message."""
     return {
         "invocationId": "invocation",
         "deliveryStreamArn": "arn:aws:firehose:us-east-1:123456789012:deliverystream/samples",
@@ -60,30 +61,30 @@ def firehose(of: list[bytes]) -> dict[str, Any]:
         "region": "us-east-1",
         "records": [
             {
-                "recordId": f"{number:056d}000000",
-                "approximateArrivalTimestamp": ARRIVED,
+                "recordId": f"{index:056d}000000",
+                "approximateArrivalTimestamp": ARRIVED_AT_MS,
                 "data": base64.b64encode(message).decode(),
                 "kinesisRecordMetadata": {
-                    "sequenceNumber": f"{number:056d}",
+                    "sequenceNumber": f"{index:056d}",
                     "subsequenceNumber": 0,
-                    "partitionKey": f"7c1d0f52-6a3b-5b0e-9f0e-{number:012d}",
+                    "partitionKey": f"7c1d0f52-6a3b-5b0e-9f0e-{index:012d}",
                     "shardId": "shardId-000000000000",
-                    "approximateArrivalTimestamp": ARRIVED,
+                    "approximateArrivalTimestamp": ARRIVED_AT_MS,
                 },
             }
-            for number, message in enumerate(of)
+            for index, message in enumerate(messages)
         ],
     }
 
 
-def sns(of: list[bytes]) -> dict[str, Any]:
-    """Messages as SNS hands them to a function."""
+def build_sns_event(messages: list[bytes]) -> dict[str, Any]:
+    """Return the event with which SNS invokes a function, with a record for each message."""
     return {
         "Records": [
             {
                 "EventSource": "aws:sns",
-                "Sns": {"MessageId": f"7c1d0f52-6a3b-5b0e-9f0e-{number:012d}", "Message": message.decode()},
+                "Sns": {"MessageId": f"7c1d0f52-6a3b-5b0e-9f0e-{index:012d}", "Message": message.decode()},
             }
-            for number, message in enumerate(of)
+            for index, message in enumerate(messages)
         ]
     }

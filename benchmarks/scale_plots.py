@@ -1,6 +1,6 @@
-"""The pictures of docs/scale.md, from the plan and from measured figures alone: the same numbers, the same pictures.
+"""Draws the plots of docs/scale.md from the capacity plan and from measured figures.
 
-``.venvs/sdk/bin/python -m benchmarks.scale_plots`` (matplotlib is the notebooks').
+``.venvs/sdk/bin/python -m benchmarks.scale_plots`` (the notebooks' environment has matplotlib).
 """
 
 from __future__ import annotations
@@ -27,33 +27,41 @@ LARGE = {"StreamShards": "7", "EndpointInstanceType": "ml.c6i.large", "EndpointI
 BLUE, RED, GREY, GREEN = "#1f5fa8", "#c23b22", "#8a8f98", "#3b8b4e"
 
 
-def figure(name: str, draw: Callable[[list[Axes]], None], *, parts: int = 1, height: float = 3.4) -> None:
-    """Draw one picture of ``parts`` below each other and write it."""
+def draw_figure(name: str, draw: Callable[[list[Axes]], None], *, parts: int = 1, height: float = 3.4) -> None:
+    """Draw a figure with ``parts`` plots below each other and write it as PNG; ``height`` is in inches."""
     mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                          "grid.alpha": 0.25, "axes.titlesize": 10, "axes.titlelocation": "left"})  # fmt: skip
-    drawn, axes = plt.subplots(parts, 1, figsize=(8, height), sharex=True, squeeze=False, layout="constrained")
+    plot, axes = plt.subplots(parts, 1, figsize=(8, height), sharex=True, squeeze=False, layout="constrained")
     draw([axis[0] for axis in axes])
     FOLDER.mkdir(exist_ok=True)
-    drawn.savefig(FOLDER / f"{name}.png", dpi=110, metadata={"Software": None})
-    plt.close(drawn)
+    plot.savefig(FOLDER / f"{name}.png", dpi=110, metadata={"Software": None})
+    plt.close(plot)
 
 
-def learning(axes: list[Axes]) -> None:
-    """Error and time by the number of samples."""
-    samples = [one.samples for one in measured.TRAININGS]
+def draw_training(axes: list[Axes]) -> None:
+    """Draw error and time by the number of samples."""
+    samples = [training.samples for training in measured.TRAININGS]
     error, time = axes
-    error.plot(samples, [100 * (one.error - 1) for one in measured.TRAININGS], "o-", color=BLUE)
+    error.plot(samples, [100 * (training.error - 1) for training in measured.TRAININGS], "o-", color=BLUE)
     error.set(title="The winner's test error above the noise floor (%)", xscale="log", ylim=(0, None))
     error.axvline(template().parameters["MaximumSamples"], color=GREY, linestyle=":")
     error.text(template().parameters["MaximumSamples"] * 0.95, error.get_ylim()[1] * 0.9, "MaximumSamples", ha="right")
-    time.plot(samples, [one.seconds for one in measured.TRAININGS], "o-", color=BLUE, label="seconds, two cores")
-    time.plot(samples, [10 * one.memory for one in measured.TRAININGS], "s--", color=RED, label="peak memory, 0.1 GB")
+    time.plot(
+        samples, [training.seconds for training in measured.TRAININGS], "o-", color=BLUE, label="seconds, two cores"
+    )
+    time.plot(
+        samples,
+        [10 * training.memory for training in measured.TRAININGS],
+        "s--",
+        color=RED,
+        label="peak memory, 0.1 GB",
+    )
     time.set(title="The whole tournament", xlabel="samples, a quarter of them to test on", ylim=(0, None))
     time.legend(frameon=False)
 
 
-def money(axes: list[Axes]) -> None:
-    """Dollars a month by the size of the fleet."""
+def draw_costs(axes: list[Axes]) -> None:
+    """Draw US dollars a month by the size of the fleet."""
     robots = [round(1_000 * 1.25**power) // 1_000 * 1_000 for power in range(29)]
     profiles: tuple[tuple[str, dict[str, str], str], ...] = (
         ("default", {}, GREY),
@@ -61,28 +69,35 @@ def money(axes: list[Axes]) -> None:
         ("prod (on demand)", {}, RED),
     )
     for label, overrides, colour in profiles:
-        chosen = template("prod" if label.startswith("prod") else "default", overrides)
-        most = robots_at_most(FLEET, chosen)
-        bill = [sum(one.dollars for one in costs(load(Fleet(count, 30), chosen), chosen)) for count in robots]
-        held = [dollars if count <= most else float("nan") for count, dollars in zip(robots, bill, strict=True)]
-        axes[0].plot(robots, held, color=colour, label=f"{label}: up to {most:,} robots", linewidth=2)
-        axes[0].plot(robots, bill, color=colour, linewidth=0.8, linestyle=":")
+        selected = template("prod" if label.startswith("prod") else "default", overrides)
+        max_robots = robots_at_most(FLEET, selected)
+        monthly_costs = [
+            sum(cost.dollars for cost in costs(load(Fleet(count, 30), selected), selected)) for count in robots
+        ]
+        within_limits = [
+            dollars if count <= max_robots else float("nan")
+            for count, dollars in zip(robots, monthly_costs, strict=True)
+        ]
+        axes[0].plot(robots, within_limits, color=colour, label=f"{label}: up to {max_robots:,} robots", linewidth=2)
+        axes[0].plot(robots, monthly_costs, color=colour, linewidth=0.8, linestyle=":")
     axes[0].axvline(FLEET.robots, color=GREY, linewidth=0.8)
     axes[0].set(title="Dollars a month; dotted where a limit breaks", xscale="log", yscale="log",
                 xlabel="robots, one interaction every 30 s, centres of 1,000")  # fmt: skip
     axes[0].legend(frameon=False)
 
 
-def day(axes: list[Axes]) -> None:
-    """A day with a peak and an outage, with few shards and with enough."""
+def draw_day(axes: list[Axes]) -> None:
+    """Draw a day with a peak and an outage, with too few shards and with enough."""
     rates, backlog, in_front = axes
     for shards, colour in ((4, RED), (7, BLUE)):
-        of = simulate(FLEET, template(overrides=LARGE | {"StreamShards": str(shards)}), Peak(), Outage())
-        hours = [minute * STEP / 3_600 for minute in range(len(of.sent))]
-        rates.plot(hours, [rate / 1e3 for rate in of.delivered], color=colour, label=f"delivered, {shards} shards")
-        backlog.plot(hours, [waiting / 1e6 for waiting in of.backlog], color=colour)
-        in_front.plot(hours, [waiting / 1e6 for waiting in of.in_front], color=colour)
-    rates.plot(hours, [rate / 1e3 for rate in of.sent], color="black", linewidth=0.8, label="sent")
+        simulated = simulate(FLEET, template(overrides=LARGE | {"StreamShards": str(shards)}), Peak(), Outage())
+        hours = [minute * STEP / 3_600 for minute in range(len(simulated.sent))]
+        rates.plot(
+            hours, [rate / 1e3 for rate in simulated.delivered], color=colour, label=f"delivered, {shards} shards"
+        )
+        backlog.plot(hours, [waiting / 1e6 for waiting in simulated.backlog], color=colour)
+        in_front.plot(hours, [waiting / 1e6 for waiting in simulated.in_front], color=colour)
+    rates.plot(hours, [rate / 1e3 for rate in simulated.sent], color="black", linewidth=0.8, label="sent")
     rates.set(title="Thousand samples a second: a peak at 14 h, an outage of the consumer at 10 h")
     rates.legend(frameon=False, loc="upper left")
     backlog.set(title="Million samples that wait in the stream")
@@ -94,10 +109,10 @@ def day(axes: list[Axes]) -> None:
 
 
 def main() -> None:
-    """Write all pictures."""
-    figure("training", learning, parts=2, height=4.6)
-    figure("cost", money)
-    figure("day", day, parts=3, height=5.4)
+    """Draw all plots."""
+    draw_figure("training", draw_training, parts=2, height=4.6)
+    draw_figure("cost", draw_costs)
+    draw_figure("day", draw_day, parts=3, height=5.4)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The workshop's amount of samples, as the validator and Firehose would have left them for a training job.
+"""The workshop's number of samples, as the validator and Firehose store them for a training job.
 
-The samples come from the robots' physics, so the error of the best possible predictor is known. Rows are written in
-bulk here, since a validator needs minutes for two million; a test shows that it would write the same bytes.
+The samples come from the simulated robots' physics, so the error of the best possible predictor is known. Rows are
+written in bulk, because the validator needs minutes for two million; a test shows that it would write the same bytes.
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ if TYPE_CHECKING:
     from dwell.simulator.robots import Interactions
 
 TRAIN, TEST = 1_500_000, 500_000
-"""The workshop's split by time: the first rows to learn from, the last to test on."""
+"""The workshop's split by time: the first rows for training, the last for testing."""
 OLDEST = datetime(2026, 11, 23, tzinfo=UTC)
 INTERVAL_MS = 10
 """A hundred samples a second: a fleet of 3,000 robots."""
-ROWS_AN_OBJECT = 30_000
-"""What 5 minutes of such a fleet put into one object."""
+ROWS_PER_OBJECT = 30_000
+"""The samples of such a fleet in 5 minutes, which Firehose puts into one object."""
 STAMP = "20261123T063900Z"
+EXPECTED_ERROR = 1830.5
+MODEL = f"xgboost-{STAMP}"
+"""The promised error and the model that each row echoes beside the prediction."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A training job's input. ``variables`` are the ``SM_*`` of its channels; ``noise_floor`` is that of the test set.
+class TrainingInput:
+    """The input of a training job: ``variables`` are the ``SM_*`` environment variables of its channels.
 
-    ``noise_floor``: root mean square (ms) of what the best possible predictor, the conditional mean, would miss.
-    ``size`` (bytes) of all objects.
+    ``noise_floor`` is the RMSE (ms) of the best possible predictor, the conditional mean, on the test set; ``size`` is
+    that of all objects in bytes.
     """
 
     variables: dict[str, str]
@@ -50,27 +53,27 @@ class Job:
     size: int
 
 
-def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11) -> Job:
-    """Lay out the channels ``samples`` and ``dataset`` as SageMaker does, under an empty folder."""
+def write_channels(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11) -> TrainingInput:
+    """Write the channels ``samples`` and ``dataset`` under an empty folder, as SageMaker lays them out."""
     samples, dataset = folder / "samples", folder / "dataset"
     dataset.mkdir(parents=True)
     robots = Robots(seed)
     objects, squares = [], []
     size = 0
     while robots.taken < train + test:
-        count = min(ROWS_AN_OBJECT, train + test - robots.taken)
+        count = min(ROWS_PER_OBJECT, train + test - robots.taken)
         interactions = robots.take(count)
         first = OLDEST.timestamp() + interactions.numbers[0] * INTERVAL_MS / 1_000
         key = f"samples/date=2026-11-23/hour=00/dwell-1-{datetime.fromtimestamp(first, UTC):%Y-%m-%d-%H-%M-%S}.gz"
-        content = gzip.compress(rows(interactions, robots, seed=seed), 6)
+        content = gzip.compress(build_rows(interactions, robots, seed=seed), 6)
         path = samples / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         size += len(content)
         objects.append({"key": key, "version": "1", "size": len(content)})
-        missed = (interactions.durations - interactions.expected)[interactions.numbers >= train]
-        squares.append(missed**2)
-    told = {
+        residuals = (interactions.durations - interactions.expected)[interactions.numbers >= train]
+        squares.append(residuals**2)
+    spec = {
         "round": f"{STAMP}-no-model",
         "stamp": STAMP,
         "schema": describe(),
@@ -80,8 +83,8 @@ def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11)
         "champion": None,
         "maximum_samples": None,
     }
-    (dataset / "dataset.json").write_text(json.dumps(told))
-    return Job(
+    (dataset / "dataset.json").write_text(json.dumps(spec))
+    return TrainingInput(
         variables={"SM_CHANNEL_SAMPLES": str(samples), "SM_CHANNEL_DATASET": str(dataset)},
         noise_floor=float(np.sqrt(np.concatenate(squares).mean())),
         train=train,
@@ -90,14 +93,14 @@ def write(folder: Path, *, train: int = TRAIN, test: int = TEST, seed: int = 11)
     )
 
 
-def recorded_at(numbers: NDArray[np.int64]) -> list[str]:
-    """When the interactions of these numbers were recorded, as a stored row writes it."""
-    moments = np.datetime64(OLDEST.replace(tzinfo=None), "ms") + numbers * np.timedelta64(INTERVAL_MS, "ms")
-    return [f"{one}Z" for one in np.datetime_as_string(moments, unit="ms")]
+def format_times(numbers: NDArray[np.int64]) -> list[str]:
+    """Return the times of interactions, by their numbers, as a stored row contains them; shape (n,)."""
+    times = np.datetime64(OLDEST.replace(tzinfo=None), "ms") + numbers * np.timedelta64(INTERVAL_MS, "ms")
+    return [f"{time}Z" for time in np.datetime_as_string(times, unit="ms")]
 
 
-def rows(interactions: Interactions, robots: Robots, *, seed: int) -> bytes:
-    """The stored rows of interactions, with the answer of a model that knows the law echoed in each."""
+def build_rows(interactions: Interactions, robots: Robots, *, seed: int) -> bytes:
+    """Return the stored rows of interactions as CSV, each with the prediction of the best possible model."""
     centres = np.array([centre.fc_id for centre in robots.world.centres])
     columns: dict[str, object] = {
         TARGET.name: interactions.durations,
@@ -105,7 +108,7 @@ def rows(interactions: Interactions, robots: Robots, *, seed: int) -> bytes:
         "sample_id": [f"s{seed}-{number:09d}" for number in interactions.numbers.tolist()],
         "robot_id": [f"robot-{robot:05d}" for robot in interactions.robots.tolist()],
         "fc_id": centres[interactions.centres],
-        "recorded_at": recorded_at(interactions.numbers),
+        "recorded_at": format_times(interactions.numbers),
         "schema_version": VERSION,
         "predicted": interactions.expected.round(2),
         "expected_error": EXPECTED_ERROR,
@@ -113,8 +116,3 @@ def rows(interactions: Interactions, robots: Robots, *, seed: int) -> bytes:
     }
     table = pd.DataFrame(columns)[list(ROW_COLUMNS)]
     return table.to_csv(None, header=False, index=False, lineterminator="\n").encode()
-
-
-EXPECTED_ERROR = 1830.5
-MODEL = f"xgboost-{STAMP}"
-"""What each row echoes beside the prediction."""

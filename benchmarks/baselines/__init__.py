@@ -1,2 +1,2 @@
-"""What a user would have otherwise: the workshop's functions as its public material describes them, and a Firehose
-transform in the manner of AWS' samples. Written for comparison, as plainly as such code is."""
+"""The alternatives to compare with: the workshop's functions as its public material describes them, and a Firehose
+transform written like AWS' samples. All are written as plainly as such code is."""

@@ -1,4 +1,4 @@
-"""The workshop's forwarder: the first record's message, as it came, with ``PutRecord`` to Firehose."""
+"""The workshop's forwarder: it puts the message of the first record unchanged to Firehose, with ``PutRecord``."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ firehose = boto3.client("firehose")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Put the message of the first record."""
     message = event["Records"][0]["Sns"]["Message"]
-    answer = firehose.put_record(DeliveryStreamName=os.environ["STREAM_NAME"], Record={"Data": message.encode()})
-    return {"RecordId": answer["RecordId"]}
+    response = firehose.put_record(DeliveryStreamName=os.environ["STREAM_NAME"], Record={"Data": message.encode()})
+    return {"RecordId": response["RecordId"]}

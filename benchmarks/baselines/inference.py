@@ -1,4 +1,4 @@
-"""The workshop's inference: the query's numbers straight to the endpoint, and its text straight back."""
+"""The workshop's inference: it sends the query's numbers to the endpoint and returns the endpoint's text."""
 
 from __future__ import annotations
 

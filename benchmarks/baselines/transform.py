@@ -1,7 +1,7 @@
-"""A Firehose transform in the manner of AWS' samples: base64, ``json.loads``, checks, and base64 again.
+"""A Firehose transform written like AWS' samples: base64, ``json.loads``, checks, and base64 again.
 
-It takes one JSON sample a record and answers with the same rows as the validator. What it leaves out: keys that stand
-twice, the quarantine (a bad record is ``ProcessingFailed``), metrics, and a limit to the answer's size.
+It takes one JSON sample per record and returns the same rows as the validator. It does not detect duplicate keys, write
+a quarantine (an invalid record is ``ProcessingFailed``) or metrics, or limit the size of the response.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
-def checked_number(value: Any, minimum: float, maximum: float, *, whole: bool = False) -> float:
-    """The number. Raises ``TypeError`` or ``ValueError`` for what is none between the bounds."""
+def check_number(value: Any, minimum: float, maximum: float, *, whole: bool = False) -> float:
+    """Return the number. Raises ``TypeError`` if it is none, ``ValueError`` if it is out of bounds."""
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise TypeError("not a number")
     if not minimum <= value <= maximum:
@@ -31,13 +31,13 @@ def checked_number(value: Any, minimum: float, maximum: float, *, whole: bool = 
 
 
 def check_identifier(value: Any) -> None:
-    """Raise ``ValueError`` for what is no identifier."""
+    """Raise ``ValueError`` if the value is not an identifier."""
     if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
         raise ValueError("not an identifier")
 
 
 def to_row(payload: dict[str, Any], received_at: datetime) -> str:
-    """A sample as a row. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for a bad one."""
+    """Return a sample as a CSV row. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for an invalid one."""
     if set(payload) - FIELDS or payload["schema_version"] != VERSION:
         raise ValueError("unknown field or version")
     for name in ("sample_id", "robot_id", "fc_id"):
@@ -49,28 +49,28 @@ def to_row(payload: dict[str, Any], received_at: datetime) -> str:
     if set(features) - FEATURE_NAMES:
         raise ValueError("unknown feature")
     cells: list[Any] = []
-    for field, value in [(TARGET, payload[TARGET.name]), *((one, features[one.name]) for one in FEATURES)]:
-        cells.append(checked_number(value, field.minimum, field.maximum, whole=field.type == "integer"))
+    for field, value in [(TARGET, payload[TARGET.name]), *((feature, features[feature.name]) for feature in FEATURES)]:
+        cells.append(check_number(value, field.minimum, field.maximum, whole=field.type == "integer"))
     cells += [
         payload["sample_id"],
         payload["robot_id"],
         payload["fc_id"],
         recorded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        *echo_cells(payload.get("prediction")),
+        *build_echo_cells(payload.get("prediction")),
         VERSION,
     ]
     return ",".join(str(cell) for cell in cells)
 
 
-def echo_cells(echo: dict[str, Any] | None) -> list[Any]:
-    """The cells of the prediction that was echoed."""
+def build_echo_cells(echo: dict[str, Any] | None) -> list[Any]:
+    """Return the cells of the echoed prediction. Raises ``ValueError``, ``KeyError`` or ``TypeError``."""
     if echo is None:
         return ["", "", ""]
     if set(echo) - ECHO_FIELDS or echo.get("source", "model") not in {"model", "fallback"}:
         raise ValueError("unknown field or source")
-    predicted = checked_number(echo[TARGET.name], TARGET.minimum, TARGET.maximum)
+    predicted = check_number(echo[TARGET.name], TARGET.minimum, TARGET.maximum)
     if echo.get("expected_error") is not None:
-        checked_number(echo["expected_error"], 0, TARGET.maximum - TARGET.minimum)
+        check_number(echo["expected_error"], 0, TARGET.maximum - TARGET.minimum)
     if echo.get("model") is not None:
         check_identifier(echo["model"])
     return [predicted, echo.get("expected_error") or "", echo.get("model") or ""]

@@ -1,1 +1,1 @@
-"""What is measured. A function with ``@row`` in any module here is a row of the report."""
+"""The benchmarks. A function with ``@benchmark_case`` in any module of this package is a row of the report."""
