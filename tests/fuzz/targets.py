@@ -1,7 +1,7 @@
-"""What is fuzzed, and what must hold whatever comes in.
+"""Fuzz targets and their assertions, which hold for any input.
 
-Each target takes any bytes, and answers whether something was accepted. It raises nothing if every promise is kept: no
-exception but a ``Refusal``, a reason out of the bounded set, and what is accepted within the schema's bounds.
+A target takes any bytes and returns whether something was accepted. It asserts that nothing raises but
+``InvalidInputError``, that reasons are from the bounded set, and that accepted values are within the schema's bounds.
 """
 
 from __future__ import annotations
@@ -52,45 +52,46 @@ REASONS = {
     *("unknown_schema_version", "in_the_future"),
     *(f"{fault}:{field}" for fault in ("missing", "out_of_range", "wrong_type") for field in FIELDS),
 }
-"""A metric counts each, so there may not be more."""
+"""All reasons. Each is a dimension of a metric, so the set is bounded."""
 
 
-def check(kept: object, promise: str) -> None:
-    """Raise ``AssertionError`` unless a promise is kept (``assert`` would be silent under ``-O``)."""
-    if not kept:
-        raise AssertionError(promise)
+def check(condition: object, message: str) -> None:
+    """Raise ``AssertionError`` unless the condition holds (``-O`` removes ``assert``)."""
+    if not condition:
+        raise AssertionError(message)
 
 
-def _refused(refusal: InvalidInputError) -> bool:
-    check(refusal.reason in REASONS, f"an unknown reason: {refusal.reason}")
+def _check_reason(error: InvalidInputError) -> bool:
+    check(error.reason in REASONS, f"unknown reason: {error.reason}")
     return False
 
 
-def _features(features: Features) -> None:
+def _check_features(features: Features) -> None:
     for field in FEATURES:
-        _within(field, getattr(features, field.name))
+        _check_bounds(field, getattr(features, field.name))
 
 
-def _within(field: Field, value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    check(number and field.minimum <= value <= field.maximum, f"{field.name} is {value!r}")  # type: ignore[operator]
+def _check_bounds(field: Field, value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    check(is_number and field.minimum <= value <= field.maximum, f"{field.name} is {value!r}")  # type: ignore[operator]
 
 
-def _sample(sample: Sample) -> None:
-    _features(sample.features)
-    _within(TARGET, getattr(sample, TARGET.name))
+def _check_sample(sample: Sample) -> None:
+    _check_features(sample.features)
+    _check_bounds(TARGET, getattr(sample, TARGET.name))
     check(MIN_RECORDED_AT <= sample.recorded_at <= NOW + MAX_CLOCK_SKEW, f"recorded at {sample.recorded_at}")
     for name in (sample.sample_id, sample.robot_id, sample.fc_id):
-        check(IDENTIFIER.fullmatch(name), f"an identifier {name!r}")
-    echo = sample.prediction
-    if echo is not None:
-        _within(TARGET, getattr(echo, TARGET.name))
-        check(echo.model is None or IDENTIFIER.fullmatch(echo.model), f"a model {echo.model!r}")
-        check(echo.expected_error is None or 0 < echo.expected_error < math.inf, f"expects {echo.expected_error}")
+        check(IDENTIFIER.fullmatch(name), f"identifier {name!r}")
+    prediction = sample.prediction
+    if prediction is not None:
+        _check_bounds(TARGET, getattr(prediction, TARGET.name))
+        check(prediction.model is None or IDENTIFIER.fullmatch(prediction.model), f"model {prediction.model!r}")
+        error = prediction.expected_error
+        check(error is None or 0 < error < math.inf, f"expected error {error}")
     cells = to_row(sample)
     check(
         cells.isascii() and not re.search(r"[\r\n\"]", cells) and cells.count(",") == len(ROW_COLUMNS) - 1,
-        f"a row {cells!r}",
+        f"row {cells!r}",
     )
 
 
@@ -98,36 +99,36 @@ def line(data: bytes) -> bool:
     """One line of a robot's message."""
     try:
         sample = parse_line(data, message_id="m", position=0, received_at=NOW)
-    except InvalidInputError as refusal:
-        return _refused(refusal)
-    _sample(sample)
+    except InvalidInputError as error:
+        return _check_reason(error)
+    _check_sample(sample)
     return True
 
 
 def message(data: bytes) -> bool:
     """A message of lines."""
-    answers = parse_lines(data, message_id="m", received_at=NOW)
-    check(b"\n".join(text for text, _ in answers) in {data, data.removesuffix(b"\n")}, "lines are lost")
-    check(len(answers) <= MAX_LINES + 1, "too many lines")
-    for _, answer in answers:
-        if isinstance(answer, InvalidInputError):
-            _refused(answer)
+    results = parse_lines(data, message_id="m", received_at=NOW)
+    check(b"\n".join(text for text, _ in results) in {data, data.removesuffix(b"\n")}, "lines are lost")
+    check(len(results) <= MAX_LINES + 1, "too many lines")
+    for _, result in results:
+        if isinstance(result, InvalidInputError):
+            _check_reason(result)
         else:
-            _sample(answer)
-    return any(not isinstance(answer, InvalidInputError) for _, answer in answers)
+            _check_sample(result)
+    return any(not isinstance(result, InvalidInputError) for _, result in results)
 
 
-def request(data: bytes) -> bool:
+def prediction_request(data: bytes) -> bool:
     """The body of a planner's request."""
     try:
-        asked = parse_request(data)
-    except InvalidInputError as refusal:
-        return _refused(refusal)
-    check((asked.features is None) != (asked.instances is None), "neither one nor many, or both")
-    instances = [asked.features] if asked.features is not None else list(asked.instances or ())
+        request = parse_request(data)
+    except InvalidInputError as error:
+        return _check_reason(error)
+    check((request.features is None) != (request.instances is None), "neither features nor instances, or both")
+    instances = [request.features] if request.features is not None else list(request.instances or ())
     check(1 <= len(instances) <= MAX_INSTANCES, f"{len(instances)} instances")
     for features in instances:
-        _features(features)
+        _check_features(features)
     return True
 
 
@@ -135,16 +136,16 @@ def query(data: bytes) -> bool:
     """The query of a workshop client."""
     try:
         features = parse_features(data.decode(errors="surrogateescape"))
-    except InvalidInputError as refusal:
-        return _refused(refusal)
-    _features(features)
+    except InvalidInputError as error:
+        return _check_reason(error)
+    _check_features(features)
     return True
 
 
 def transform(data: bytes) -> bool:
-    """A Firehose batch of as many records as there are zero bytes in the data, and one more."""
+    """A Firehose batch: records separated by zero bytes in the data."""
     from validator import batch_metrics, quarantine  # noqa: PLC0415 (instrumented when it is imported)
-    from validator.transform import transform as read  # noqa: PLC0415
+    from validator.transform import transform as transform_batch  # noqa: PLC0415
 
     received = int(NOW.timestamp() * 1000)
     parts = data.split(b"\0")
@@ -157,30 +158,30 @@ def transform(data: bytes) -> bool:
         }
         for number, part in enumerate(parts)
     ]
-    batch = read({"records": records})
+    batch = transform_batch({"records": records})
     check(
-        [answer["recordId"] for answer in batch.results] == [one["recordId"] for one in records], "an answer is missing"
+        [result["recordId"] for result in batch.results] == [record["recordId"] for record in records],
+        "a result is missing",
     )
     accepted, reasons = 0, []
-    for record, part, answer in zip(records, parts, batch.results, strict=True):
-        check(answer["result"] in {"Ok", "Dropped"}, f"a result {answer['result']}")
+    for record, part, result in zip(records, parts, batch.results, strict=True):
+        check(result["result"] in {"Ok", "Dropped"}, f"result {result['result']}")
         key = record.get("kinesisRecordMetadata", {}).get("partitionKey", record["recordId"])
         lines, message_id = split_message_header(part, key)
-        said = [one for _, one in parse_lines(lines, message_id=message_id, received_at=NOW)]
-        reasons += [str(one) for one in said if isinstance(one, InvalidInputError)]
-        expected = [to_row(one) for one in said if not isinstance(one, InvalidInputError)]
-        check(base64.b64decode(answer["data"]).decode().splitlines() == expected, "read fast, it is something else")
+        parsed = [value for _, value in parse_lines(lines, message_id=message_id, received_at=NOW)]
+        reasons += [str(value) for value in parsed if isinstance(value, InvalidInputError)]
+        expected = [to_row(value) for value in parsed if not isinstance(value, InvalidInputError)]
+        check(base64.b64decode(result["data"]).decode().splitlines() == expected, "rows differ from the parser's")
         accepted += len(expected)
-    check([str(one.error) for one in batch.rejected] == reasons, "read fast, it is refused for something else")
+    check([str(line.error) for line in batch.rejected] == reasons, "errors differ from the parser's")
     check(accepted == len(batch.accepted), f"{accepted} rows of {len(batch.accepted)} samples")
-    for refused in batch.rejected:
-        _refused(refused.error)
-        kept = json.loads(quarantine.to_json_line(refused))
-        raw = kept["raw"].encode() if "raw" in kept else base64.b64decode(kept["raw_base64"])
-        check(raw == refused.line, "the quarantine changed a line")
-    readings = batch_metrics.measure(batch.accepted, (one.error.reason for one in batch.rejected))
-    total = readings.total()
-    check(math.isfinite(total.squared) and math.isfinite(total.expected_squared), "a live error that is no number")
+    for rejected in batch.rejected:
+        _check_reason(rejected.error)
+        entry = json.loads(quarantine.to_json_line(rejected))
+        raw = entry["raw"].encode() if "raw" in entry else base64.b64decode(entry["raw_base64"])
+        check(raw == rejected.line, "the quarantine changed a line")
+    total = batch_metrics.measure(batch.accepted, (line.error.reason for line in batch.rejected)).total()
+    check(math.isfinite(total.squared) and math.isfinite(total.expected_squared), "live error is not finite")
     return bool(batch.accepted)
 
 
@@ -192,63 +193,63 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "Dwell",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
-"""What the inference function reads when it is imported."""
+"""Environment variables that the inference function reads at import."""
 
 
-def _nobody(*_arguments: object) -> NoReturn:
+def _fail(*_arguments: object) -> NoReturn:
     from inference.endpoint import EndpointFailedError  # noqa: PLC0415
 
-    raise EndpointFailedError("endpoint_error", "nobody answers")  # a missing model would have the table asked
+    raise EndpointFailedError("endpoint_error", "fuzzing")  # for a missing model, the function would read the table
 
 
-STUBS: dict[str, object] = {"invoke": _nobody, "is_paused": lambda: False, "_emit_metrics": lambda _answers: None}
-"""In place of the endpoint, the table and the metrics."""
+STUBS: dict[str, object] = {"invoke": _fail, "is_paused": lambda: False, "_emit_metrics": lambda _answers: None}
+"""Replacements of the endpoint, the table and the metrics."""
 
 
-def _answered(event: dict[str, Any]) -> dict[str, Any]:
-    """The inference function's answer, while no endpoint answers it, and without its metrics."""
+def _call_handler(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the response of the inference function, with ``STUBS`` in place."""
     if "inference.handler" not in sys.modules:
         with patch.dict(os.environ, ENVIRONMENT):
             importlib.import_module("inference.handler")
     names = vars(sys.modules["inference.handler"])
-    usual = {name: names[name] for name in STUBS}
+    originals = {name: names[name] for name in STUBS}
     names.update(STUBS)
     try:
-        answer: dict[str, Any] = names["handler"](event, None)  # it looks at no context
+        response: dict[str, Any] = names["handler"](event, None)  # it uses no context
     finally:
-        names.update(usual)
-    return answer
+        names.update(originals)
+    return response
 
 
 def api(data: bytes) -> bool:
-    """A request as API Gateway hands it over; the first byte chooses its form."""
-    form, rest = data[:1], data[1:]
-    text = rest.decode(errors="replace")
-    asked: dict[str, Any] = {"requestContext": {"http": {"method": "POST"}, "stage": "$default"}, "headers": {}}
-    asked |= {"version": "2.0", "rawPath": "/predictions", "isBase64Encoded": False, "body": text}
+    """An event of API Gateway; the first byte selects its form."""
+    form, content = data[:1], data[1:]
+    text = content.decode(errors="replace")
+    event: dict[str, Any] = {"requestContext": {"http": {"method": "POST"}, "stage": "$default"}, "headers": {}}
+    event |= {"version": "2.0", "rawPath": "/predictions", "isBase64Encoded": False, "body": text}
     if form == b"b":
-        asked |= {"isBase64Encoded": True, "body": base64.b64encode(rest).decode()}
+        event |= {"isBase64Encoded": True, "body": base64.b64encode(content).decode()}
     elif form == b"r":
-        asked |= {"isBase64Encoded": True}
+        event |= {"isBase64Encoded": True}
     elif form == b"q":
-        asked |= {"rawPath": "/liveinference", "queryStringParameters": {"features": text}, "body": None}
-        asked["requestContext"]["http"]["method"] = "GET"
-    asked["requestContext"]["http"]["path"] = asked["rawPath"]
-    answer = _answered(asked)
-    check(answer["statusCode"] in {200, 400}, f"status {answer['statusCode']}")
-    if answer["statusCode"] == 400:
-        check(json.loads(answer["body"])["reason"] in REASONS, f"an answer {answer['body']}")
+        event |= {"rawPath": "/liveinference", "queryStringParameters": {"features": text}, "body": None}
+        event["requestContext"]["http"]["method"] = "GET"
+    event["requestContext"]["http"]["path"] = event["rawPath"]
+    response = _call_handler(event)
+    check(response["statusCode"] in {200, 400}, f"status {response['statusCode']}")
+    if response["statusCode"] == 400:
+        check(json.loads(response["body"])["reason"] in REASONS, f"response {response['body']}")
     elif form != b"q":
-        given = json.loads(answer["body"])
-        for one in given.get("predictions", [given]):
-            _within(TARGET, one[TARGET.name])
-    return bool(answer["statusCode"] == 200)
+        body = json.loads(response["body"])
+        for prediction in body.get("predictions", [body]):
+            _check_bounds(TARGET, prediction[TARGET.name])
+    return bool(response["statusCode"] == 200)
 
 
 TARGETS: dict[str, Callable[[bytes], bool]] = {
     "line": line,
     "message": message,
-    "request": request,
+    "request": prediction_request,
     "query": query,
     "transform": transform,
     "api": api,

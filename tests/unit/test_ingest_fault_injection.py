@@ -1,8 +1,7 @@
-"""From a robot's message to its row, with trouble at any request: samples end in rows, bad lines in quarantine.
+"""From a robot's message to its row, with faults at any request: samples become rows, invalid lines are quarantined.
 
-The forwarder, the stream, Firehose and the validator are played as AWS plays them: events come twice and in any order,
-entries are refused, functions die before and after their effects, answers get lost, and what fails in every attempt is
-parked or put aside and comes back by ``dwell redrive``.
+The fakes behave like AWS: events are delivered twice and in any order, entries fail, functions crash before and after
+their side effects, responses get lost. What fails in every attempt is parked and sent again by ``dwell redrive``.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwell.operations.failed_batches import FailedRecord, lines
+from dwell.operations import failed_batches
+from dwell.operations.failed_batches import FailedRecord
 from feature_schema import ROW_COLUMNS, derive_csv_sample_id
 from forwarder.kinesis_records import to_entries
-from forwarder.put_records import put_with_retries as forward
+from forwarder.put_records import put_with_retries
 from tests.factories.samples import make_csv_row, make_sample
 from tests.unit.fake_aws import FakeS3, ProcessDied
 from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, RetriesExhaustedError, invoke_with_retries
@@ -38,49 +38,49 @@ if TYPE_CHECKING:
 
 BUCKET = "dwell-data"
 ARRIVED = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
-CELLS = make_csv_row()
+CSV_ROW = make_csv_row()
 FIREHOSE_ATTEMPTS = 4
 
 
-def sample(identity: str) -> str:
-    return json.dumps(make_sample(sample_id=identity), separators=(",", ":"))
+def make_line(sample_id: str) -> str:
+    return json.dumps(make_sample(sample_id=sample_id), separators=(",", ":"))
 
 
 @dataclass
-class Stream:
-    """Refuses single entries while ``refusals`` lasts, and runs into the trouble of its steps."""
+class FakeStream:
+    """A Kinesis stream that fails entries as configured, and complete requests by fault injection."""
 
     steps: FaultInjector
-    refusals: list[bool]
-    kept: list[tuple[str, bytes]] = field(default_factory=list)
+    entry_failures: list[bool]
+    records: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def put_records(self, **given: Any) -> dict[str, Any]:
+    def put_records(self, **request: Any) -> dict[str, Any]:
         def put() -> dict[str, Any]:
             results = []
-            for entry in given["Records"]:
-                refused = self.refusals.pop() if self.refusals else False
-                results.append({"ErrorCode": "InternalFailure"} if refused else {"SequenceNumber": "1"})
-                if not refused:
-                    self.kept.append((entry["PartitionKey"], entry["Data"]))
+            for entry in request["Records"]:
+                fails = self.entry_failures.pop() if self.entry_failures else False
+                results.append({"ErrorCode": "InternalFailure"} if fails else {"SequenceNumber": "1"})
+                if not fails:
+                    self.records.append((entry["PartitionKey"], entry["Data"]))
             return {"Records": results}
 
         return self.steps.take(put)
 
 
 @dataclass
-class Backend:
-    """What lies between the topic and the bucket, and what it left where."""
+class FakeBackend:
+    """The way from the topic to the bucket: forwarder, stream, Firehose and validator."""
 
     steps: FaultInjector
-    refusals: list[bool]
-    lost_answers: list[bool]
-    """Whether Firehose loses the next answers of the validator."""
+    entry_failures: list[bool]
+    lost_responses: list[bool]
+    """Whether Firehose loses the next responses of the validator."""
     rows: list[str] = field(default_factory=list)
     failed: list[FailedRecord] = field(default_factory=list)
     parked: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.stream = Stream(self.steps, self.refusals)
+        self.stream = FakeStream(self.steps, self.entry_failures)
         self.s3 = FakeS3(self.steps)
 
     def notify(self, message_id: str, text: str) -> None:
@@ -94,19 +94,19 @@ class Backend:
             self.parked.append(event)
 
     def _forward(self, event: dict[str, Any]) -> None:
-        forward(
+        put_with_retries(
             cast("KinesisClient", self.stream),
             "stream",
             to_entries(event),
             seconds_left=lambda: 30,
             sleep=lambda _seconds: None,
-            jitter=lambda _longest: 0,
+            jitter=lambda _max_seconds: 0,
         ).raise_for_failed()
 
-    def drain(self, batch: int) -> None:
-        """Firehose reads the stream, a few records at a time, and asks the validator until it has an answer."""
-        while self.stream.kept:
-            records, self.stream.kept = self.stream.kept[:batch], self.stream.kept[batch:]
+    def drain(self, batch_size: int) -> None:
+        """Read the stream in batches, as Firehose does, and invoke the validator until it responds."""
+        while self.stream.records:
+            records, self.stream.records = self.stream.records[:batch_size], self.stream.records[batch_size:]
             event = {
                 "records": [
                     {
@@ -118,101 +118,103 @@ class Backend:
                     for number, (key, data) in enumerate(records)
                 ]
             }
-            answers = self._asked(event)
-            if answers is None:
+            results = self._validate(event)
+            if results is None:
                 first = len(self.failed)
                 self.failed += [
                     FailedRecord(f"failed-{first + number}", data, ARRIVED, "")
                     for number, (_, data) in enumerate(records)
                 ]
                 continue
-            for answer in answers:
-                assert answer["result"] in {"Ok", "Dropped"}
-                self.rows += base64.b64decode(answer["data"]).decode().splitlines()
+            for result in results:
+                assert result["result"] in {"Ok", "Dropped"}
+                self.rows += base64.b64decode(result["data"]).decode().splitlines()
 
-    def _asked(self, event: dict[str, Any]) -> list[dict[str, str]] | None:
+    def _validate(self, event: dict[str, Any]) -> list[dict[str, str]] | None:
         for _ in range(FIREHOSE_ATTEMPTS):
-            answers = self._validated(event)
-            lost = self.lost_answers.pop() if self.lost_answers else False
-            if answers is not None and not lost:
-                return answers
+            results = self._invoke_validator(event)
+            is_lost = self.lost_responses.pop() if self.lost_responses else False
+            if results is not None and not is_lost:
+                return results
         return None
 
-    def _validated(self, event: dict[str, Any]) -> list[dict[str, str]] | None:
+    def _invoke_validator(self, event: dict[str, Any]) -> list[dict[str, str]] | None:
         batch = transform(event)
 
         def store() -> None:
             if batch.rejected:
                 quarantine.put(cast("S3Client", self.s3), BUCKET, batch.rejected)
 
-        return batch.results if _works(store) else None
+        return batch.results if _succeeds(store) else None
 
     def redrive(self) -> None:
-        """What failed in every attempt goes back, when the trouble is over."""
+        """End all faults and send again what failed in every attempt."""
         self.steps.troubles.clear()
-        self.refusals.clear()
-        self.lost_answers.clear()
+        self.entry_failures.clear()
+        self.lost_responses.clear()
         for event in self.parked:
             self.invoke(event)
         for record in self.failed:
-            for number, (_, line) in enumerate(lines(record)):
-                self.notify(f"again-{record.name}-{number}", line.text)
+            for number, (_, line) in enumerate(failed_batches.lines(record)):
+                self.notify(f"redrive-{record.name}-{number}", line.text)
 
     def ids(self) -> Counter[str]:
         return Counter(row.split(",")[ROW_COLUMNS.index("sample_id")] for row in self.rows)
 
     def quarantined(self) -> Counter[str]:
-        objects = [one.content for one in self.s3.versions if one.latest]
+        objects = [version.content for version in self.s3.versions if version.latest]
         return Counter(json.loads(line)["raw"] for body in objects for line in body.splitlines())
 
 
-def _works(do: Callable[[], None]) -> bool:
-    """One attempt, as Firehose makes it."""
+def _succeeds(action: Callable[[], None]) -> bool:
+    """Run an action once; return whether it succeeded."""
     with suppress(ProcessDied, ClientError, BotoCoreError):
-        do()
+        action()
         return True
     return False
 
 
-KINDS_OF_LINES = st.sampled_from(["sample", "broken", "row"])
-MESSAGES = st.lists(st.lists(KINDS_OF_LINES, min_size=1, max_size=4), min_size=1, max_size=6)
+LINE_KINDS = st.sampled_from(["sample", "invalid", "row"])
+MESSAGES = st.lists(st.lists(LINE_KINDS, min_size=1, max_size=4), min_size=1, max_size=6)
 BACKENDS = st.builds(
-    Backend,
+    FakeBackend,
     st.builds(FaultInjector, troubles=st.dictionaries(st.integers(1, 30), st.sampled_from(FAULT_KINDS), max_size=20)),
-    refusals=st.lists(st.booleans(), max_size=20),
-    lost_answers=st.lists(st.booleans(), max_size=12),
+    entry_failures=st.lists(st.booleans(), max_size=20),
+    lost_responses=st.lists(st.booleans(), max_size=12),
 )
 
 
-@given(messages=MESSAGES, backend=BACKENDS, again=st.lists(st.integers(0, 5), max_size=8), batch=st.integers(1, 4))
+@given(
+    messages=MESSAGES, backend=BACKENDS, repeated=st.lists(st.integers(0, 5), max_size=8), batch_size=st.integers(1, 4)
+)
 @settings(max_examples=400)
-def test_every_sample_becomes_a_row_and_every_bad_line_waits(
-    messages: list[list[str]], backend: Backend, again: list[int], batch: int
+def test_faults_lose_no_sample_and_no_invalid_line(
+    messages: list[list[str]], backend: FakeBackend, repeated: list[int], batch_size: int
 ) -> None:
-    # given messages of samples, rows and bad lines
-    texts, samples, rows, refused = [], set(), set(), set()
+    # given messages of samples, CSV rows and invalid lines
+    texts, sample_ids, row_ids, invalid_lines = [], set(), set(), set()
     for number, kinds in enumerate(messages):
-        made = []
+        lines = []
         for position, kind in enumerate(kinds):
-            identity = f"s-{number}-{position}"
+            sample_id = f"s-{number}-{position}"
             if kind == "sample":
-                made.append(sample(identity))
-                samples.add(identity)
+                lines.append(make_line(sample_id))
+                sample_ids.add(sample_id)
             elif kind == "row":
-                made.append(CELLS)
-                rows.add(derive_csv_sample_id(f"m-{number}", position))
+                lines.append(CSV_ROW)
+                row_ids.add(derive_csv_sample_id(f"m-{number}", position))
             else:
-                made.append(f"no sample: {identity}")
-                refused.add(made[-1])
-        texts.append("\n".join(made))
-    # when they are delivered, some again and late, in trouble, and what failed for good is sent back
-    for number in [*range(len(texts)), *(one for one in again if one < len(texts))]:
+                lines.append(f"no sample: {sample_id}")
+                invalid_lines.add(lines[-1])
+        texts.append("\n".join(lines))
+    # when they are delivered, some repeatedly and late, with faults, and parked events are sent again
+    for number in [*range(len(texts)), *(number for number in repeated if number < len(texts))]:
         backend.notify(f"m-{number}", texts[number])
         if number % 2:
-            backend.drain(batch)
-    backend.drain(batch)
+            backend.drain(batch_size)
+    backend.drain(batch_size)
     backend.redrive()
-    backend.drain(batch)
-    # then every sample has its row, and every bad line lies in quarantine
-    assert backend.ids().keys() == samples | rows
-    assert backend.quarantined().keys() == refused
+    backend.drain(batch_size)
+    # then every sample has a row, and every invalid line is in the quarantine
+    assert backend.ids().keys() == sample_ids | row_ids
+    assert backend.quarantined().keys() == invalid_lines
