@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("local_aws.deliveries")
 
+FUNCTIONS = "ministack.services.lambda_svc"
+
 
 class DeliveryRefusedError(RuntimeError):
     """A service may not invoke a function (``code`` is ``NO_PERMISSIONS``), or it does not exist (``NO_RESOURCE``)."""
@@ -35,13 +37,13 @@ class DeliveryRefusedError(RuntimeError):
 
 
 def install() -> None:
-    """Take the place of ministack's deliveries to functions."""
+    """Check permissions before SNS invokes a function, and before a function's failure is sent to its destination."""
     for name, arguments in (
         ("_get_func_record_for_ref", ("function_ref",)),
         ("_execution_record_for_config", ("func", "config")),
         ("invoke_async_with_retry", ("func", "event")),
     ):
-        hooks.find("ministack.services.lambda_svc", name, arguments=arguments)
+        hooks.find(FUNCTIONS, name, arguments=arguments)
     permissions.require()
     hooks.replace(
         "ministack.services.sns",
@@ -49,18 +51,16 @@ def install() -> None:
         _deliver_notification,
         arguments=("endpoint", "envelope", "topic_arn", "sub_arn", "msg_id", "raw_message", "message_attributes"),
     )
-    failure = hooks.find(
-        "ministack.services.lambda_svc",
-        "_route_async_failure",
-        arguments=("target_arn", "func_name", "event", "result"),
-    )
-    hooks.replace("ministack.services.lambda_svc", "_route_async_failure", _if_permitted(failure))
+    route = hooks.find(FUNCTIONS, "_route_async_failure", arguments=("target_arn", "func_name", "event", "result"))
+    hooks.replace(FUNCTIONS, "_route_async_failure", _if_permitted(route))
 
 
 def invoke(function_arn: str, event: dict[str, Any], sender: Sender) -> None:
-    """Invoke a function asynchronously for a service. In the account's scope. Raises ``DeliveryRefusedError``."""
-    functions = "ministack.services.lambda_svc"
-    record, config, _ = hooks.find(functions, "_get_func_record_for_ref")(function_arn)
+    """Invoke a function of the current account and region asynchronously, for a service.
+
+    Raises ``DeliveryRefusedError``.
+    """
+    record, config, _ = hooks.find(FUNCTIONS, "_get_func_record_for_ref")(function_arn)
     if record is None or config is None:
         raise DeliveryRefusedError("NO_RESOURCE", f"{sender.source_arn} invokes {function_arn}, which does not exist")
     if sender.role_arn is not None:
@@ -73,9 +73,8 @@ def invoke(function_arn: str, event: dict[str, Any], sender: Sender) -> None:
             "NO_PERMISSIONS",
             f"no AWS::Lambda::Permission of {function_arn} admits {sender.service} for {sender.source_arn}",
         )
-    hooks.find(functions, "invoke_async_with_retry")(
-        hooks.find(functions, "_execution_record_for_config")(record, config), event
-    )
+    execution_record = hooks.find(FUNCTIONS, "_execution_record_for_config")(record, config)
+    hooks.find(FUNCTIONS, "invoke_async_with_retry")(execution_record, event)
 
 
 def _deliver_notification(  # noqa: PLR0917 (ministack's call)
@@ -103,15 +102,20 @@ def _if_permitted(route: Callable[..., None]) -> Callable[..., None]:
     actions = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction"}
 
     def route_if_permitted(target_arn: str, func_name: str, event: object, result: dict[str, Any]) -> None:
-        _, config, _ = hooks.find("ministack.services.lambda_svc", "_get_func_record_for_ref")(func_name)
+        _, config, _ = hooks.find(FUNCTIONS, "_get_func_record_for_ref")(func_name)
         service = target_arn.split(":")[2]
-        needed = [(actions[service], target_arn)] if service in actions else []
-        if key := key_access.key_of(service, target_arn):
-            needed += [(action, key) for action in key_access.NEEDS.get(actions[service], ())]
-        for action, resource in needed:
-            if config and not permissions.role_allows(config["Role"], action, resource):
-                lost = "The failed event of %s is lost: %s is not allowed %s on %s"
-                logger.error(lost, func_name, config["Role"], action, resource)
+        required = [(actions[service], target_arn)] if service in actions else []
+        if key_arn := key_access.key_of(service, target_arn):
+            required += [(action, key_arn) for action in key_access.NEEDS.get(actions[service], ())]
+        for action, resource_arn in required:
+            if config and not permissions.role_allows(config["Role"], action, resource_arn):
+                logger.error(
+                    "The failed event of %s is lost: %s is not allowed %s on %s",
+                    func_name,
+                    config["Role"],
+                    action,
+                    resource_arn,
+                )
                 return
         route(target_arn, func_name, event, result)
 

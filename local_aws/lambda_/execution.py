@@ -31,9 +31,9 @@ logger = logging.getLogger("local_aws.functions")
 
 RUN = "import sys; from awslambdaric.__main__ import main; sys.path[:0] = sys.argv[2:]; main(sys.argv[:2])"
 """Runs the handler that the first argument names; the others are folders to import from."""
-INIT_SECONDS = 30.0
+MAX_INIT_SECONDS = 30.0
 """AWS allows 10 s, then tries again; several environments that start on two cores need more."""
-NEXT_SECONDS = 5.0
+MAX_NEXT_SECONDS = 5.0
 """How long a runtime may take from its response to its request for the next event."""
 MAX_LOG_BYTES = 1_000_000
 """What an environment's log file holds before it is emptied."""
@@ -44,7 +44,7 @@ class Log:
     """What an environment prints: a file, so that the log of an event is what was written until its response."""
 
     def __init__(self) -> None:
-        self.file = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 (closed by close)
+        self.file = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 (the pool closes it)
         self._offset = 0
 
     def read(self) -> str:
@@ -60,7 +60,7 @@ class Log:
 
 
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has no types
-    """Takes a ministack worker's place in its pool, which leases, reaps and invalidates it."""
+    """Replaces a worker in ministack's pool, which leases, reaps and invalidates it."""
 
     def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
         super().__init__(func_name, config, code_zip)
@@ -118,7 +118,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
         assert self._api is not None  # noqa: S101 (set with the process)
         try:
             if not self._is_waiting:
-                self._api.receive(NEXT_SECONDS)
+                self._api.receive(MAX_NEXT_SECONDS)
         except (RuntimeExitedError, TimeoutError):
             self._stop()
             return False
@@ -132,7 +132,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
         self._spawn()
         assert self._api is not None  # noqa: S101 (set by _spawn)
         try:
-            request = self._api.receive(INIT_SECONDS)
+            request = self._api.receive(MAX_INIT_SECONDS)
             if request.path == "init/error":
                 self._api.respond(202)
                 self._stop()
@@ -140,7 +140,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
         except RuntimeExitedError:
             return self._fail("", "Runtime.ExitError", "Runtime exited during its initialization")
         except TimeoutError:
-            return self._fail("", "Sandbox.Timedout", f"Initialization timed out after {INIT_SECONDS:.2f} seconds")
+            return self._fail("", "Sandbox.Timedout", f"Initialization timed out after {MAX_INIT_SECONDS:.2f} seconds")
         self._is_waiting = True
         if log := self._read_log():
             logger.info("Function %s printed while it was imported:\n%s", self.func_name, log)
@@ -149,8 +149,8 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
     def _spawn(self) -> None:
         self._discard_tmpdir()
         self._tmpdir = tempfile.mkdtemp(prefix="function-")  # this environment's /tmp
-        code = unpacked(self.code_zip)
-        layers = [unpacked(data) for reference in self.config.get("Layers", []) if (data := _layer(reference))]
+        code = unpack(self.code_zip)
+        layers = [unpack(data) for reference in self.config.get("Layers", []) if (data := _layer(reference))]
         self._log = Log()
         self._api = RuntimeApi(lambda: self._proc is not None and self._proc.poll() is None)
         self._proc = subprocess.Popen(
@@ -206,8 +206,8 @@ def read_json(body: bytes) -> object:
         return body
 
 
-def unpacked(archive: bytes) -> str:
-    """The folder with the content of a zip archive: one for all environments, so that modules are compiled once."""
+def unpack(archive: bytes) -> str:
+    """The folder with the content of a zip archive, shared by all environments so that modules are compiled once."""
     folder = Path(tempfile.gettempdir()) / "unpacked" / hashlib.sha256(archive).hexdigest()[:32]
     with _unpacking:
         if not folder.exists():
@@ -225,23 +225,29 @@ def unpacked(archive: bytes) -> str:
 
 
 def search_path(code: str, layers: list[str]) -> list[str]:
-    """Where imports look: the function's code, then its layers, the last one first, as layers overlay each other."""
+    """The folders to import from: the function's code, then its layers, the last one first, as layers are overlaid.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    found = [
+    layer_folders = [
         str(folder)
         for layer in reversed(layers)
         for folder in (Path(layer, "python", "lib", version, "site-packages"), Path(layer, "python"))
         if folder.is_dir()
     ]
-    return [code, *found]
+    return [code, *layer_folders]
 
 
 def variables(config: dict[str, Any], code: str, temporary: str) -> dict[str, str]:
-    """The environment of a function: its own variables and what Lambda sets, nothing of this process's."""
+    """A function's environment variables: its own and Lambda's, without those of this process.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+    """
     name, version = config["FunctionName"], config.get("Version", "$LATEST")
     region = config["FunctionArn"].split(":")[3]
     endpoint = f"http://127.0.0.1:{os.environ.get('GATEWAY_PORT', '4566')}"
-    lambdas = {
+    set_by_lambda = {
         "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
@@ -261,8 +267,8 @@ def variables(config: dict[str, Any], code: str, temporary: str) -> dict[str, st
         "AWS_EC2_METADATA_DISABLED": "true",
         **lambda_runtime.execution_credentials(config),
     }
-    own: dict[str, str] = config.get("Environment", {}).get("Variables", {})
-    return {"AWS_ENDPOINT_URL": endpoint, **own, **lambdas}
+    set_by_user: dict[str, str] = config.get("Environment", {}).get("Variables", {})
+    return {"AWS_ENDPOINT_URL": endpoint, **set_by_user, **set_by_lambda}
 
 
 def _layer(reference: str | dict[str, Any]) -> bytes:

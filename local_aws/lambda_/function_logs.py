@@ -1,6 +1,8 @@
 """A function's log is written under the function's role: without permission it is lost, and its metrics with it.
 
-ministack writes the log of every function, whatever its role may do.
+ministack writes the log of every function without asking its role.
+
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("local_aws.functions")
 
-NEEDED = ("logs:CreateLogStream", "logs:PutLogEvents")
+LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents")
+"""What a function's role must be allowed on its log group."""
 
 
 def install() -> None:
-    """Ask before ministack writes. The role is asked as ``deliveries`` asks it, so that comes first."""
+    """Check the role's permissions before ministack writes a log."""
+    permissions.require()
     service = "ministack.services.lambda_svc"
     write = hooks.find(
         service,
@@ -33,12 +37,12 @@ def install() -> None:
 def _if_permitted(write: Callable[..., None]) -> Callable[..., None]:
     def write_if_permitted(func: dict[str, Any], request_id: str, *arguments: Any, **options: Any) -> None:
         config = func.get("config") or func
-        name, role, arn = config["FunctionName"], config["Role"], config["FunctionArn"].split(":")
+        name, role_arn, arn = config["FunctionName"], config["Role"], config["FunctionArn"].split(":")
         group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
-        stream = f"arn:aws:logs:{arn[3]}:{arn[4]}:log-group:{group}:log-stream:{request_id}"
-        for action in NEEDED:
-            if not permissions.role_allows(role, action, stream):
-                logger.warning("The log of %s is lost: %s is not allowed %s on %s", name, role, action, group)
+        stream_arn = f"arn:aws:logs:{arn[3]}:{arn[4]}:log-group:{group}:log-stream:{request_id}"
+        for action in LOG_ACTIONS:
+            if not permissions.role_allows(role_arn, action, stream_arn):
+                logger.warning("The log of %s is lost: %s is not allowed %s on %s", name, role_arn, action, group)
                 return
         write(func, request_id, *arguments, **options)
 

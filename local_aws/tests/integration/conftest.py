@@ -34,12 +34,20 @@ def make_function(aws: LocalAws) -> FunctionMaker:
 
 
 @pytest.fixture(scope="session")
-def make_queue(aws: LocalAws) -> Callable[[], tuple[str, str]]:
-    """Creates queues and returns the URL and the ARN of each."""
+def make_queue(aws: LocalAws) -> Callable[..., tuple[str, str]]:
+    """Creates queues with the given attributes and returns the URL and the ARN of each.
 
-    def make() -> tuple[str, str]:
-        url = aws.client("sqs").create_queue(QueueName=f"queue-{uuid.uuid4().hex[:12]}")["QueueUrl"]
-        attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return url, attributes["Attributes"]["QueueArn"]
+    ``fifo`` ones deduplicate by content unless an attribute says otherwise.
+    """
+
+    def make(*, fifo: bool = False, **attributes: str) -> tuple[str, str]:
+        name = f"queue-{uuid.uuid4().hex[:12]}"
+        if fifo:
+            name += ".fifo"
+            attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} | attributes
+        sqs = aws.client("sqs")
+        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        described = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, described["Attributes"]["QueueArn"]
 
     return make

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_aws.tests.integration.factories import PYTHON, ROOT
+from local_aws.tests.integration.factories import PYTHON, ROOT, policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_aws.tests.integration.factories import LocalAws
 
-    MakeQueue = Callable[[], tuple[str, str]]
+    MakeQueue = Callable[..., tuple[str, str]]
 
 FORWARD = """
 import boto3, json, os
@@ -31,10 +31,10 @@ def handler(event, context):
 
 
 @pytest.fixture
-def listener(
+def make_listener(
     aws: LocalAws, make_function: Callable[..., str], make_queue: MakeQueue
 ) -> Callable[..., tuple[str, Callable[..., list[dict[str, Any]]]]]:
-    """Makes a function that writes its events down; its ARN, and what reads them."""
+    """Creates a function that forwards its events to a queue; its ARN, and a function that reads that queue."""
 
     def make(**variables: str) -> tuple[str, Callable[..., list[dict[str, Any]]]]:
         url, arn = make_queue()
@@ -42,8 +42,8 @@ def listener(
         function = make_function(FORWARD, allow=allow, variables={"QUEUE": url, **variables})
 
         def events(wait: int = 20) -> list[dict[str, Any]]:
-            answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=wait, MaxNumberOfMessages=10)
-            return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+            response = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=wait, MaxNumberOfMessages=10)
+            return [json.loads(message["Body"]) for message in response.get("Messages", [])]
 
         return function, events
 
@@ -51,7 +51,7 @@ def listener(
 
 
 def allow_events(aws: LocalAws, function: str, service: str, source_arn: str) -> None:
-    """Let a service in, as an AWS::Lambda::Permission does."""
+    """Admit a service, as an AWS::Lambda::Permission does."""
     aws.client("lambda").add_permission(
         FunctionName=function,
         StatementId=uuid.uuid4().hex,
@@ -75,53 +75,53 @@ def send(aws: LocalAws, source: str, detail: dict[str, Any]) -> None:
     )
 
 
-def test_a_rule_invokes_a_function_that_lets_it_in(aws: LocalAws, listener: Any) -> None:
-    function, events = listener()
+def test_a_rule_invokes_a_function_that_admits_it(aws: LocalAws, make_listener: Any) -> None:
+    function, events = make_listener()
     source = f"shop.{uuid.uuid4().hex}"
-    # given a rule whose function does not know it
+    # given a rule that its function does not admit
     rule = put_rule(aws, function, source)
     send(aws, source, {"number": 1})
-    # when it is let in, and another event comes
+    # when the function admits it and another event comes
     allow_events(aws, function, "events.amazonaws.com", rule)
     send(aws, source, {"number": 2})
-    # then that one arrives, and the first one never does
+    # then only the second event arrives
     assert [event["detail"] for event in events()] == [{"number": 2}]
 
 
-def test_a_failing_event_of_a_rule_is_tried_again(aws: LocalAws, listener: Any) -> None:
-    function, events = listener(FAIL_FIRST="yes")
+def test_a_failed_event_of_a_rule_is_retried(aws: LocalAws, make_listener: Any) -> None:
+    function, events = make_listener(FAIL_FIRST="yes")
     source = f"shop.{uuid.uuid4().hex}"
     allow_events(aws, function, "events.amazonaws.com", put_rule(aws, function, source))
     send(aws, source, {"number": 1})
     assert [event["detail"] for event in events()] == [{"number": 1}]
 
 
-def test_a_failing_notification_of_a_topic_is_tried_again(aws: LocalAws, listener: Any) -> None:
+def test_a_failed_notification_of_a_topic_is_retried(aws: LocalAws, make_listener: Any) -> None:
     # given a function that fails once, subscribed to a topic that it lets in
-    function, events = listener(FAIL_FIRST="yes")
+    function, events = make_listener(FAIL_FIRST="yes")
     topic = aws.client("sns").create_topic(Name=f"samples-{uuid.uuid4().hex}")["TopicArn"]
     allow_events(aws, function, "sns.amazonaws.com", topic)
     aws.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
     # when a message is published
     message = aws.client("sns").publish(TopicArn=topic, Message="one\ntwo")["MessageId"]
-    # then it arrives all the same
+    # then it arrives at the second attempt
     ((record,),) = [event["Records"] for event in events()]
     assert record["EventSource"] == "aws:sns"
     assert (record["Sns"]["MessageId"], record["Sns"]["Message"]) == (message, "one\ntwo")
 
 
-def test_a_schedule_invokes_a_function_under_its_role(aws: LocalAws, listener: Any) -> None:
-    # given two schedules of one moment: the role of one may invoke the function, the other's may not
-    function, events = listener()
+def test_a_schedule_invokes_a_function_under_its_role(aws: LocalAws, make_listener: Any) -> None:
+    # given two schedules that are due at once, and only one role that may invoke the function
+    function, events = make_listener()
     iam = aws.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
     invoking = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
-    for name, statements in (("allowed", [invoking]), ("refused", [])):
+    for name, statements in (("allowed", [invoking]), ("denied", [])):
         role = f"{name}-{uuid.uuid4().hex[:12]}"
-        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
         if statements:
-            iam.put_role_policy(RoleName=role, PolicyName="invoke", PolicyDocument=document(*statements))
-        # when both come due
+            iam.put_role_policy(RoleName=role, PolicyName="invoke", PolicyDocument=policy(*statements))
+        # when both are due
         aws.client("scheduler").create_schedule(
             Name=role,
             ScheduleExpression="at(2026-01-01T00:00:00)",
@@ -139,7 +139,7 @@ def test_a_schedule_invokes_a_function_under_its_role(aws: LocalAws, listener: A
     assert events(wait=1) == []
 
 
-def test_a_failed_event_is_not_sent_where_the_role_may_not_send(
+def test_a_failed_event_without_permission_is_lost(
     aws: LocalAws, make_function: Callable[..., str], make_queue: MakeQueue
 ) -> None:
     # given two failing functions with the same destination, and only one role that may use it
@@ -152,9 +152,9 @@ def test_a_failed_event_is_not_sent_where_the_role_may_not_send(
         )
         # when both fail
         aws.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(number))
-    # then the queue has the event of the one that may send
-    answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
-    assert [json.loads(message["Body"])["requestPayload"] for message in answer["Messages"]] == [1]
+    # then the queue has the event of the function with the permission
+    response = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
+    assert [json.loads(message["Body"])["requestPayload"] for message in response["Messages"]] == [1]
 
 
 SENDING_IN_PROCESS = """
@@ -169,27 +169,27 @@ def call(service, target, arguments):
     assert status == 200, body
     return json.loads(body or "{}")
 
-queue = call(sqs, "AmazonSQS.CreateQueue", {"QueueName": "heard"})["QueueUrl"]
+queue = call(sqs, "AmazonSQS.CreateQueue", {"QueueName": "jobs"})["QueueUrl"]
 call(eventbridge, "AWSEvents.PutRule", {"Name": "jobs", "EventPattern": json.dumps({
     "source": ["aws.sagemaker"], "detail": {"TrainingJobStatus": ["Completed"]}})})
 call(eventbridge, "AWSEvents.PutTargets", {"Rule": "jobs", "Targets": [
-    {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:heard"}]})
+    {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:jobs"}]})
 for status in ("InProgress", "Completed"):
     events.send("aws.sagemaker", "SageMaker Training Job State Change",
-                {"TrainingJobStatus": status}, ["arn:aws:sagemaker:us-east-1:000000000000:training-job/one"])
+                {"TrainingJobStatus": status}, ["arn:aws:sagemaker:us-east-1:000000000000:training-job/first"])
 messages = call(sqs, "AmazonSQS.ReceiveMessage", {"QueueUrl": queue, "MaxNumberOfMessages": 10})["Messages"]
 print(json.dumps([json.loads(message["Body"]) for message in messages]))
 """
 
 
-def test_a_service_of_the_emulator_sends_events_that_callers_may_not(aws: LocalAws) -> None:
-    # given the emulator's interpreter, where extensions run (nobody can send such events over HTTP)
-    refused = aws.client("events").put_events(
+def test_a_service_sends_events_that_callers_may_not(aws: LocalAws) -> None:
+    # given that PutEvents refuses a source of AWS
+    response = aws.client("events").put_events(
         Entries=[{"Source": "aws.sagemaker", "DetailType": "forged", "Detail": "{}"}]
     )
-    assert refused["FailedEntryCount"] == 1
-    # when an extension sends the events of a training job
-    done = subprocess.run(
+    assert response["FailedEntryCount"] == 1
+    # when code in the process of the local AWS sends events of a training job
+    completed = subprocess.run(
         [PYTHON, "-c", SENDING_IN_PROCESS],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LOG_LEVEL": "ERROR"},
@@ -198,15 +198,10 @@ def test_a_service_of_the_emulator_sends_events_that_callers_may_not(aws: LocalA
         check=False,
         timeout=60,
     )
-    # then the rule's target gets the one that matches, in EventBridge's envelope
-    assert done.returncode == 0, done.stderr
-    (event,) = json.loads(done.stdout.splitlines()[-1])
+    # then the rule's target gets the matching one, in EventBridge's envelope
+    assert completed.returncode == 0, completed.stderr
+    (event,) = json.loads(completed.stdout.splitlines()[-1])
     assert (event["source"], event["detail-type"]) == ("aws.sagemaker", "SageMaker Training Job State Change")
     assert event["detail"] == {"TrainingJobStatus": "Completed"}
-    assert event["resources"] == ["arn:aws:sagemaker:us-east-1:000000000000:training-job/one"]
+    assert event["resources"] == ["arn:aws:sagemaker:us-east-1:000000000000:training-job/first"]
     assert (event["account"], event["region"]) == ("000000000000", "us-east-1")
-
-
-def document(*statements: dict[str, Any]) -> str:
-    """An IAM policy document."""
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})

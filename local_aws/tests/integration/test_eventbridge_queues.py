@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws.tests.integration.factories import policy
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,35 +24,27 @@ ACCOUNT = "000000000000"
 RULES = "events.amazonaws.com"
 
 
-def document(*statements: dict[str, Any]) -> str:
-    """An IAM policy document."""
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
-def admit(queue_arn: str, rule_arn: str) -> dict[str, Any]:
-    """A statement that lets a rule send to a queue."""
-    return {
+def admit(aws: LocalAws, url: str, arn: str, rule: str) -> None:
+    """Let a rule send to a queue."""
+    statement = {
         "Effect": "Allow",
         "Principal": {"Service": RULES},
         "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn(rule)}},
     }
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(statement)})
 
 
 @pytest.fixture(scope="module")
-def create_queue(aws: LocalAws) -> CreateQueue:
+def create_queue(aws: LocalAws, make_queue: Callable[..., tuple[str, str]]) -> CreateQueue:
     """Creates queues that admit a rule, by name; the URL and the ARN of each."""
 
-    def create(rule: str | None = None, *, fifo: bool = False, **attributes: str) -> tuple[str, str]:
-        name = f"queue-{uuid.uuid4().hex[:12]}"
-        if fifo:
-            name += ".fifo"
-            attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} | attributes
-        arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
+    def create(rule: str | None = None, **settings: Any) -> tuple[str, str]:
+        url, arn = make_queue(**settings)
         if rule is not None:
-            attributes |= {"Policy": document(admit(arn, rule_arn(rule)))}
-        return aws.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], arn
+            admit(aws, url, arn, rule)
+        return url, arn
 
     return create
 
@@ -157,8 +151,7 @@ def test_a_denied_delivery_goes_to_the_dead_letter_queue(aws: LocalAws, create_q
     assert metric_sum(aws, "AWS/Events", "InvocationsSentToDlq", RuleName=rule) == 1
     assert metric_sum(aws, "AWS/Events", "FailedInvocations", RuleName=rule) == 0
     # and when the queue admits the rule, the next event arrives
-    policy = document(admit(arn, rule_arn(rule)))
-    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    admit(aws, url, arn, rule)
     put_event(aws, rule, number=2)
     assert [json.loads(message["Body"]) for message in receive(aws, url)] == [{"number": 2}]
 
@@ -214,7 +207,7 @@ def test_an_encrypted_queue_needs_its_keys_policy(
         "Resource": "*",
         "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn(rule)}},
     }
-    key = aws.client("kms").create_key(Policy=document(owner, *([service] if is_admitted else [])))
+    key = aws.client("kms").create_key(Policy=policy(owner, *([service] if is_admitted else [])))
     url, arn = create_queue(rule, fifo=True, KmsMasterKeyId=key["KeyMetadata"]["KeyId"])
     put_rule(aws, rule, {"Arn": arn, "SqsParameters": {"MessageGroupId": "door"}})
     put_event(aws, rule, number=1)
@@ -238,9 +231,9 @@ def create_role(aws: LocalAws, *statements: dict[str, Any]) -> str:
     """A role for EventBridge Scheduler."""
     iam, name = aws.client("iam"), f"schedule-{uuid.uuid4().hex[:12]}"
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
     if statements:
-        iam.put_role_policy(RoleName=name, PolicyName="send", PolicyDocument=document(*statements))
+        iam.put_role_policy(RoleName=name, PolicyName="send", PolicyDocument=policy(*statements))
     return str(arn)
 
 

@@ -1,4 +1,4 @@
-"""Functions on the emulator behave as on Lambda where ministack alone does not."""
+"""Functions behave as on Lambda where ministack alone does not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_aws.lambda_.functions import CONCURRENCY
+from local_aws.lambda_.functions import MAX_ENVIRONMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def invoke(aws: LocalAws, function: str, event: object = None) -> tuple[Any, str, str | None]:
-    """Payload, log and kind of error of one invocation."""
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+    """Payload, log and kind of error (``FunctionError``) of one invocation."""
+    response = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
     return (
-        json.loads(answer["Payload"].read()),
-        base64.b64decode(answer.get("LogResult", "")).decode(),
-        answer.get("FunctionError"),
+        json.loads(response["Payload"].read()),
+        base64.b64decode(response.get("LogResult", "")).decode(),
+        response.get("FunctionError"),
     )
 
 
-def test_each_event_has_exactly_its_own_log(aws: LocalAws, make_function: MakeFunction) -> None:
-    # given a handler that prints to both streams, some events only
+def test_an_invocation_log_has_exactly_its_own_lines(aws: LocalAws, make_function: MakeFunction) -> None:
+    # given a handler that prints to both streams, for some events only
     function = make_function("""
         import sys
         def handler(event, context):
@@ -43,14 +43,14 @@ def test_each_event_has_exactly_its_own_log(aws: LocalAws, make_function: MakeFu
     """)
     # when it gets events one after another
     results = [invoke(aws, function, lines) for lines in ([], ["one", "two"], [], ["three"])]
-    # then no log runs into another's, and a silent event has none
+    # then each log has the lines of its event, and none without any
     assert [result for result, _, _ in results] == [0, 2, 0, 1]
     printed = [[line for line in log.splitlines() if "RequestId" not in line] for _, log, _ in results]
     assert printed == [[], ["one", "ONE", "two", "TWO"], [], ["three", "THREE"]]
 
 
-def test_bytes_are_the_payload_as_they_are(aws: LocalAws, make_function: MakeFunction) -> None:
-    # given a handler that returns bytes: its own JSON, and a text that is no JSON
+def test_bytes_are_returned_unread(aws: LocalAws, make_function: MakeFunction) -> None:
+    # given a handler that returns bytes: JSON, and a text that is no JSON
     function = make_function("""
         def handler(event, context):
             return event["text"].encode()
@@ -65,9 +65,7 @@ def test_bytes_are_the_payload_as_they_are(aws: LocalAws, make_function: MakeFun
     assert payloads[1] == b"no JSON"
 
 
-def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
-    aws: LocalAws, make_function: MakeFunction
-) -> None:
+def test_an_exception_is_reported_and_keeps_the_environment(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a handler that counts in its module, and fails on request
     function = make_function("""
         count = 0
@@ -81,7 +79,7 @@ def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
     invoke(aws, function)
     # when it fails
     payload, log, error = invoke(aws, function, "fail")
-    # then the answer tells what was raised, and the same environment goes on
+    # then the payload describes the exception, and the same environment serves the next event
     assert error == "Unhandled"
     assert (payload["errorType"], payload["errorMessage"]) == ("LookupError", "no such pod")
     assert any("index.py" in frame for frame in payload["stackTrace"])
@@ -90,7 +88,7 @@ def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("source", "kind"),
+    ("source", "error_type"),
     [
         ("import nothing_of_that_name", "Runtime.ImportModuleError"),
         ("other = None", "Runtime.HandlerNotFound"),
@@ -99,15 +97,17 @@ def test_an_exception_is_answered_with_its_type_and_keeps_the_environment(
         ("import time\ndef handler(event, context): time.sleep(60)", "Sandbox.Timedout"),
     ],
 )
-def test_what_cannot_answer_says_why(aws: LocalAws, make_function: MakeFunction, source: str, kind: str) -> None:
+def test_a_broken_handler_reports_the_kind_of_error(
+    aws: LocalAws, make_function: MakeFunction, source: str, error_type: str
+) -> None:
     payload, _, error = invoke(aws, make_function(source, timeout=1))
-    assert (error, payload["errorType"]) == ("Unhandled", kind)
+    assert (error, payload["errorType"]) == ("Unhandled", error_type)
 
 
 def test_a_function_sees_its_own_environment_only(
     aws: LocalAws, make_function: MakeFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a function with a variable, and a search for what belongs to the emulator
+    # given a function with a variable, and a search for modules of the local AWS
     function = make_function(
         """
         import importlib.util, os, sys
@@ -118,18 +118,18 @@ def test_a_function_sees_its_own_environment_only(
         """,
         variables={"STREAM_NAME": "samples"},
     )
-    # when it looks around
-    seen, _, _ = invoke(aws, function)
-    # then it finds its variables, Lambda's, and nothing of the process around it
-    environment = seen["environment"]
+    # when it reports its environment
+    report, _, _ = invoke(aws, function)
+    # then it has its own variables and Lambda's, and nothing of the process that started it
+    environment = report["environment"]
     assert environment["STREAM_NAME"] == "samples"
-    assert environment["AWS_LAMBDA_FUNCTION_NAME"] == seen["name"] == function.rpartition(":")[2]
+    assert environment["AWS_LAMBDA_FUNCTION_NAME"] == report["name"] == function.rpartition(":")[2]
     assert environment["AWS_ENDPOINT_URL"] == aws.endpoint_url
     assert environment["AWS_ACCESS_KEY_ID"] != "test"  # its role's
     assert not {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "AUTH", "LOCAL_AWS_IMAGE_PYTHON"} & environment.keys()
     assert environment["TMPDIR"].startswith(aws.folder)
-    assert seen["modules"] == []
-    assert 0 < seen["milliseconds"] <= 10_000
+    assert report["modules"] == []
+    assert 0 < report["milliseconds"] <= 10_000
 
 
 def test_the_last_layer_wins_and_code_wins_over_layers(aws: LocalAws, make_function: Any) -> None:
@@ -140,13 +140,13 @@ def test_the_last_layer_wins_and_code_wins_over_layers(aws: LocalAws, make_funct
     )
     (name, compiled), _, _ = invoke(aws, function)
     assert name == "last"
-    # layers are unpacked, and compiled, once for all environments
+    # and layers are unpacked and compiled once for all environments
     assert compiled.startswith(aws.folder)
     assert Path(compiled).exists()
 
 
-def test_some_events_run_at_once_and_more_wait_for_their_turn(aws: LocalAws, make_function: MakeFunction) -> None:
-    # given a handler that answers only when as many of it run at once as may
+def test_more_events_than_environments_wait(aws: LocalAws, make_function: MakeFunction) -> None:
+    # given a handler that returns only once the most that may run at once do so
     bucket = f"barrier-{uuid.uuid4()}"
     aws.client("s3").create_bucket(Bucket=bucket)
     function = make_function(
@@ -156,22 +156,24 @@ def test_some_events_run_at_once_and_more_wait_for_their_turn(aws: LocalAws, mak
             s3 = boto3.client("s3")
             s3.put_object(Bucket=event["bucket"], Key=str(event["number"]))
             while context.get_remaining_time_in_millis() > 1000:
-                if s3.list_objects_v2(Bucket=event["bucket"])["KeyCount"] >= event["wanted"]:
+                if s3.list_objects_v2(Bucket=event["bucket"])["KeyCount"] >= event["expected"]:
                     return True
                 time.sleep(0.5)
         """,
         allow=[{"Effect": "Allow", "Action": ["s3:PutObject", "s3:ListBucket"], "Resource": "*"}],
         timeout=50,
     )
-    # when more events arrive together
-    events = [{"bucket": bucket, "number": number, "wanted": CONCURRENCY} for number in range(CONCURRENCY + 2)]
+    # when more events arrive at once
+    events = [
+        {"bucket": bucket, "number": number, "expected": MAX_ENVIRONMENTS} for number in range(MAX_ENVIRONMENTS + 2)
+    ]
     with concurrent.futures.ThreadPoolExecutor(len(events)) as threads:
-        answers = list(threads.map(lambda event: invoke(aws, function, event)[0], events))
-    # then that many of them met, and the others were answered too
-    assert answers == [True] * len(events)
+        results = list(threads.map(lambda event: invoke(aws, function, event)[0], events))
+    # then that many ran at once, and the others were processed too
+    assert results == [True] * len(events)
 
 
-def test_a_failed_asynchronous_event_is_tried_again_and_then_sent_to_its_destination(
+def test_a_failed_asynchronous_event_goes_to_its_destination(
     aws: LocalAws, make_function: MakeFunction, make_queue: Callable[[], tuple[str, str]]
 ) -> None:
     # given a function that always fails, with one retry and a queue for failures that its role may use
@@ -195,7 +197,7 @@ def test_a_failed_asynchronous_event_is_tried_again_and_then_sent_to_its_destina
     aws.client("lambda").invoke(
         FunctionName=function, InvocationType="Event", Payload=json.dumps({"attempts": attempts_url})
     )
-    # then it comes to the queue, after two tries under one id
+    # then it is in the queue after two attempts with one request id
     (message,) = receive(aws, url)
     failure = json.loads(message)
     assert failure["requestPayload"] == {"attempts": attempts_url}
@@ -206,7 +208,7 @@ def test_a_failed_asynchronous_event_is_tried_again_and_then_sent_to_its_destina
 
 
 @pytest.mark.parametrize("logs", [True, False])
-def test_a_log_is_written_only_if_the_role_may(aws: LocalAws, make_function: MakeFunction, logs: bool) -> None:
+def test_a_log_is_written_only_if_the_role_allows_it(aws: LocalAws, make_function: MakeFunction, logs: bool) -> None:
     function = make_function("def handler(event, context): print('seen')", logs=logs)
     invoke(aws, function)
     groups = aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{function.rpartition(':')[2]}")
@@ -214,6 +216,6 @@ def test_a_log_is_written_only_if_the_role_may(aws: LocalAws, make_function: Mak
 
 
 def receive(aws: LocalAws, url: str) -> list[str]:
-    """What is in a queue once something is."""
-    answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
-    return [message["Body"] for message in answer.get("Messages", [])]
+    """The messages of a queue, once there are any."""
+    response = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
+    return [message["Body"] for message in response.get("Messages", [])]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from local_aws.tests.integration.factories import LocalAws
 
     MakeFunction = Callable[..., str]
-    CreateQueue = Callable[..., tuple[str, str]]
+    MakeQueue = Callable[..., tuple[str, str]]
 
 READ_QUEUE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
@@ -38,29 +38,12 @@ def handler(event, context):
 """Writes down each message and when it was processed; fails and takes time as the message says."""
 
 
-@pytest.fixture(scope="module")
-def create_queue(aws: LocalAws) -> CreateQueue:
-    """Creates queues, FIFO ones on request; the URL and the ARN of each."""
-
-    def create(*, fifo: bool = False, **attributes: str) -> tuple[str, str]:
-        name = f"queue-{uuid.uuid4().hex[:12]}"
-        if fifo:
-            name += ".fifo"
-            attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} | attributes
-        sqs = aws.client("sqs")
-        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        return url, arn
-
-    return create
-
-
 @pytest.fixture
-def create_reader(aws: LocalAws, make_function: MakeFunction, create_queue: CreateQueue) -> Callable[..., Any]:
+def create_reader(aws: LocalAws, make_function: MakeFunction, make_queue: MakeQueue) -> Callable[..., Any]:
     """Maps a queue to a function that writes down what it gets; what collects that."""
 
     def create(queue_arn: str, **settings: Any) -> Callable[[int], list[dict[str, Any]]]:
-        results_url, results_arn = create_queue()
+        results_url, results_arn = make_queue()
         allow = [
             {"Effect": "Allow", "Action": READ_QUEUE, "Resource": queue_arn},
             {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": results_arn},
@@ -98,10 +81,10 @@ def redrive(dead_letter_arn: str, receives: int) -> str:
 # --- FIFO queues ------------------------------------------------------------------------------------------------------
 
 
-def test_a_fifo_queue_deduplicates_by_id_and_by_body(aws: LocalAws, create_queue: CreateQueue) -> None:
+def test_a_fifo_queue_deduplicates_by_id_and_by_body(aws: LocalAws, make_queue: MakeQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
     sqs = aws.client("sqs")
-    url, _ = create_queue(fifo=True)
+    url, _ = make_queue(fifo=True)
     first = send(aws, url, "group", number=1)
     # when the same body comes again, also in another group, and another body under an id that was used
     assert send(aws, url, "group", number=1) == send(aws, url, "other group", number=1) == first
@@ -116,10 +99,10 @@ def test_a_fifo_queue_deduplicates_by_id_and_by_body(aws: LocalAws, create_queue
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
-def test_a_group_waits_for_its_message_in_flight(aws: LocalAws, create_queue: CreateQueue) -> None:
+def test_a_group_waits_for_its_message_in_flight(aws: LocalAws, make_queue: MakeQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
     sqs = aws.client("sqs")
-    url, _ = create_queue(fifo=True, VisibilityTimeout="2")
+    url, _ = make_queue(fifo=True, VisibilityTimeout="2")
     for group, number in (("a", 1), ("a", 2), ("b", 3)):
         send(aws, url, group, number=number)
 
@@ -145,11 +128,11 @@ def test_a_group_waits_for_its_message_in_flight(aws: LocalAws, create_queue: Cr
     assert following["Body"] == '{"number": 2}'
 
 
-def test_a_dead_letter_makes_way_for_its_group(aws: LocalAws, create_queue: CreateQueue) -> None:
+def test_a_dead_letter_makes_way_for_its_group(aws: LocalAws, make_queue: MakeQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     sqs = aws.client("sqs")
-    dead_url, dead_arn = create_queue(fifo=True)
-    url, arn = create_queue(fifo=True, VisibilityTimeout="0", RedrivePolicy=redrive(dead_arn, 2))
+    dead_url, dead_arn = make_queue(fifo=True)
+    url, arn = make_queue(fifo=True, VisibilityTimeout="0", RedrivePolicy=redrive(dead_arn, 2))
     send(aws, url, "group", number=1)
     send(aws, url, "group", number=2)
     # when the first has been received as often as it may
@@ -163,15 +146,13 @@ def test_a_dead_letter_makes_way_for_its_group(aws: LocalAws, create_queue: Crea
 
 
 @pytest.mark.parametrize("is_fifo", [True, False])
-def test_a_dead_letter_queue_of_another_type_is_refused(
-    aws: LocalAws, create_queue: CreateQueue, is_fifo: bool
-) -> None:
+def test_a_dead_letter_queue_of_another_type_is_refused(aws: LocalAws, make_queue: MakeQueue, is_fifo: bool) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-    _, dead_arn = create_queue(fifo=not is_fifo)
+    _, dead_arn = make_queue(fifo=not is_fifo)
     policy = redrive(dead_arn, 3)
     with pytest.raises(ClientError, match="Dead-letter queue must be same type of queue as the source"):
-        create_queue(fifo=is_fifo, RedrivePolicy=policy)
-    url, _ = create_queue(fifo=is_fifo)
+        make_queue(fifo=is_fifo, RedrivePolicy=policy)
+    url, _ = make_queue(fifo=is_fifo)
     with pytest.raises(ClientError, match="Dead-letter queue must be same type of queue as the source"):
         aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
     # also in a template
@@ -198,10 +179,10 @@ def failed_deployment(aws: LocalAws, resources: dict[str, Any]) -> str:
 
 
 def test_a_function_gets_a_groups_messages_one_at_a_time(
-    aws: LocalAws, create_queue: CreateQueue, create_reader: Callable[..., Any]
+    aws: LocalAws, make_queue: MakeQueue, create_reader: Callable[..., Any]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-    url, arn = create_queue(fifo=True, VisibilityTimeout="10")
+    url, arn = make_queue(fifo=True, VisibilityTimeout="10")
     collect = create_reader(arn)
     for number in range(3):
         send(aws, url, "a", number=number, seconds=0.4)
@@ -218,11 +199,11 @@ def test_a_function_gets_a_groups_messages_one_at_a_time(
 
 
 def test_a_failed_message_returns_and_becomes_a_dead_letter(
-    aws: LocalAws, create_queue: CreateQueue, create_reader: Callable[..., Any]
+    aws: LocalAws, make_queue: MakeQueue, create_reader: Callable[..., Any]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-    dead_url, dead_arn = create_queue(fifo=True)
-    url, arn = create_queue(fifo=True, VisibilityTimeout="3", RedrivePolicy=redrive(dead_arn, 2))
+    dead_url, dead_arn = make_queue(fifo=True)
+    url, arn = make_queue(fifo=True, VisibilityTimeout="3", RedrivePolicy=redrive(dead_arn, 2))
     collect = create_reader(arn)
     send(aws, url, "group", number=0)
     collect(1)  # the function has started
@@ -237,10 +218,10 @@ def test_a_failed_message_returns_and_becomes_a_dead_letter(
 
 
 def test_a_mapping_processes_at_most_its_concurrency_at_once(
-    aws: LocalAws, create_queue: CreateQueue, create_reader: Callable[..., Any]
+    aws: LocalAws, make_queue: MakeQueue, create_reader: Callable[..., Any]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html#events-sqs-max-concurrency
-    url, arn = create_queue(fifo=True, VisibilityTimeout="20")
+    url, arn = make_queue(fifo=True, VisibilityTimeout="20")
     collect = create_reader(arn, ScalingConfig={"MaximumConcurrency": 2})
     for number in range(6):
         send(aws, url, f"group-{number}", number=number, seconds=0.5)
@@ -250,10 +231,10 @@ def test_a_mapping_processes_at_most_its_concurrency_at_once(
 
 
 def test_a_visibility_below_the_function_timeout_is_refused(
-    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction
+    aws: LocalAws, make_queue: MakeQueue, make_function: MakeFunction
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-    _, arn = create_queue(fifo=True, VisibilityTimeout="29")
+    _, arn = make_queue(fifo=True, VisibilityTimeout="29")
     allow = [{"Effect": "Allow", "Action": READ_QUEUE, "Resource": arn}]
     function = make_function("def handler(event, context): pass", allow=allow, timeout=30)
     sentence = "Queue visibility timeout: 29 seconds is less than Function timeout: 30 seconds"
@@ -267,10 +248,10 @@ def test_a_visibility_below_the_function_timeout_is_refused(
 
 
 def test_a_mapping_takes_a_role_that_may_read_the_queue(
-    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction
+    aws: LocalAws, make_queue: MakeQueue, make_function: MakeFunction
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
-    _, arn = create_queue(fifo=True)
+    _, arn = make_queue(fifo=True)
     allow = [{"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": arn}]
     function = make_function("def handler(event, context): pass", allow=allow)
     with pytest.raises(ClientError, match="role does not have permissions to call DeleteMessage on SQS"):
@@ -279,10 +260,10 @@ def test_a_mapping_takes_a_role_that_may_read_the_queue(
 
 @pytest.mark.parametrize("settings", [{"MaximumBatchingWindowInSeconds": 1}, {"BatchSize": 11}])
 def test_a_fifo_queue_has_no_batching_window_and_small_batches(
-    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction, settings: dict[str, int]
+    aws: LocalAws, make_queue: MakeQueue, make_function: MakeFunction, settings: dict[str, int]
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
-    _, arn = create_queue(fifo=True)
+    _, arn = make_queue(fifo=True)
     function = make_function(
         "def handler(event, context): pass", allow=[{"Effect": "Allow", "Action": READ_QUEUE, "Resource": arn}]
     )
@@ -291,11 +272,11 @@ def test_a_fifo_queue_has_no_batching_window_and_small_batches(
 
 
 def test_a_partial_failure_brings_back_the_messages_that_failed(
-    aws: LocalAws, create_queue: CreateQueue, make_function: MakeFunction
+    aws: LocalAws, make_queue: MakeQueue, make_function: MakeFunction
 ) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
-    url, arn = create_queue(VisibilityTimeout="3")
-    results_url, results_arn = create_queue()
+    url, arn = make_queue(VisibilityTimeout="3")
+    results_url, results_arn = make_queue()
     allow = [
         {"Effect": "Allow", "Action": READ_QUEUE, "Resource": arn},
         {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": results_arn},
@@ -411,9 +392,9 @@ def statements(*entries: dict[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(entries)}
 
 
-def test_a_template_puts_a_fifo_queue_before_a_function(aws: LocalAws, create_queue: CreateQueue) -> None:
+def test_a_template_puts_a_fifo_queue_before_a_function(aws: LocalAws, make_queue: MakeQueue) -> None:
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html
-    results_url, results_arn = create_queue()
+    results_url, results_arn = make_queue()
     cloudformation, stack = aws.client("cloudformation"), f"fifo-{uuid.uuid4().hex[:8]}"
     parameters = {"Name": stack, "Results": results_url}
     cloudformation.create_stack(
@@ -440,9 +421,9 @@ def test_a_template_puts_a_fifo_queue_before_a_function(aws: LocalAws, create_qu
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_queues_metrics_raise_an_alarm(aws: LocalAws, create_queue: CreateQueue) -> None:
+def test_a_queues_metrics_raise_an_alarm(aws: LocalAws, make_queue: MakeQueue) -> None:
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-    url, arn = create_queue(fifo=True)
+    url, arn = make_queue(fifo=True)
     name = arn.rpartition(":")[2]
     cloudwatch = aws.client("cloudwatch")
     for metric, threshold in (("ApproximateAgeOfOldestMessage", 2), ("ApproximateNumberOfMessagesVisible", 0)):
