@@ -1,11 +1,11 @@
-"""Nothing of the emulator outlives it: one small process watches, and cleans up whatever way it ended.
+"""A small process that cleans up when another process (here: the server) has ended, even by SIGKILL.
 
-The guardian sits on two pipes. The emulator holds the writing end of the first: when that closes, the emulator is gone
-(even by SIGKILL), so everything it started is killed and its folder removed. The other one belongs to whoever
-started the emulator (a command, pytest): when that closes, the emulator is asked to stop.
+The guardian waits on two pipes. The server holds the writing end of the first one: when it closes, the server has
+ended, and the guardian kills every process that the server started and removes its folder. The writing end of the
+second one, the lifeline, belongs to the process that started the server: when it closes, the guardian stops the server.
 
-Processes are known by their session or process group, which are the emulator's own. Whatever an extension starts must
-therefore stay in the session (``process_group=0`` is fine, ``start_new_session`` is not).
+Processes are found by their session or process group, which is the server's. So the server's subprocesses must stay in
+its session (``process_group=0`` is fine, ``start_new_session`` is not).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 
 GRACE_SECONDS = 5.0
-"""How long the emulator may take to stop after it was asked to."""
+"""How long the server may take to stop after SIGTERM."""
 
 
 def install() -> None:
     """Start this process's guardian. ``LOCAL_AWS_LIFELINE`` is the descriptor of the starter's pipe, if any."""
-    reading, _writing = os.pipe()  # the writing end stays open, in this process only, until we are gone
+    reading, _writing = os.pipe()  # the writing end stays open in this process alone, until it ends
     watched = [reading]
     lifeline = os.environ.pop("LOCAL_AWS_LIFELINE", "")
     if lifeline:
@@ -43,27 +43,27 @@ def install() -> None:
         os.close(descriptor)
 
 
-def main(emulator: int, own: int, lifeline: int | None) -> None:
-    """Wait until the emulator (pid ``emulator``) or its starter is gone, then leave nothing behind."""
+def main(server: int, server_pipe: int, lifeline: int | None) -> None:
+    """Wait until the process ``server`` or the process that started it has ended, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends when its work is done, not with a terminal
-    watched = [own] if lifeline is None else [own, lifeline]
+        signal.signal(number, signal.SIG_IGN)  # it must outlive the terminal to clean up
+    watched = [server_pipe] if lifeline is None else [server_pipe, lifeline]
     ended, _, _ = select.select(watched, [], [])
-    if own not in ended:
+    if server_pipe not in ended:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(emulator, signal.SIGTERM)
-        select.select([own], [], [], GRACE_SECONDS)
-    kill_all(emulator)
+            os.kill(server, signal.SIGTERM)
+        select.select([server_pipe], [], [], GRACE_SECONDS)
+    kill_all(server)
     folder = os.environ.get("LOCAL_AWS_FOLDER")
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def kill_all(emulator: int) -> None:
-    """Kill every process of the emulator's session or process group until none is left (at most 3 s)."""
+def kill_all(leader: int) -> None:
+    """Kill every process of the leader's session or process group until none is left, for at most 3 s."""
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
-        members = processes_of(emulator)
+        members = processes_of(leader)
         if not members:
             return
         for pid in members:
@@ -86,10 +86,10 @@ def processes_of(leader: int) -> list[int]:
 
 def _is_zombie(entry: Path) -> bool:
     try:
-        # The state follows the command, which is in parentheses and may contain anything.
+        # The state follows the command, which is in parentheses and may itself contain parentheses.
         return (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
-        return True  # it ended while we looked
+        return True  # it has just ended
 
 
 def _belongs(pid: int, leader: int) -> bool:

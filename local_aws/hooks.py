@@ -1,7 +1,7 @@
-"""How an extension takes hold of the emulator: by name, checked when it starts.
+"""Looks up and replaces names of ministack, checked at the start.
 
-The names belong to ministack's inside and may change with any release. So the version is pinned, and a name that is
-gone or takes other arguments stops the start with a sentence that says which extension needs which name.
+The names are private to ministack and may change with any release. So its version is pinned, and a name that is missing
+or has other parameters stops the start with a message that names it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,33 @@ if TYPE_CHECKING:
 
 
 class HookMissingError(RuntimeError):
-    """A name inside the emulator that an extension needs is gone or has changed its shape."""
+    """A name of ministack is missing or has other parameters than expected."""
 
 
 def find(module: str, name: str, *, arguments: tuple[str, ...] | None = None) -> Any:
-    """The object called ``name`` (dots allowed) in ``module``; ``arguments`` are the parameter names it must have."""
+    """The object ``name`` (dots allowed) of ``module``; ``arguments`` are the expected names of its parameters.
+
+    Raises ``HookMissingError``.
+    """
     try:
-        found: Any = importlib.import_module(module)
+        target: Any = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            target = getattr(target, part)
     except (ImportError, AttributeError) as error:
         raise HookMissingError(
-            f"the emulator has no {module}.{name} any more; pin the ministack version of requirements/emulator.in"
+            f"ministack has no {module}.{name}; install the version in local_aws/requirements.in"
         ) from error
     if arguments is not None:
-        actual = tuple(inspect.signature(found).parameters)
+        actual = tuple(inspect.signature(target).parameters)
         if actual != arguments:
-            raise HookMissingError(f"{module}.{name} takes {actual} now, and {arguments} was expected")
-    return found
+            raise HookMissingError(f"{module}.{name} has the parameters {actual}, expected {arguments}")
+    return target
 
 
 def replace(
     module: str, name: str, replacement: Callable[..., Any], *, arguments: tuple[str, ...] | None = None
 ) -> Any:
-    """Put ``replacement`` where ``module.name`` is, and return what stood there. Raises ``HookMissingError``."""
+    """Set ``module.name`` to ``replacement``; returns the original. Raises ``HookMissingError``."""
     original = find(module, name, arguments=arguments)
     setattr(importlib.import_module(module), name, replacement)
     return original

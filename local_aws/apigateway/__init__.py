@@ -1,1 +1,1 @@
-"""API Gateway: HTTP APIs of SAM templates."""
+"""API Gateway: HTTP APIs from OpenAPI documents, their authorization and throttling."""

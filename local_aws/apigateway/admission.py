@@ -1,7 +1,9 @@
-"""HTTP APIs admit what is signed for them, and no more than their stage says.
+"""Checks requests to HTTP APIs: the signature must be for API Gateway, and the stage's throttling limits apply.
 
-ministack takes a header that is no signature of AWS's for the account's own, takes a signature for any service, and
-admits any number of requests.
+ministack accepts any header as the account's own signature, and signatures for any service; it does not throttle.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
 """
 
 from __future__ import annotations
@@ -18,15 +20,14 @@ if TYPE_CHECKING:
 
 SERVICE = "ministack.services.apigateway"
 FORBIDDEN = (403, {"Content-Type": "application/json"}, b'{"message":"Forbidden"}')
-TOO_MANY = (429, {"Content-Type": "application/json"}, b'{"message":"Too Many Requests"}')
+TOO_MANY_REQUESTS = (429, {"Content-Type": "application/json"}, b'{"message":"Too Many Requests"}')
 
 
 SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[a-z0-9-]+/execute-api/aws4_request\b")
 
 
 def is_signed(headers: Mapping[str, str], query: Mapping[str, Any]) -> bool:
-    """Whether a request carries a signature for an API, in its header or its query. Whose, and whether it is right, is
-    ministack's to find out."""
+    """Whether a request has a signature for API Gateway in its header or query; ministack verifies the signature."""
     authorization = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
     if authorization:
         return authorization.startswith("AWS4-HMAC-SHA256") and SCOPE.search(authorization) is not None
@@ -35,25 +36,25 @@ def is_signed(headers: Mapping[str, str], query: Mapping[str, Any]) -> bool:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """``rate`` tokens a second come in, up to ``burst``; a request takes one. Begins full."""
+    """``rate`` tokens per second are added, up to ``burst``; each request takes one."""
 
     rate: float
     burst: float
     tokens: float
-    at: float
+    updated_at: float
 
     def take(self, now: float) -> bool:
-        """Whether a request at ``now`` (seconds of a monotonic clock) is admitted."""
-        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
-        self.at = now
+        """Whether a request at ``now`` (seconds of a monotonic clock) is allowed."""
+        self.tokens = min(self.burst, self.tokens + (now - self.updated_at) * self.rate)
+        self.updated_at = now
         if self.tokens < 1:
             return False
         self.tokens -= 1
         return True
 
 
-def limits(stage: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Rate and burst of a stage's routes, none if it has no limits. CloudFormation's spelling or the API's."""
+def throttling_limits(stage: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Rate and burst of a stage's routes, or None; the names may be CloudFormation's or the API's."""
     settings = {name.lower(): value for name, value in (stage.get("defaultRouteSettings") or {}).items()}
     if "throttlingratelimit" not in settings or "throttlingburstlimit" not in settings:
         return None
@@ -61,7 +62,7 @@ def limits(stage: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def install() -> None:
-    """Wrap what executes a request that ministack has authorized."""
+    """Wrap the execution of a request that ministack has authorized."""
     hooks.find(SERVICE, "_stages.get")
     hooks.find(SERVICE, "_match_route", arguments=("api_id", "method", "path"))
     execute = hooks.find(
@@ -72,13 +73,13 @@ def install() -> None:
             *("owner_account_id", "owner_region", "raw_query_string"),
         ),
     )
-    hooks.replace(SERVICE, "_handle_execute_in_scope", _admitting(execute))
+    hooks.replace(SERVICE, "_handle_execute_in_scope", _checking(execute))
 
 
-def _admitting(execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _checking(execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     buckets: dict[tuple[str, str, tuple[float, float] | None], TokenBucket] = {}
 
-    async def execute_what_is_admitted(  # noqa: PLR0917 (ministack's call)
+    async def execute_if_allowed(  # noqa: PLR0917 (ministack's call)
         api_id: str,
         stage: str,
         path: str,
@@ -92,11 +93,11 @@ def _admitting(execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitabl
         if route:
             if route.get("authorizationType") == "AWS_IAM" and not is_signed(headers or {}, query_params or {}):
                 return FORBIDDEN
-            allowed = limits(hooks.find(SERVICE, "_stages").get(api_id, {}).get(stage) or {})
-            key = (api_id, str(route.get("routeKey")), allowed)  # each route has the limits for itself
+            limits = throttling_limits(hooks.find(SERVICE, "_stages").get(api_id, {}).get(stage) or {})
+            key = (api_id, str(route.get("routeKey")), limits)  # the limits apply to each route alone
             now = time.monotonic()
-            if allowed and not buckets.setdefault(key, TokenBucket(*allowed, tokens=allowed[1], at=now)).take(now):
-                return TOO_MANY
+            if limits and not buckets.setdefault(key, TokenBucket(*limits, tokens=limits[1], updated_at=now)).take(now):
+                return TOO_MANY_REQUESTS
         return await execute(api_id, stage, path, method, headers, body, query_params, *others)
 
-    return execute_what_is_admitted
+    return execute_if_allowed

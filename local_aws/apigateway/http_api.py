@@ -1,7 +1,9 @@
-"""HTTP APIs of SAM templates: routes, integrations and authorization from the OpenAPI document in ``Body``.
+"""Creates the routes of an HTTP API from the OpenAPI document in ``Body``, as SAM templates have it.
 
-ministack ignores ``Body``: the API is made without routes. Here every operation of the document becomes a route and its
-integration, with the authorization that the operation's ``security`` asks for; an update replaces them.
+ministack ignores ``Body`` and creates an API without routes. Here every operation of the document becomes a route with
+an integration and the authorization of the operation's ``security``; an update replaces all routes.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-open-api.html
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "x-amazon
 
 
 class UnsupportedApiError(ValueError):
-    """The document asks for something that is not emulated; the deployment fails with this sentence."""
+    """The document uses a feature that is not emulated; the deployment fails with this message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,11 @@ class Operation:
     authorization: str
     """``NONE`` or ``AWS_IAM``"""
     integration: dict[str, Any]
-    """The properties of an integration, as the API's own CreateIntegration takes them."""
+    """The members of a CreateIntegration request."""
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
-    """The routes of an OpenAPI 3 document with API Gateway's extensions. Raises ``UnsupportedApiError``."""
+    """The routes of an OpenAPI 3 document. Raises ``UnsupportedApiError``."""
     schemes = (document.get("components") or {}).get("securitySchemes") or {}
     for path, item in (document.get("paths") or {}).items():
         for method, operation in item.items():
@@ -57,7 +59,7 @@ def _authorization(key: str, security: list[dict[str, Any]], schemes: dict[str, 
         return "NONE"
     for name in names:
         if (schemes.get(name) or {}).get("x-amazon-apigateway-authtype", "").lower() != "awssigv4":
-            raise UnsupportedApiError(f"{key} wants the authorizer {name!r}; only AWS_IAM and NONE are emulated")
+            raise UnsupportedApiError(f"{key} has the authorizer {name!r}; only AWS_IAM and NONE are emulated")
     return "AWS_IAM"
 
 
@@ -75,7 +77,7 @@ def _integration(extension: dict[str, Any]) -> dict[str, Any]:
 
 
 def install() -> None:
-    """Wrap the creation and update of the CloudFormation resource."""
+    """Wrap the creation and update of the resource type."""
     service = "ministack.services.apigateway"
     for name, arguments in (
         ("_create_route", ("api_id", "data")),
@@ -86,15 +88,15 @@ def install() -> None:
     handlers = hooks.find("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS")
     entry = handlers.get(RESOURCE)
     if entry is None or not {"create", "update", "update_with_logical_id"} <= entry.keys():
-        raise hooks.HookMissingError(f"CloudFormation of the emulator makes no {RESOURCE} any more")
+        raise hooks.HookMissingError(f"ministack's CloudFormation cannot create or update {RESOURCE}")
     handlers[RESOURCE] = entry | {"create": _creating(entry["create"]), "update": _updating(entry["update"])}
 
 
 def _creating(create: Callable[..., tuple[str, dict[str, Any]]]) -> Callable[..., tuple[str, dict[str, Any]]]:
     def create_with_routes(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
-        wanted = list(operations(properties.get("Body") or {}))
-        api_id, attributes = create(logical_id, _named(properties), stack_name)
-        _set_routes(api_id, wanted)
+        routes = list(operations(properties.get("Body") or {}))
+        api_id, attributes = create(logical_id, _with_name(properties), stack_name)
+        _set_routes(api_id, routes)
         return api_id, attributes
 
     return create_with_routes
@@ -108,26 +110,26 @@ def _updating(update: Callable[..., tuple[str, dict[str, Any]]]) -> Callable[...
         stack_name: str,
         logical_id: str | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        wanted = list(operations(new.get("Body") or {}))
-        api_id, attributes = update(physical_id, _named(old), _named(new), stack_name, logical_id)
+        routes = list(operations(new.get("Body") or {}))
+        api_id, attributes = update(physical_id, _with_name(old), _with_name(new), stack_name, logical_id)
         if new.get("Body"):
-            _set_routes(api_id, wanted)
+            _set_routes(api_id, routes)
         return api_id, attributes
 
     return update_with_routes
 
 
-def _named(properties: dict[str, Any]) -> dict[str, Any]:
-    """With the name that the document's title gives."""
+def _with_name(properties: dict[str, Any]) -> dict[str, Any]:
+    """Properties with the document's title as the API's name."""
     title = ((properties.get("Body") or {}).get("info") or {}).get("title")
     return {"Name": title} | properties if title else properties
 
 
-def _set_routes(api_id: str, wanted: list[Operation]) -> None:
+def _set_routes(api_id: str, routes: list[Operation]) -> None:
     service = "ministack.services.apigateway"
     hooks.find(service, "_routes")[api_id] = {}
     hooks.find(service, "_integrations")[api_id] = {}
-    for operation in wanted:
+    for operation in routes:
         _, _, body = hooks.find(service, "_create_integration")(api_id, operation.integration)
         target = f"integrations/{json.loads(body)['integrationId']}"
         hooks.find(service, "_create_route")(

@@ -1,1 +1,1 @@
-"""CloudFormation: names and encryption of a stack's resources."""
+"""CloudFormation: physical names and encryption of a stack's resources."""

@@ -1,6 +1,6 @@
-"""Buckets, streams and tables of a template are encrypted with the key that it names.
+"""Applies the encryption properties of buckets, streams and tables in a template, which ministack ignores.
 
-ministack's CloudFormation leaves these properties out, so that nobody would be asked for the key (``key_access``).
+``local_aws.kms.key_access`` then checks the permissions on the keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PROVISIONERS = "ministack.services.cloudformation.provisioners"
 
 
 def install() -> None:
-    """Wrap the creation and update of the three CloudFormation resources."""
+    """Wrap the creation and update of the three resource types."""
     hooks.find("ministack.services.s3", "_put_bucket_encryption", arguments=("name", "body"))
     hooks.find("ministack.services.kinesis", "_start_stream_encryption", arguments=("data",))
     hooks.find("ministack.services.kinesis", "_stop_stream_encryption", arguments=("data",))
@@ -31,19 +31,22 @@ def install() -> None:
     ):
         entry = handlers.get(resource)
         if entry is None or not {"create", "update"} <= entry.keys():
-            raise hooks.HookMissingError(f"CloudFormation of the emulator makes no {resource} any more")
-        # properties are the second argument of a creation, and the third of an update
-        wrapped = {"create": _then(entry["create"], encrypt, 1), "update": _then(entry["update"], encrypt, 2)}
+            raise hooks.HookMissingError(f"ministack's CloudFormation cannot create or update {resource}")
+        # the properties are the second argument of `create` and the third of `update`
+        wrapped = {
+            "create": _encrypting(entry["create"], encrypt, 1),
+            "update": _encrypting(entry["update"], encrypt, 2),
+        }
         handlers[resource] = entry | wrapped
 
 
-def _then(
+def _encrypting(
     provision: Callable[..., tuple[str, Any]], encrypt: Callable[[str, dict[str, Any]], None], position: int
 ) -> Callable[..., tuple[str, Any]]:
     def provision_and_encrypt(*arguments: Any, **options: Any) -> tuple[str, Any]:
-        made = provision(*arguments, **options)
-        encrypt(made[0], arguments[position])
-        return made
+        created = provision(*arguments, **options)
+        encrypt(created[0], arguments[position])
+        return created
 
     return provision_and_encrypt
 
@@ -61,9 +64,9 @@ def _encrypt_bucket(name: str, properties: dict[str, Any]) -> None:
 
 
 def _encrypt_stream(name: str, properties: dict[str, Any]) -> None:
-    wanted = properties.get("StreamEncryption")
-    operation = "_start_stream_encryption" if wanted else "_stop_stream_encryption"
-    hooks.find("ministack.services.kinesis", operation)({"StreamName": name, **(wanted or {})})
+    encryption = properties.get("StreamEncryption")
+    operation = "_start_stream_encryption" if encryption else "_stop_stream_encryption"
+    hooks.find("ministack.services.kinesis", operation)({"StreamName": name, **(encryption or {})})
 
 
 def _encrypt_table(name: str, properties: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
-"""A new stack gives its resources new names, as on AWS, and an update keeps them.
+"""Gives the resources of every new stack new physical names, as on AWS; an update keeps them.
 
-ministack derives the suffix of a name from the names of stack and resource alone: a topic on one emulator would have
-the ARN of the topic on the emulator before it, and whoever remembers what a topic has got would take one for the other.
+ministack derives the suffix of a name from the names of the stack and the resource alone, so the same template deployed
+again has the same ARNs, and clients that remember something by ARN confuse the two stacks.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
 """
 
 from __future__ import annotations
@@ -18,21 +20,21 @@ PROVISIONERS = "ministack.services.cloudformation.provisioners"
 
 
 def install() -> None:
-    """Take the place of what names resources that the template does not name."""
+    """Replace the function that names resources without a name in the template."""
     name = hooks.find(
         PROVISIONERS, "_physical_name", arguments=("stack_name", "logical_id", "lowercase", "max_len", "seeded")
     )
     seed = hooks.find(PROVISIONERS, "_NAME_SEED")
     stacks = hooks.find("ministack.services.cloudformation", "_stacks")
-    hooks.replace(PROVISIONERS, "_physical_name", of_the_stack(name, seed, stacks))
+    hooks.replace(PROVISIONERS, "_physical_name", seed_with_stack_id(name, seed, stacks))
 
 
-def of_the_stack(
+def seed_with_stack_id(
     name: Callable[..., str], seed: ContextVar[str], stacks: Mapping[str, Mapping[str, str]]
 ) -> Callable[..., str]:
-    """``name``, to which the id of the stack is part of the seed: every stack has another, and keeps it."""
+    """Wrap ``name`` so that the stack's id, which differs for every stack, is part of the seed."""
 
-    def name_of_the_stack(stack_name: str, logical_id: str, **options: object) -> str:
+    def seeded_name(stack_name: str, logical_id: str, **options: object) -> str:
         stack = stacks.get(stack_name)
         before = seed.set(seed.get() + ("" if stack is None else stack["StackId"]))
         try:
@@ -40,4 +42,4 @@ def of_the_stack(
         finally:
             seed.reset(before)
 
-    return name_of_the_stack
+    return seeded_name

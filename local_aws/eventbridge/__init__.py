@@ -1,1 +1,1 @@
-"""EventBridge: events of AWS services, and schedules."""
+"""EventBridge: events of AWS services, targets of rules and schedules, keywords of schedules."""

@@ -1,4 +1,4 @@
-"""EventBridge: what services of this process tell the default bus."""
+"""Sends events of AWS services in this process to the default event bus."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _request_scope: Callable[[str, str], Any]
 
 
 class EventRefusedError(RuntimeError):
-    """The default bus did not take an event."""
+    """The default bus refused an event."""
 
 
 def install() -> None:
-    """Find ministack's own way in, which lets sources called ``aws.*`` through; PutEvents refuses them to callers."""
-    global _put_events, _request_scope  # noqa: PLW0603 (hooks are found once, when the emulator starts)
+    """Find ministack's internal function, which accepts the sources ``aws.*`` that PutEvents refuses."""
+    global _put_events, _request_scope  # noqa: PLW0603 (hooks are looked up once, at the start)
     _put_events = hooks.find("ministack.services.eventbridge", "_put_events", arguments=("data", "allow_aws_source"))
     _request_scope = hooks.find("ministack.core.responses", "request_scope", arguments=("account_id", "region"))
 
@@ -37,9 +37,9 @@ def send(
     account: str = ACCOUNT,
     region: str = REGION,
 ) -> str:
-    """Put an event of an AWS service (``source`` such as ``aws.sagemaker``) on the default bus; its id.
+    """Send an event of an AWS service (``source`` is ``aws.sagemaker``, for instance) to the default bus; its id.
 
-    Rules match and targets are started before this returns; targets then run on their own. From any thread.
+    When this returns, the rules have been matched; targets run in their own threads. Thread-safe.
     Raises ``EventRefusedError``.
     """
     entry = {
@@ -51,7 +51,7 @@ def send(
     }
     with _request_scope(account, region):
         status, _, body = _put_events({"Entries": [entry]}, allow_aws_source=True)
-    answer = json.loads(body)
-    if status != 200 or answer["FailedEntryCount"]:
-        raise EventRefusedError(f"{source} {detail_type!r}: {answer}")
-    return str(answer["Entries"][0]["EventId"])
+    response = json.loads(body)
+    if status != 200 or response["FailedEntryCount"]:
+        raise EventRefusedError(f"{source} {detail_type!r}: {response}")
+    return str(response["Entries"][0]["EventId"])

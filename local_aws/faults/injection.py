@@ -19,36 +19,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_aws import guardian, hooks
-from local_aws.faults import rules as fault_rules
-from local_aws.faults.responses import refusal
-from local_aws.faults.rules import DELIVER, Rule, Rules
+from local_aws.faults.responses import error_response
+from local_aws.faults.rules import DELIVER, Rule, Rules, parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     type Scope = dict[str, Any]
-    type Answer = tuple[int, dict[str, str], Any]
-    type Dispatch = Callable[[str, str, dict[str, str], bytes, dict[str, Any], str], Awaitable[Answer]]
+    type App = Callable[[Scope, Any, Any], Awaitable[None]]
+    type Response = tuple[int, dict[str, str], Any]
+    type Dispatch = Callable[[str, str, dict[str, str], bytes, dict[str, Any], str], Awaitable[Response]]
 
 logger = logging.getLogger("local_aws.faults")
 
 VARIABLE = "LOCAL_AWS_FAULTS"
 PATH = "/_local_aws/faults"
 DELIVERIES = "local_aws.lambda_.event_delivery"
-_ANSWERS = frozenset({"throttled", "failed", "unavailable", "denied", "model_failed"})
+_ERROR_RESPONSES = frozenset({"throttled", "failed", "unavailable", "denied", "model_failed"})
 
 _rules = Rules()
 _client: contextvars.ContextVar[int] = contextvars.ContextVar("client")
-"""The port that the request came from."""
-_refusing: contextvars.ContextVar[bool] = contextvars.ContextVar("refusing", default=False)
+"""The client's port of the current request."""
+_failing_entries: contextvars.ContextVar[bool] = contextvars.ContextVar("failing_entries", default=False)
 
 
 class DroppedError(Exception):
-    """The connection is to be closed without an answer."""
+    """The connection must be closed without a response."""
 
 
 def install() -> None:
-    """Stand between the server and the services, if this emulator was started for that."""
+    """Wrap the server, requests and deliveries, if ``LOCAL_AWS_FAULTS`` is set."""
     if not os.environ.get(VARIABLE):
         return
     for module, name in (
@@ -62,25 +62,27 @@ def install() -> None:
         hooks.find(module, name)
     arguments = ("method", "path", "headers", "body", "query_params", "request_id")
     dispatch = hooks.find("ministack.app", "_dispatch_service_request", arguments=arguments)
-    hooks.replace("ministack.app", "_dispatch_service_request", _faulty(dispatch))
+    hooks.replace("ministack.app", "_dispatch_service_request", _injecting_faults(dispatch))
     put = hooks.find("ministack.services.kinesis", "_put_records", arguments=("data",))
-    hooks.replace("ministack.services.kinesis", "_put_records", _refusing_some(put))
+    hooks.replace("ministack.services.kinesis", "_put_records", _failing_some_entries(put))
     invoke = hooks.find(DELIVERIES, "invoke", arguments=("function_arn", "event", "sender"))
     for module in (DELIVERIES, "local_aws.cloudwatch.actions"):
-        hooks.replace(module, "invoke", _unsteady(invoke))
+        hooks.replace(module, "invoke", _repeating(invoke))
     serve = hooks.find("hypercorn.asyncio", "serve")
 
-    async def serve_faulty(app: Any, config: Any, **options: Any) -> None:
-        await serve(_dropping(app), config, **options)
+    async def serve_closing_connections(app: Any, config: Any, **options: Any) -> None:
+        await serve(_closing_connections(app), config, **options)
 
-    hooks.replace("hypercorn.asyncio", "serve", serve_faulty)
+    hooks.replace("hypercorn.asyncio", "serve", serve_closing_connections)
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
 
 
-def _dropping(app: Callable[[Scope, Any, Any], Awaitable[None]]) -> Callable[[Scope, Any, Any], Awaitable[None]]:
-    async def answer(scope: Scope, receive: Any, send: Any) -> None:
+def _closing_connections(
+    app: Callable[[Scope, Any, Any], Awaitable[None]],
+) -> Callable[[Scope, Any, Any], Awaitable[None]]:
+    async def serve(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
@@ -91,39 +93,39 @@ def _dropping(app: Callable[[Scope, Any, Any], Awaitable[None]]) -> Callable[[Sc
         try:
             await app(scope, receive, send)
         except DroppedError:
-            # A stream that counts as closed, and has no answer, makes the server close the connection.
+            # The server closes the connection of a stream that is closed and has no response.
             send.__self__.state = hooks.find("hypercorn.protocol.http_stream", "ASGIHTTPState.CLOSED")
 
-    return answer
+    return serve
 
 
 async def _control(scope: Scope, receive: Any, send: Any) -> None:
-    global _rules  # noqa: PLW0603 (one set of rules for the emulator)
+    global _rules  # noqa: PLW0603 (one set of rules for the process)
     body = b""
     while True:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    status, answer = 200, _rules.report()
+    status, content = 200, _rules.report()
     if scope["method"] == "PUT":
         try:
-            _rules = fault_rules.read(json.loads(body or b"{}"))
+            _rules = parse_rules(json.loads(body or b"{}"))
         except ValueError as error:
-            status, answer = 400, {"error": [{"message": str(error)}]}
+            status, content = 400, {"error": [{"message": str(error)}]}
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def _faulty(dispatch: Dispatch) -> Dispatch:
-    async def answer(  # noqa: PLR0917 (ministack's call)
+def _injecting_faults(dispatch: Dispatch) -> Dispatch:
+    async def respond(  # noqa: PLR0917 (ministack's call)
         method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any], request_id: str
-    ) -> Answer:
-        async def proceed() -> Answer:
+    ) -> Response:
+        async def proceed() -> Response:
             return await dispatch(method, path, headers, body, query_params, request_id)
 
         caller = _role(headers, query_params) if _rules.rules else None
@@ -138,21 +140,21 @@ def _faulty(dispatch: Dispatch) -> Dispatch:
         if rule is None:
             return await proceed()
         logger.info("%s: %s: %s", caller, action, rule.fault)
-        if rule.fault in _ANSWERS:
-            return refusal(rule.fault, service, headers)
-        return await _disturbed(rule, proceed)
+        if rule.fault in _ERROR_RESPONSES:
+            return error_response(rule.fault, service, headers)
+        return await _with_fault(rule, proceed)
 
-    return answer
+    return respond
 
 
 def _role(headers: dict[str, str], query_params: dict[str, Any]) -> str | None:
-    """The name of the role that the request is signed under, if it is one."""
+    """The name of the role whose session signed the request, or None."""
     key = hooks.find("ministack.app", "extract_access_key_id")(headers, query_params)
     arn = str(hooks.find("ministack.services.sts", "_sessions").get(key, {}).get("Arn", ""))
     return arn.split("/")[1] if ":assumed-role/" in arn else None
 
 
-async def _disturbed(rule: Rule, proceed: Callable[[], Awaitable[Answer]]) -> Answer:
+async def _with_fault(rule: Rule, proceed: Callable[[], Awaitable[Response]]) -> Response:
     match rule.fault:
         case "slow":
             await asyncio.sleep(rule.seconds)
@@ -162,7 +164,7 @@ async def _disturbed(rule: Rule, proceed: Callable[[], Awaitable[Answer]]) -> An
             _kill(_client.get())
             raise DroppedError
         case "partly_refused":
-            _refusing.set(True)
+            _failing_entries.set(True)
         case "nonsense":
             return 200, {"Content-Type": "application/json"}, b'{"model": 3, "predictions": "many"}'
     status, headers, body = await proceed()
@@ -183,7 +185,7 @@ async def _disturbed(rule: Rule, proceed: Callable[[], Awaitable[Answer]]) -> An
 
 
 def _kill(port: int) -> None:
-    """End the function's process that sends from ``port``, and what it has started."""
+    """Kill the function's process that sends from ``port``, and its subprocesses."""
     inode = _inode(port)
     for pid in guardian.processes_of(os.getpid()):
         folder = Path(f"/proc/{pid}")
@@ -193,14 +195,14 @@ def _kill(port: int) -> None:
             if any(_target(link) == f"socket:[{inode}]" for link in (folder / "fd").iterdir()):
                 os.killpg(pid, signal.SIGKILL)
                 return
-    logger.warning("no function sends from port %d any more", port)
+    logger.warning("no function's process has the port %d", port)
 
 
 def _inode(port: int) -> str:
-    """The socket with this local port, as Linux counts sockets."""
+    """The inode of the socket with this local port, from Linux's table of sockets."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         columns = line.split()
-        # a connection that was closed keeps its port for a minute, and has no inode
+        # a closed connection keeps its port for a minute, but has no inode
         if int(columns[1].rpartition(":")[2], 16) == port and columns[9] != "0":
             return columns[9]
     return ""
@@ -209,43 +211,43 @@ def _inode(port: int) -> str:
 def _target(link: Path) -> str:
     try:
         return str(link.readlink())
-    except OSError:  # it was closed while we looked
+    except OSError:  # it has just been closed
         return ""
 
 
 # --- entries of a stream, and events ----------------------------------------------------------------------------------
 
 
-def _refusing_some(put: Callable[[dict[str, Any]], Answer]) -> Callable[[dict[str, Any]], Answer]:
-    def put_some(data: dict[str, Any]) -> Answer:
-        if not _refusing.get():
+def _failing_some_entries(put: Callable[[dict[str, Any]], Response]) -> Callable[[dict[str, Any]], Response]:
+    def put_some(data: dict[str, Any]) -> Response:
+        if not _failing_entries.get():
             return put(data)
         records = data.get("Records", [])
-        refused = {position for position in range(len(records)) if _rules.share() < 0.5} or {0}
+        refused = {position for position in range(len(records)) if _rules.draw_share() < 0.5} or {0}
         kept = [record for position, record in enumerate(records) if position not in refused]
         status, headers, body = put({**data, "Records": kept})
         if status != 200:
             return status, headers, body
-        answer = json.loads(body)
-        results = iter(answer["Records"])
-        refusal_ = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard"}
-        answer["Records"] = [refusal_ if position in refused else next(results) for position in range(len(records))]
-        answer["FailedRecordCount"] = len(refused)
-        return status, headers, json.dumps(answer).encode()
+        response = json.loads(body)
+        results = iter(response["Records"])
+        error = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded for shard"}
+        response["Records"] = [error if position in refused else next(results) for position in range(len(records))]
+        response["FailedRecordCount"] = len(refused)
+        return status, headers, json.dumps(response).encode()
 
     return put_some
 
 
-def _unsteady(invoke: Callable[..., None]) -> Callable[..., None]:
+def _repeating(invoke: Callable[..., None]) -> Callable[..., None]:
     def deliver(function_arn: str, event: dict[str, Any], sender: Any) -> None:
         rule = _rules.choose(function_arn.split(":")[6], DELIVER)
         if rule is None or rule.fault != "late":
             invoke(function_arn, event, sender)
         if rule is not None:
             context = contextvars.copy_context()
-            pause = rule.seconds * _rules.share()
-            again = threading.Timer(pause, context.run, args=(invoke, function_arn, event, sender))
-            again.daemon = True
-            again.start()
+            delay = rule.seconds * _rules.draw_share()
+            timer = threading.Timer(delay, context.run, args=(invoke, function_arn, event, sender))
+            timer.daemon = True
+            timer.start()
 
     return deliver

@@ -1,4 +1,4 @@
-"""How AWS refuses: an error in the format of the service and of the request's protocol."""
+"""Error responses in the format of a service and of the request's protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    type Answer = tuple[int, dict[str, str], bytes]
+    type Response = tuple[int, dict[str, str], bytes]
 
 _CODES: dict[str, dict[str, tuple[int, str]]] = {
     "throttled": {
@@ -29,13 +29,13 @@ _CODES: dict[str, dict[str, tuple[int, str]]] = {
     "denied": {"s3": (403, "AccessDenied"), "": (400, "AccessDeniedException")},
     "model_failed": {"": (424, "ModelError")},
 }
-"""Status and code, by fault and service; the empty name is for every other service."""
+"""Status and code by fault and service; the empty name stands for all other services."""
 
-_MESSAGE = "injected by the fault campaign"
+_MESSAGE = "injected fault"
 
 
-def refusal(fault: str, service: str, headers: Mapping[str, str]) -> Answer:
-    """The answer to a request with these (lower-case) headers."""
+def error_response(fault: str, service: str, headers: Mapping[str, str]) -> Response:
+    """The response to a request; the names in ``headers`` are in lower case."""
     status, code = _CODES[fault].get(service) or _CODES[fault][""]
     if service == "s3":
         body = f"<Error><Code>{code}</Code><Message>{_MESSAGE}</Message></Error>"
@@ -43,16 +43,16 @@ def refusal(fault: str, service: str, headers: Mapping[str, str]) -> Answer:
     document: dict[str, Any] = {"__type": code, "message": _MESSAGE, "Message": _MESSAGE}
     if code == "ModelError":
         document |= {"OriginalStatusCode": 500, "OriginalMessage": _MESSAGE}
-    kind = headers.get("content-type", "")
-    named = {"x-amzn-errortype": code}
-    if "cbor" in kind or "smithy-protocol" in headers:
-        cbor2 = importlib.import_module("cbor2")  # the emulator's own; this module is also read without it
+    content_type = headers.get("content-type", "")
+    error_header = {"x-amzn-errortype": code}
+    if "cbor" in content_type or "smithy-protocol" in headers:
+        cbor2 = importlib.import_module("cbor2")  # a dependency of ministack, which tests of this module lack
         return (
             status,
-            {**named, "Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"},
+            {**error_header, "Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"},
             cbor2.dumps(document),
         )
-    if "form-urlencoded" in kind:
+    if "form-urlencoded" in content_type:
         body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{_MESSAGE}</Message></Error></ErrorResponse>"
         return status, {"Content-Type": "text/xml"}, body.encode()
-    return status, {**named, "Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
+    return status, {**error_header, "Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()

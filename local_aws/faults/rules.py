@@ -1,4 +1,4 @@
-"""What goes wrong, for whom, and how often: rules that decide by themselves, the same way for the same seed."""
+"""Rules of injected faults: what fails, for which caller, and how often. The same seed gives the same decisions."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ type Fault = Literal[
     "twice",
     "late",
 ]
-"""``throttled``, ``failed`` (500), ``unavailable`` (503), ``denied`` (403) and ``model_failed`` (424) are answers in
-the format of the service. ``slow`` waits before the request takes effect. ``reset`` drops the connection before that,
-``answer_lost`` after it; ``killed_before`` and ``killed_after`` end the calling function's process there.
-``partly_refused`` refuses some entries of a ``PutRecords``. ``nonsense`` and ``cut_in_half`` spoil an answer. ``twice``
-and ``late`` are for events on their way to functions."""
+"""``throttled``, ``failed`` (500), ``unavailable`` (503), ``denied`` (403) and ``model_failed`` (424) are responses in
+the format of the service. ``slow`` delays the request. ``reset`` closes the connection before the request takes effect,
+``answer_lost`` afterwards; ``killed_before`` and ``killed_after`` also kill the calling function's process.
+``partly_refused`` fails some entries of a ``PutRecords``. ``nonsense`` and ``cut_in_half`` corrupt a response.
+``twice`` and ``late`` are for the delivery of events to functions."""
 
 FAULTS: frozenset[str] = frozenset(get_args(Fault.__value__))
 
 DELIVER = "deliver"
-"""The action of an event that goes to a function; its caller is the function's name."""
+"""The action of a delivery of an event to a function; the caller is the function's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``caller`` and ``action`` are patterns (``*``): a role's name, and an IAM action such as ``s3:PutObject``.
+    """A fault for calls that match: ``caller`` (a role's name) and ``action`` (an IAM action) may contain ``*``.
 
-    ``rate`` is the share of calls that are hit, of the first ``at_most`` hits (none: all); ``seconds`` how long a slow
-    answer or a late delivery takes at most.
+    ``rate`` is the share of calls that fail, until ``at_most`` calls have failed (None: no limit). ``seconds`` is the
+    maximum delay of ``slow`` and ``late``.
     """
 
     caller: str
@@ -58,34 +58,34 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.fault not in FAULTS:
-            raise ValueError(f"no fault is called {self.fault!r}; there are {', '.join(sorted(FAULTS))}")
+            raise ValueError(f"{self.fault!r} is not a fault; faults are {', '.join(sorted(FAULTS))}")
         if not 0 <= self.rate <= 1:
-            raise ValueError(f"{self.rate} is no share of calls")
+            raise ValueError(f"rate must be between 0 and 1, not {self.rate}")
 
 
 @dataclass(slots=True)
 class Rules:
-    """Rules at work. The n-th call that a rule looks at is hit or not by the seed alone; the first rule to hit wins."""
+    """The active rules. The seed alone decides about a rule's n-th call; the first rule that decides to fail wins."""
 
     rules: tuple[Rule, ...] = ()
     seed: int = 0
     injected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Hits by the rule's caller, the action and the fault."""
+    """Injected faults by the rule's caller, the action and the fault."""
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Calls by rule's caller and action, whether hit or not."""
+    """Calls by the rule's caller and the action, with or without a fault."""
     _draws: dict[int, random.Random] = field(default_factory=dict)
     _hits: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def choose(self, caller: str, action: str) -> Rule | None:
-        """The rule that hits this call, if one does."""
+        """The rule that makes this call fail, or None."""
         with self._lock:
-            seen = False
+            is_counted = False
             for number, rule in enumerate(self.rules):
                 if not (fnmatchcase(caller, rule.caller) and fnmatchcase(action, rule.action)):
                     continue
-                if not seen:
-                    seen = True
+                if not is_counted:
+                    is_counted = True
                     self.calls[rule.caller, action] += 1
                 if rule.at_most is not None and self._hits[number] >= rule.at_most:
                     continue
@@ -95,8 +95,8 @@ class Rules:
                     return rule
         return None
 
-    def share(self) -> float:
-        """Any number from 0 to 1, for what a hit leaves open."""
+    def draw_share(self) -> float:
+        """A random number from 0 to 1, for details of a fault."""
         with self._lock:
             return self._draw(-1).random()
 
@@ -106,7 +106,7 @@ class Rules:
         return self._draws[number]
 
     def report(self) -> dict[str, list[dict[str, Any]]]:
-        """What was called and what was hit, JSON-ready."""
+        """The counted calls and faults, ready for JSON."""
         with self._lock:
             return {
                 "calls": [
@@ -120,10 +120,10 @@ class Rules:
             }
 
 
-def read(document: dict[str, Any]) -> Rules:
-    """Rules from ``{"seed": 1, "rules": [{"caller", "action", "fault", ...}]}``. Raises ``ValueError``."""
+def parse_rules(document: dict[str, Any]) -> Rules:
+    """Parse ``{"seed": 1, "rules": [{"caller", "action", "fault", ...}]}``. Raises ``ValueError``."""
     entries: Iterable[dict[str, Any]] = document.get("rules", [])
     try:
         return Rules(tuple(Rule(**entry) for entry in entries), int(document.get("seed", 0)))
     except TypeError as error:
-        raise ValueError(f"not a rule: {error}") from error
+        raise ValueError(f"invalid rule: {error}") from error

@@ -1,6 +1,6 @@
-"""Firehose from Kinesis: a worker for each delivery stream, in place of a transform for each record inside PutRecords.
+"""Replaces ministack's delivery streams with a Kinesis source: each has a worker thread with buffers.
 
-Streams that are put to directly stay as ministack has them.
+ministack transforms each record inside the PutRecords call. Delivery streams without a Kinesis source are ministack's.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from local_aws import hooks
-from local_aws.firehose import settings as delivery_settings
 from local_aws.firehose.delivery_stream import SERVICE, DeliveryStream
+from local_aws.firehose.settings import InvalidSettingError, read_settings
 from local_aws.iam import service_role
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     type Response = tuple[int, dict[str, str], bytes]
     type Operation = Callable[[dict[str, Any]], Response]
 
-logger = logging.getLogger("firehose")
+logger = logging.getLogger("local_aws.firehose")
 
 FIREHOSE = "ministack.services.firehose"
 RESOURCE_TYPE = "AWS::KinesisFirehose::DeliveryStream"
 DELETE_SECONDS = 30.0
 SHUTDOWN_SECONDS = 3.0
-"""How long deletion and the end of the emulator wait for what has arrived to be delivered."""
+"""How long a deletion and the end of the process wait until all received records are delivered."""
 
 _workers: dict[str, DeliveryStream] = {}
 """By the delivery stream's ARN."""
 
 
 def install() -> None:
-    """Take over the delivery streams whose source is a Kinesis stream."""
+    """Replace the operations on delivery streams with a Kinesis source."""
     service_role.require()
     hooks.find(FIREHOSE, "_stream_arn", arguments=("name",))
     hooks.find(FIREHOSE, "_streams.get")
@@ -50,21 +50,21 @@ def install() -> None:
         operations, "CreateDeliveryStream", "_create_delivery_stream", lambda data: _create(create, data)
     )
     _replace_operation(operations, "UpdateDestination", "_update_destination", lambda data: _update(update, data))
-    # CloudFormation calls the module's function, and deletes the bucket and the role next: that one waits, in a thread.
-    _delete_beside_the_event_loop()
+    # CloudFormation calls the module's function and deletes bucket and role next. So this call waits, in a thread.
+    _run_cloudformation_in_threads()
     hooks.replace(FIREHOSE, "_delete_delivery_stream", lambda data: _delete(delete, data))
     operations["DeleteDeliveryStream"] = lambda data: _delete_in_background(delete, data)
     hooks.replace(FIREHOSE, "ingest_from_kinesis_source", _ingest, arguments=("stream_arn", "records"))
     reset = hooks.find(FIREHOSE, "reset", arguments=())
     hooks.replace(FIREHOSE, "reset", lambda: _reset(reset))
     _check_cloudformation_updates()
-    _drain_before_the_end()
+    _drain_before_shutdown()
 
 
 def _replace_operation(operations: dict[str, Operation], name: str, function: str, replacement: Operation) -> None:
-    """Both the API's table and CloudFormation, which uses the module's function, are to find ``replacement``."""
+    """Replace an operation in the API's table, and the module's function, which CloudFormation calls."""
     if name not in operations:
-        raise hooks.HookMissingError(f"the emulator's Firehose has no operation {name} any more")
+        raise hooks.HookMissingError(f"ministack's Firehose has no operation {name}")
     operations[name] = replacement
     hooks.replace(FIREHOSE, function, replacement)
 
@@ -74,7 +74,7 @@ def _create(original: Operation, data: dict[str, Any]) -> Response:
         return original(data)
     try:
         positions = _check_creation(data)
-    except (delivery_settings.InvalidSettingError, service_role.RoleRefusedError) as error:
+    except (InvalidSettingError, service_role.RoleRefusedError) as error:
         return _refused(str(error))
     response = original(data)
     stream = _stream(data["DeliveryStreamName"])
@@ -85,18 +85,21 @@ def _create(original: Operation, data: dict[str, Any]) -> Response:
 
 
 def _check_creation(data: dict[str, Any]) -> dict[str, str | None]:
-    """Where reading starts: the last sequence number of each shard of the source. Raises why it cannot be created."""
+    """The last sequence number of each shard of the source: reading starts behind it.
+
+    Raises ``InvalidSettingError`` or ``RoleRefusedError``.
+    """
     configuration = data.get("ExtendedS3DestinationConfiguration") or data.get("S3DestinationConfiguration")
     if configuration is None:
-        raise delivery_settings.InvalidSettingError(
-            "a delivery stream with a Kinesis source needs an ExtendedS3DestinationConfiguration in this emulator"
+        raise InvalidSettingError(
+            "only S3 destinations are emulated for a Kinesis source: ExtendedS3DestinationConfiguration is required"
         )
-    settings = delivery_settings.read(configuration)
+    settings = read_settings(configuration)
     source = data.get("KinesisStreamSourceConfiguration") or {}
     source_arn, source_role = source.get("KinesisStreamARN", ""), source.get("RoleARN", "")
     stream = hooks.find("ministack.services.kinesis", "_resolve_stream_by_arn")(source_arn)
     if stream is None:
-        raise delivery_settings.InvalidSettingError(f"the Kinesis stream {source_arn!r} does not exist")
+        raise InvalidSettingError(f"the Kinesis stream {source_arn!r} does not exist")
     arn = hooks.find(FIREHOSE, "_stream_arn")(data.get("DeliveryStreamName", ""))
     roles = [source_role, settings.role_arn, *([settings.transform.role_arn] if settings.transform else [])]
     for role_arn in dict.fromkeys(roles):
@@ -110,12 +113,12 @@ def _check_creation(data: dict[str, Any]) -> dict[str, str | None]:
 def _update(original: Operation, data: dict[str, Any]) -> Response:
     stream = _stream(data.get("DeliveryStreamName", ""))
     if stream is not None and stream["arn"] in _workers:
-        changed = data.get("ExtendedS3DestinationUpdate") or data.get("S3DestinationUpdate")
-        if changed is None:
-            return _refused("the destination of a delivery stream with a Kinesis source stays S3 in this emulator")
+        update = data.get("ExtendedS3DestinationUpdate") or data.get("S3DestinationUpdate")
+        if update is None:
+            return _refused("only S3 destinations are emulated for a Kinesis source")
         try:
-            delivery_settings.read(stream["destinations"][0]["config"] | changed)
-        except delivery_settings.InvalidSettingError as error:
+            read_settings(stream["destinations"][0]["config"] | update)
+        except InvalidSettingError as error:
             return _refused(str(error))
     return original(data)
 
@@ -131,7 +134,7 @@ def _delete(original: Operation, data: dict[str, Any]) -> Response:
 
 
 def _delete_in_background(original: Operation, data: dict[str, Any]) -> Response:
-    """Answer at once, as AWS does; the stream is there, as DELETING, until all is delivered."""
+    """Respond at once, as AWS does; the stream is DELETING until everything is delivered."""
     stream = _stream(data.get("DeliveryStreamName", ""))
     if stream is None or stream["arn"] not in _workers:
         return original(data)
@@ -143,8 +146,8 @@ def _delete_in_background(original: Operation, data: dict[str, Any]) -> Response
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
 
 
-def _ingest(stream_arn: str, records: list[tuple[str, bytes]]) -> None:  # noqa: ARG001 (the worker reads them itself)
-    """Called by PutRecord and PutRecords, which must not wait: tell those who read the stream."""
+def _ingest(stream_arn: str, records: list[tuple[str, bytes]]) -> None:  # noqa: ARG001 (the worker reads the stream)
+    """Called by PutRecord and PutRecords, which must not wait: wake the workers that read the stream."""
     for worker in list(_workers.values()):
         if worker.source_arn == stream_arn:
             worker.wake()
@@ -157,8 +160,8 @@ def _reset(original: Callable[[], None]) -> None:
     original()
 
 
-def _delete_beside_the_event_loop() -> None:
-    """Let CloudFormation run what it does with delivery streams on a thread: the last delivery needs the server."""
+def _run_cloudformation_in_threads() -> None:
+    """Run CloudFormation's work on delivery streams in a thread: the last delivery needs the server's event loop."""
     stacks = "ministack.services.cloudformation.stacks"
     others: Callable[[str], bool] = hooks.find(stacks, "_runs_on_worker_thread", arguments=("resource_type",))
 
@@ -169,34 +172,34 @@ def _delete_beside_the_event_loop() -> None:
 
 
 def _check_cloudformation_updates() -> None:
-    """A stack update puts a new configuration in place by itself: let it be checked like any other."""
+    """Check the configuration in stack updates, which do not call UpdateDestination."""
     handlers = hooks.find("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS")
     handler = handlers.get(RESOURCE_TYPE, {})
     original = handler.get("update")
     if original is None:
-        raise hooks.HookMissingError(f"the emulator's CloudFormation cannot update {RESOURCE_TYPE} any more")
+        raise hooks.HookMissingError(f"ministack's CloudFormation cannot update {RESOURCE_TYPE}")
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str) -> Any:
         configuration = new.get("ExtendedS3DestinationConfiguration")
         if new.get("DeliveryStreamType") == "KinesisStreamAsSource":
             try:
-                delivery_settings.read(configuration or {})
-            except delivery_settings.InvalidSettingError as error:
+                read_settings(configuration or {})
+            except InvalidSettingError as error:
                 raise ValueError(f"{RESOURCE_TYPE} update failed: {error}") from error
         return original(physical_id, old, new, stack_name)
 
     handler["update"] = update
 
 
-def _drain_before_the_end() -> None:
-    """Deliver what has arrived while the server still answers, then let it stop."""
+def _drain_before_shutdown() -> None:
+    """On shutdown, deliver all received records before the server stops."""
     original = hooks.find("hypercorn.asyncio", "serve", arguments=("app", "config", "shutdown_trigger", "mode"))
 
     async def serve(
         app: Any, config: Any, *, shutdown_trigger: Callable[[], Awaitable[Any]] | None = None, mode: Any = None
     ) -> None:
         async def drained() -> None:
-            await (shutdown_trigger or _signalled)()
+            await (shutdown_trigger or _wait_for_signal)()
             await asyncio.to_thread(_drain_all)
 
         await original(app, config, shutdown_trigger=drained, mode=mode)
@@ -204,12 +207,12 @@ def _drain_before_the_end() -> None:
     hooks.replace("hypercorn.asyncio", "serve", serve)
 
 
-async def _signalled() -> None:
-    """Wait for a signal to end."""
-    asked = asyncio.Event()
+async def _wait_for_signal() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    signalled = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    await asked.wait()
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    await signalled.wait()
 
 
 def _drain_all() -> None:
@@ -221,8 +224,8 @@ def _drain_all() -> None:
 
 
 def _stream(name: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = hooks.find(FIREHOSE, "_streams").get(name)
-    return found
+    stream: dict[str, Any] | None = hooks.find(FIREHOSE, "_streams").get(name)
+    return stream
 
 
 def _refused(message: str) -> Response:

@@ -1,4 +1,4 @@
-"""What waits in a delivery stream, and when it may go on."""
+"""Buffers of a delivery stream, and the backoff of its requests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from local_aws.firehose.settings import Hints
 
+BASE_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.25, 5.0
+
 
 @dataclass(slots=True)
 class Buffer[Item]:
-    """A queue that is due by size or by age. Sizes are in bytes; times are seconds of any one clock."""
+    """A queue that is due by size (bytes) or by age (seconds, of any clock)."""
 
     size: int = 0
     _waiting: deque[tuple[Item, int, float]] = field(default_factory=deque)
@@ -22,12 +24,12 @@ class Buffer[Item]:
         return len(self._waiting)
 
     def add(self, item: Item, size: int, now: float) -> None:
-        """Append ``item``."""
+        """Append ``item`` of ``size`` bytes."""
         self._waiting.append((item, size, now))
         self.size += size
 
     def due_at(self, hints: Hints) -> float | None:
-        """When it is due: minus infinity if it is by size, none while it is empty."""
+        """The time at which it is due: minus infinity if it is due by size, None while it is empty."""
         if not self._waiting:
             return None
         return float("-inf") if self.size >= hints.size else self._waiting[0][2] + hints.seconds
@@ -37,11 +39,11 @@ class Buffer[Item]:
         due_at = self.due_at(hints)
         return due_at is not None and due_at <= now
 
-    def take(self, size: int, *, count: int | None = None) -> list[Item]:
-        """Remove and return the oldest items, up to ``size`` bytes and ``count`` items, but one at least."""
+    def take(self, max_bytes: int, *, max_items: int | None = None) -> list[Item]:
+        """Remove and return the oldest items within both limits, and at least one."""
         taken: list[Item] = []
         total = 0
-        while self._waiting and (not taken or total + self._waiting[0][1] <= size) and len(taken) != count:
+        while self._waiting and (not taken or total + self._waiting[0][1] <= max_bytes) and len(taken) != max_items:
             item, item_size, _ = self._waiting.popleft()
             taken.append(item)
             total += item_size
@@ -50,21 +52,21 @@ class Buffer[Item]:
 
 
 @dataclass(slots=True)
-class Attempts:
-    """When something that was refused may be tried again: soon at first, every 5 s in the end."""
+class Backoff:
+    """Delays after failed attempts: 0.25 s at first, doubled each time, 5 s at most."""
 
-    _pause: float = 0.0
+    _delay_seconds: float = 0.0
     _next: float = float("-inf")
 
     def is_due(self) -> bool:
-        """Whether it may be tried now."""
+        """Whether the next attempt may be made now."""
         return time.monotonic() >= self._next
 
-    def succeeded(self) -> None:
-        """Forget earlier failures."""
-        self._pause, self._next = 0.0, float("-inf")
+    def record_success(self) -> None:
+        """Reset the delay."""
+        self._delay_seconds, self._next = 0.0, float("-inf")
 
-    def failed(self) -> None:
-        """Wait twice as long as the last time."""
-        self._pause = min(max(2 * self._pause, 0.25), 5.0)
-        self._next = time.monotonic() + self._pause
+    def record_failure(self) -> None:
+        """Double the delay."""
+        self._delay_seconds = min(max(2 * self._delay_seconds, BASE_DELAY_SECONDS), MAX_DELAY_SECONDS)
+        self._next = time.monotonic() + self._delay_seconds

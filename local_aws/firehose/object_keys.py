@@ -1,6 +1,7 @@
-"""The names of the objects that Firehose writes: prefixes with ``!{namespace:value}`` expressions, and the suffix.
+"""Keys of the objects that Firehose writes: prefixes with ``!{namespace:value}`` expressions, and the suffix.
 
-The rules are those of "Custom prefixes for Amazon S3 objects" in the Firehose developer guide.
+https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html
+https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 _EXPRESSION = re.compile(r"!\{(?P<namespace>[^:}]*):(?P<value>[^}]*)\}")
 _RUN = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>(?P<letter>[A-Za-z])(?P=letter)*)|(?P<other>[^'])")
 _DEFAULT_TIME = "yyyy/MM/dd/HH/"
-_NAMED_FROM = 3
-"""``MMM`` and ``EEE`` are short names, one letter more is the full one."""
+_SHORT_NAME_WIDTH = 3
+"""``MMM`` and ``EEE`` are short names, ``MMMM`` and ``EEEE`` full ones."""
 
 
 class PrefixError(ValueError):
-    """A prefix that Firehose would refuse, or an expression that this emulator does not evaluate."""
+    """Firehose would refuse a prefix, or an expression is not emulated."""
 
 
 def check_prefixes(prefix: str, error_prefix: str | None) -> None:
-    """Raise ``PrefixError`` if this pair of prefixes is not allowed."""
+    """Raise ``PrefixError`` if Firehose would refuse this pair of prefixes."""
     if error_prefix is None and "!{" in prefix:
         raise PrefixError("ErrorOutputPrefix is required when Prefix contains an expression")
     if "!{firehose:error-output-type}" in prefix:
@@ -41,50 +42,50 @@ def check_prefixes(prefix: str, error_prefix: str | None) -> None:
 
 
 def data_prefix(prefix: str, when: datetime) -> str:
-    """``prefix`` evaluated at ``when``; one without a timestamp gets the default one (year to hour) appended."""
+    """``prefix`` evaluated at ``when``; year, month, day and hour are appended if it has no timestamp expression."""
     return _expand(prefix, when, "") + ("" if "!{timestamp:" in prefix else format_time(_DEFAULT_TIME, when))
 
 
 def failure_prefix(error_prefix: str | None, prefix: str, when: datetime, output_type: str) -> str:
-    """Where failed records go; without an ``error_prefix`` below ``prefix``, by type and time."""
+    """The prefix of failed records; without ``error_prefix``, ``prefix`` followed by type and time."""
     if error_prefix is None:
         return f"{prefix}{output_type}/{format_time(_DEFAULT_TIME, when)}"
     return _expand(error_prefix, when, output_type)
 
 
 def object_suffix(stream_name: str, version: int, when: datetime, unique: str, extension: str) -> str:
-    """``<stream>-<version>-<year>-...-<second>-<uuid><extension>``."""
+    """The key after the prefix: ``<stream>-<version>-<year>-...-<second>-<uuid><extension>``."""
     return f"{stream_name}-{version}-{format_time('yyyy-MM-dd-HH-mm-ss', when)}-{unique}{extension}"
 
 
 def format_time(pattern: str, when: datetime) -> str:
-    """``when`` in the pattern language of Java's DateTimeFormatter, quoted text included. Raises ``PrefixError``."""
-    position, out = 0, []
+    """``when`` in a pattern of Java's DateTimeFormatter, which may contain quoted text. Raises ``PrefixError``."""
+    position, parts = 0, []
     while position < len(pattern):
         run = _RUN.match(pattern, position)
         if run is None:
             raise PrefixError(f"{pattern!r} has a quote that is not closed")
         position = run.end()
         if run["quoted"] is not None:
-            out.append(run["quoted"].replace("''", "'") or "'")
+            parts.append(run["quoted"].replace("''", "'") or "'")
         elif run["letters"]:
-            out.append(_field(run["letter"], len(run["letters"]), when))
+            parts.append(_field(run["letter"], len(run["letters"]), when))
         else:
-            out.append(run["other"])
-    return "".join(out)
+            parts.append(run["other"])
+    return "".join(parts)
 
 
 def _field(letter: str, width: int, when: datetime) -> str:
     if letter in "yu" and width == 2:
         return f"{when.year % 100:02d}"
-    if letter in "ML" and width >= _NAMED_FROM:
-        return when.strftime("%b" if width == _NAMED_FROM else "%B")
+    if letter in "ML" and width >= _SHORT_NAME_WIDTH:
+        return when.strftime("%b" if width == _SHORT_NAME_WIDTH else "%B")
     if letter == "E":
-        return when.strftime("%a" if width <= _NAMED_FROM else "%A")
+        return when.strftime("%a" if width <= _SHORT_NAME_WIDTH else "%A")
     if letter == "a":
         return when.strftime("%p")
     if letter not in _NUMBERS:
-        raise PrefixError(f"the timestamp letter {letter!r} is not supported in this emulator")
+        raise PrefixError(f"the timestamp letter {letter!r} is not emulated")
     return str(_NUMBERS[letter](when)).zfill(width)
 
 
@@ -106,8 +107,8 @@ def _check_expression(namespace: str, value: str) -> None:
     if namespace == "firehose" and value in ("error-output-type", "random-string"):
         return
     if namespace != "timestamp":
-        raise PrefixError(f"the expression !{{{namespace}:{value}}} is not supported in this emulator")
-    format_time(value, datetime(2000, 1, 1, tzinfo=UTC))  # whether a pattern is valid does not depend on the time
+        raise PrefixError(f"the expression !{{{namespace}:{value}}} is not emulated")
+    format_time(value, datetime(2000, 1, 1, tzinfo=UTC))  # a pattern is valid for every time or for none
 
 
 def _expand(template: str, when: datetime, output_type: str) -> str:

@@ -1,4 +1,7 @@
-"""A delivery stream's configuration, read and checked as Firehose does: a wrong value is refused, never guessed at."""
+"""Parses and checks a delivery stream's configuration, with Firehose's defaults and limits.
+
+https://docs.aws.amazon.com/firehose/latest/APIReference/API_ExtendedS3DestinationConfiguration.html
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,23 @@ import zoneinfo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local_aws.firehose import object_keys as delivery_names
+from local_aws.firehose.object_keys import PrefixError, check_prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIB = 1024 * 1024
 UNSUPPORTED = ("DataFormatConversionConfiguration", "DynamicPartitioningConfiguration")
-"""What this emulation of a Kinesis-sourced stream does not do; enabling it is refused."""
+"""Not emulated: enabling it is refused."""
 
 
 class InvalidSettingError(ValueError):
-    """A value that Firehose refuses, or that this emulator cannot honour; the message names it."""
+    """Firehose would refuse a value, or it is not emulated; the message names the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """When a buffer is emptied: at ``size`` bytes, or when its oldest record has waited ``seconds``."""
+    """A buffer is emptied at ``size`` bytes, or when its oldest record is ``seconds`` old."""
 
     size: int
     seconds: float
@@ -30,7 +33,7 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """The function that a batch passes through, ``retries`` times more when it fails."""
+    """The function that transforms each batch; a failed batch is retried ``retries`` times."""
 
     function_arn: str
     role_arn: str
@@ -40,7 +43,7 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """An S3 destination with everything on the way to it."""
+    """An S3 destination and its transform."""
 
     bucket: str
     role_arn: str
@@ -55,23 +58,23 @@ class Settings:
     transform: Transform | None
 
 
-def read(config: Mapping[str, Any]) -> Settings:
-    """The settings in an ``ExtendedS3DestinationConfiguration``. Raises ``InvalidSettingError``."""
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """The settings of an ``ExtendedS3DestinationConfiguration``. Raises ``InvalidSettingError``."""
     for name in UNSUPPORTED:
         if name in config and _flag(config[name].get("Enabled", True)):
-            raise InvalidSettingError(f"{name} is not supported for a Kinesis source in this emulator")
+            raise InvalidSettingError(f"{name} is not supported for a Kinesis source: it is not emulated")
     bucket_arn = str(config.get("BucketARN", ""))
     if not bucket_arn.startswith("arn:aws:s3:::"):
         raise InvalidSettingError("BucketARN must be an S3 bucket ARN")
     role_arn = _required(config, "RoleARN")
     compression = config.get("CompressionFormat", "UNCOMPRESSED")
     if compression not in ("UNCOMPRESSED", "GZIP"):
-        raise InvalidSettingError(f"CompressionFormat {compression} is not supported in this emulator")
+        raise InvalidSettingError(f"CompressionFormat {compression} is not emulated")
     prefix, error_prefix = str(config.get("Prefix") or ""), config.get("ErrorOutputPrefix") or None
     try:
-        delivery_names.check_prefixes(prefix, error_prefix)
+        check_prefixes(prefix, error_prefix)
         zone = zoneinfo.ZoneInfo(config.get("CustomTimeZone") or "UTC")
-    except (delivery_names.PrefixError, zoneinfo.ZoneInfoNotFoundError) as error:
+    except (PrefixError, zoneinfo.ZoneInfoNotFoundError) as error:
         raise InvalidSettingError(str(error)) from error
     hints = config.get("BufferingHints") or {}
     gzip = compression == "GZIP"
@@ -95,22 +98,22 @@ def read(config: Mapping[str, Any]) -> Settings:
 
 
 def _processors(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """The parameters of each enabled processor by its type."""
+    """The parameters of each enabled processor, by type."""
     processing = config.get("ProcessingConfiguration") or {}
     if not _flag(processing.get("Enabled", False)):
         return {}
-    found: dict[str, dict[str, str]] = {}
+    processors: dict[str, dict[str, str]] = {}
     for processor in processing.get("Processors") or []:
         kind = processor.get("Type")
         if kind not in ("Lambda", "AppendDelimiterToRecord"):
-            raise InvalidSettingError(f"a processor of type {kind} is not supported in this emulator")
-        if kind in found:
+            raise InvalidSettingError(f"a processor of type {kind} is not emulated")
+        if kind in processors:
             raise InvalidSettingError(f"only one processor of type {kind} is allowed")
-        found[kind] = {
+        processors[kind] = {
             parameter["ParameterName"]: str(parameter["ParameterValue"])
             for parameter in processor.get("Parameters") or []
         }
-    return found
+    return processors
 
 
 def _transform(parameters: Mapping[str, str], role_arn: str) -> Transform:
@@ -133,7 +136,7 @@ def _required(values: Mapping[str, Any], name: str) -> str:
 
 
 def _number(values: Mapping[str, Any], name: str, *, default: float, low: float, high: float) -> float:
-    """A number that may be written as text, as CloudFormation does. Raises ``InvalidSettingError``."""
+    """A number, or a string of one, as in templates. Raises ``InvalidSettingError``."""
     try:
         number = float(values.get(name, default))
     except (TypeError, ValueError) as error:
@@ -144,5 +147,5 @@ def _number(values: Mapping[str, Any], name: str, *, default: float, low: float,
 
 
 def _flag(value: object) -> bool:
-    """A boolean that may be written as text, as CloudFormation does."""
+    """A boolean, or a string of one, as in templates."""
     return str(value).lower() == "true"

@@ -1,4 +1,4 @@
-"""Read a Kinesis stream from where a delivery stream began, shard by shard, with its role's permissions."""
+"""Reads a Kinesis stream shard by shard, behind the records that existed when the delivery stream was created."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from local_aws.firehose.transformation import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LIST_SECONDS = 5.0
-"""How long a list of shards is believed."""
+SHARD_LIST_SECONDS = 5.0
+"""How long a list of shards is reused."""
 PAGE_RECORDS = 200
 
 
 class StreamReader:
-    """A position in every shard of one stream."""
+    """The reading position in every shard of one stream."""
 
     def __init__(self, stream_arn: str, positions: Mapping[str, str | None]) -> None:
-        """``positions``: the last sequence number of each shard that is not wanted any more; none for no record."""
+        """``positions``: the sequence number of the last record to skip, by shard; None to skip none."""
         self.stream_arn = stream_arn
         self._positions = dict(positions)
         self._iterators: dict[str, str] = {}
         self._listed_at = float("-inf")
 
     def pages(self, kinesis: Any) -> Iterator[list[Record]]:
-        """What is new, in the order of arrival in each shard. Raises botocore's ``ClientError``.
+        """New records, shard by shard, in order of arrival; a page that was yielded is not read again.
 
-        Each list that is handed out counts as read.
+        Raises botocore's ``ClientError``.
         """
         self._list_shards(kinesis)
         for shard in self._positions:
@@ -39,10 +39,10 @@ class StreamReader:
                     yield records
 
     def _list_shards(self, kinesis: Any) -> None:
-        """Find new shards, to be read from their beginning, and forget closed ones."""
-        if time.monotonic() - self._listed_at < LIST_SECONDS:
+        """Add new shards, which are read from their beginning, and remove closed ones."""
+        if time.monotonic() - self._listed_at < SHARD_LIST_SECONDS:
             return
-        kinesis.describe_stream(StreamARN=self.stream_arn)  # AWS wants this permission of the role too
+        kinesis.describe_stream(StreamARN=self.stream_arn)  # AWS requires this permission of the role, too
         pages = kinesis.get_paginator("list_shards").paginate(StreamARN=self.stream_arn)
         present = sorted(shard["ShardId"] for page in pages for shard in page["Shards"])
         self._positions = {shard: self._positions.get(shard) for shard in present}
@@ -50,7 +50,7 @@ class StreamReader:
         self._listed_at = time.monotonic()
 
     def _page(self, kinesis: Any, shard: str) -> tuple[list[Record], bool]:
-        """One answer's worth of records, and whether there are more."""
+        """The records of one response, and whether there are more."""
         if shard not in self._iterators:
             self._iterators[shard] = self._iterator(kinesis, shard)
         try:
@@ -82,5 +82,5 @@ class StreamReader:
             if after is None
             else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
         )
-        answer = kinesis.get_shard_iterator(StreamARN=self.stream_arn, ShardId=shard, **start)
-        return str(answer["ShardIterator"])
+        response = kinesis.get_shard_iterator(StreamARN=self.stream_arn, ShardId=shard, **start)
+        return str(response["ShardIterator"])

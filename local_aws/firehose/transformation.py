@@ -1,6 +1,7 @@
-"""What Firehose and its transform function say to each other, and what becomes of a record that failed.
+"""The transform function's event and response, and the failure record of a record that was not transformed.
 
-The shapes are those of "Data transformation" in the Firehose developer guide.
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
+https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAXIMUM_RECORDS = 4_000
-"""In one batch: with 3 MB of data their envelopes stay within the 6 MB that Lambda takes."""
+MAX_BATCH_RECORDS = 4_000
+"""So many records with 3 MB of data give an event within Lambda's limit of 6 MB.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
 
 
 class BatchFailedError(Exception):
-    """The function's answer, or the lack of one, fails the whole batch."""
+    """The whole batch failed: the function did not respond, or its response is invalid."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -29,24 +33,24 @@ class BatchFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it came from the Kinesis stream."""
+    """A record of the Kinesis stream."""
 
     shard_id: str
     sequence_number: str
     partition_key: str
     arrived: int
-    """Milliseconds since 1970."""
+    """Epoch milliseconds."""
     data: bytes
 
     @property
     def record_id(self) -> str:
-        """What the function knows it by; the same in every attempt."""
+        """Its id in the event, the same in every attempt."""
         return f"{self.sequence_number}000000"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that the function did not turn into data."""
+    """A record that was not transformed, and why."""
 
     record: Record
     code: str
@@ -54,24 +58,24 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a function made of a batch; a record that is in neither list was dropped on purpose."""
+class BatchResult:
+    """The function's result for a batch; records in neither list were dropped by the function."""
 
     transformed: list[tuple[Record, bytes]]
     failed: list[Failure]
 
 
 def function_error() -> BatchFailedError:
-    """The function raised, timed out, or returned a record with an impossible result or data that is not base64."""
+    """The error if the function raised, timed out, or returned an unknown result or data that is not base64."""
     return BatchFailedError(
         "Lambda.FunctionError", "The Lambda function was successfully invoked but it returned an error result."
     )
 
 
-def event(
+def build_event(
     records: Sequence[Record], *, invocation_id: str, delivery_stream_arn: str, source_arn: str
 ) -> dict[str, Any]:
-    """The event for one batch."""
+    """The function's event for one batch."""
     return {
         "invocationId": invocation_id,
         "deliveryStreamArn": delivery_stream_arn,
@@ -95,11 +99,11 @@ def event(
     }
 
 
-def read_answer(payload: bytes, records: Sequence[Record]) -> Answer:
-    """What the function's answer says about ``records``, in their order.
+def read_response(payload: bytes, records: Sequence[Record]) -> BatchResult:
+    """Parse the function's response to ``records``; the result is in their order.
 
-    A record whose id is missing or comes twice fails by itself; an answer of the wrong shape fails the batch. Raises
-    ``BatchFailedError``.
+    A record whose id is missing or occurs twice fails alone; a response of the wrong shape fails the whole batch.
+    Raises ``BatchFailedError``.
     """
     try:
         returned = json.loads(payload)["records"]
@@ -112,19 +116,19 @@ def read_answer(payload: bytes, records: Sequence[Record]) -> Answer:
             "There was an error parsing returned records from the Lambda function. "
             "Ensure that the returned records follow the status model required by Firehose.",
         ) from error
-    answer = Answer([], [])
+    batch_result = BatchResult([], [])
     for record in records:
         results = by_id.get(record.record_id, [])
         result, data = results[0] if len(results) == 1 else ("", b"")
         if result == "Ok":
-            answer.transformed.append((record, data))
+            batch_result.transformed.append((record, data))
         elif result != "Dropped":
-            answer.failed.append(Failure(record, *_reason(len(results))))
-    return answer
+            batch_result.failed.append(Failure(record, *_reason(len(results))))
+    return batch_result
 
 
 def failure_line(failure: Failure, *, attempts: int, ended: int, function_arn: str) -> bytes:
-    """The line of JSON that goes to the error prefix; times in milliseconds since 1970."""
+    """The JSON line that is written to the error prefix; ``ended`` is in epoch milliseconds."""
     document = {
         "attemptsMade": attempts,
         "arrivalTimestamp": failure.record.arrived,
@@ -150,7 +154,7 @@ def _result(entry: dict[str, Any]) -> tuple[str, bytes]:
 
 
 def _reason(times_returned: int) -> tuple[str, str]:
-    """Code and message for a record that was returned so many times and is neither ``Ok`` nor ``Dropped``."""
+    """Code and message for a record that was not transformed and was returned ``times_returned`` times."""
     if times_returned == 0:
         code, message = "MissingRecordId", "One or more record Ids were not returned. Ensure that the Lambda function "
         return f"Lambda.{code}", message + "returns all received record Ids."

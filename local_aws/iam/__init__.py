@@ -1,1 +1,1 @@
-"""IAM: requests and roles of AWS services."""
+"""IAM: roles that services assume, permissions of services, and what counts as a secure request."""

@@ -1,6 +1,8 @@
-"""Plain HTTP to 127.0.0.1 counts as secure transport: nothing leaves this machine.
+"""Treats plain HTTP from a loopback address as secure transport, because it does not leave this machine.
 
-A bucket policy that denies requests without TLS, as every template should have, would else deny all of them here.
+Otherwise every bucket policy that denies requests without TLS would deny all requests.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def install() -> None:
-    """Replace what ministack notes about a request's origin for the condition ``aws:SecureTransport``."""
+    """Replace the function that sets a request's ``aws:SecureTransport``."""
     pin: Callable[[str, bool], None] = hooks.find(
         "ministack.core.iam_evaluator", "pin_request_origin", arguments=("source_ip", "secure_transport")
     )

@@ -1,4 +1,7 @@
-"""Act as an IAM role as an AWS service does: only if the role trusts the service, and with what the role may do."""
+"""Assumes IAM roles for AWS services: only if the role trusts the service, and with the role's permissions.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.html
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from local_aws import hooks
 EVALUATOR = "ministack.core.iam_evaluator"
 
 _MODELS = botocore.loaders.create_loader()
-"""One for all sessions: each would else keep its own copy of the services' models, tens of megabytes."""
+"""Shared by all sessions: otherwise each would load tens of megabytes of service models."""
 
 
 class RoleRefusedError(Exception):
@@ -25,7 +28,7 @@ class RoleRefusedError(Exception):
 
 
 def require() -> None:
-    """Check, when the emulator starts, that it has the names that are used here. Raises ``HookMissingError``."""
+    """Check at the start that ministack has the names that are used here. Raises ``HookMissingError``."""
     hooks.find("ministack.services.sts", "register_session", arguments=("access_key", "session"))
     hooks.find("ministack.services.iam", "_roles.get_scoped")
     hooks.find(EVALUATOR, "EvalContext")
@@ -34,9 +37,9 @@ def require() -> None:
 
 
 def assume(role_arn: str, *, service: str, source_arn: str, session_name: str) -> boto3.Session:
-    """A session under ``role_arn`` for ``service`` (e.g. ``firehose.amazonaws.com``), working for ``source_arn``.
+    """A session of ``service`` (such as ``firehose.amazonaws.com``) with the role, on behalf of ``source_arn``.
 
-    Its credentials do not expire; what they may do is looked up in the role's policies at each request.
+    Its credentials do not expire; each request is checked against the role's current policies.
     Raises ``RoleRefusedError``.
     """
     region = source_arn.split(":")[3]
@@ -66,7 +69,7 @@ def assume(role_arn: str, *, service: str, source_arn: str, session_name: str) -
 
 
 def client(session: boto3.Session, service_name: str, *, read_timeout: float = 60) -> Any:
-    """A client of this very emulator. It tries once: who calls it knows what a retry means."""
+    """A client of this process's own endpoint, without retries: its callers have their own."""
     # The type checker's overloads want a literal service name.
     return session.client(  # type: ignore[call-overload]
         service_name,
@@ -96,14 +99,14 @@ def check_trust(role_arn: str, *, service: str, source_arn: str) -> None:
     effects = {
         statement.get("Effect")
         for statement in ([statements] if isinstance(statements, dict) else statements)
-        if _speaks_of(statement, service, source_arn, role_arn)
+        if _applies_to(statement, service, source_arn, role_arn)
     }
     if effects != {"Allow"}:
         raise RoleRefusedError(f"the role {role_arn} does not let {service} assume it: see its trust policy")
 
 
-def _speaks_of(statement: dict[str, Any], service: str, source_arn: str, role_arn: str) -> bool:
-    """Whether a statement of a trust policy is about ``service`` assuming the role for ``source_arn``."""
+def _applies_to(statement: dict[str, Any], service: str, source_arn: str, role_arn: str) -> bool:
+    """Whether a statement of a trust policy applies when ``service`` assumes the role for ``source_arn``."""
     actions = statement.get("Action", [])
     actions = [actions] if isinstance(actions, str) else actions
     if not any(action.lower() in ("*", "sts:*", "sts:assumerole") for action in actions):
@@ -122,7 +125,7 @@ def _speaks_of(statement: dict[str, Any], service: str, source_arn: str, role_ar
         region=region,
         secure_transport=True,
         service_context={
-            "sts:externalid": account,  # what Firehose sends, for trust policies that ask for it
+            "sts:externalid": account,  # Firehose's external id is the account
             "aws:sourceaccount": account,
             "aws:sourcearn": source_arn,
         },

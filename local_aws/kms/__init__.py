@@ -1,1 +1,1 @@
-"""KMS: requests that need the key of an encrypted resource."""
+"""KMS: permissions on the keys of encrypted resources."""

@@ -1,8 +1,12 @@
-"""Encrypted queues, topics, streams and buckets need their key too: the caller must be allowed to use it.
+"""Requires permissions on the customer managed key of an encrypted resource, besides those on the resource.
 
-ministack stores which key encrypts what and then asks nobody. On AWS, publishing to a topic or writing an object with a
-customer managed key also takes ``kms:GenerateDataKey``, reading takes ``kms:Decrypt``; without them a policy that works
-here would fail there. Of a table, every request takes ``kms:Decrypt``: it needs the table's own key in plain text.
+ministack stores the key of a resource but does not check it. On AWS, writing to an encrypted topic or bucket requires
+``kms:GenerateDataKey``, and reading requires ``kms:Decrypt``. Every request to an encrypted table requires
+``kms:Decrypt``, because the table's own key is decrypted with it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ NEEDS = {
     "sqs:ReceiveMessage": READS,
     "sns:Publish": WRITES + READS,
 }
-"""Actions on an encrypted resource, and what they take of its key."""
+"""Actions on the key that an action on an encrypted resource requires."""
 
 
 CODES = {
@@ -43,11 +47,11 @@ CODES = {
     "sqs": "KMS.AccessDeniedException",
     "sns": "KMSAccessDenied",
 }
-"""What each service calls it when the key is what is refused."""
+"""The error code of each service if the key is denied."""
 
 
 def install() -> None:
-    """Wrap the check that every request passes."""
+    """Wrap the check of every request."""
     for module, name in (
         ("sqs", "_queue_by_arn"),
         ("sns", "_topics"),
@@ -66,7 +70,7 @@ def install() -> None:
 
 
 def _with_keys(enforce: Callable[..., Any]) -> Callable[..., Any]:
-    # an error in words of its own: a plain denial would name the action on the resource, which is allowed
+    # the usual denial would name the action on the resource, which is allowed
     refusal = hooks.find("ministack.core.iam_evaluator", "AuthError", arguments=("code", "message", "details"))
 
     def enforce_with_keys(  # noqa: PLR0917 (ministack's call)
@@ -87,8 +91,8 @@ def _with_keys(enforce: Callable[..., Any]) -> Callable[..., Any]:
         for action in NEEDS[iam_action]:
             denied = enforce(access_key_id, action, "kms", region, key, via)
             if denied is not None:
-                logger.warning("%s on %s is refused: it takes %s on %s", iam_action, resource_arn, action, key)
-                message = f"{iam_action} on {resource_arn} takes {action} on its key {key}, which is not allowed"
+                logger.warning("%s on %s is denied: it requires %s on %s", iam_action, resource_arn, action, key)
+                message = f"{iam_action} on {resource_arn} requires {action} on its key {key}, which is not allowed"
                 return refusal(CODES[service], message)
         return None
 
@@ -96,7 +100,7 @@ def _with_keys(enforce: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def key_of(service: str, resource_arn: str) -> str | None:
-    """The ARN of the customer managed key that encrypts a resource; none if none does."""
+    """The ARN of the customer managed key that encrypts a resource, or None."""
     name = resource_arn.rpartition(":")[2]
     key: str | None = None
     if service == "sqs":
@@ -114,6 +118,6 @@ def key_of(service: str, resource_arn: str) -> str | None:
     elif service == "s3":
         default = hooks.find("ministack.services.s3", "_bucket_default_sse_headers")(name.split("/")[0])
         key = default.get("x-amz-server-side-encryption-aws-kms-key-id")
-    # keys that AWS manages (`alias/aws/...`) admit every caller of the account
+    # keys that AWS manages (`alias/aws/...`) allow every caller of the account
     record = hooks.find("ministack.services.kms", "_resolve_key")(key) if key else None
     return str(record["Arn"]) if record else None

@@ -1,6 +1,6 @@
-"""Whoever may not list a bucket does not learn that an object is not there: S3 says "forbidden" of it.
+"""Without ``s3:ListBucket``, S3 answers 403 instead of 404 for a missing object; ministack always answers 404.
 
-ministack says "no such key" to everybody.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_RequestSyntax
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ READS = frozenset({"s3:GetObject"})
 
 
 def install() -> None:
-    """Wrap the check that every request passes."""
+    """Wrap the check of every request."""
     hooks.find("ministack.services.s3", "_buckets.get")
     enforce = hooks.find(
         EVALUATOR,
         "enforce",
         arguments=("access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"),
     )
-    hooks.replace(EVALUATOR, "enforce", _with_absence(enforce))
+    hooks.replace(EVALUATOR, "enforce", _hiding_missing_objects(enforce))
 
 
-def _with_absence(enforce: Callable[..., Any]) -> Callable[..., Any]:
-    def enforce_with_absence(  # noqa: PLR0917 (ministack's call)
+def _hiding_missing_objects(enforce: Callable[..., Any]) -> Callable[..., Any]:
+    def enforce_and_hide(  # noqa: PLR0917 (ministack's call)
         access_key_id: str,
         iam_action: str,
         service: str,
@@ -41,10 +41,10 @@ def _with_absence(enforce: Callable[..., Any]) -> Callable[..., Any]:
             return denied
         return enforce(access_key_id, "s3:ListBucket", service, region, resource_arn.partition("/")[0], service_context)
 
-    return enforce_with_absence
+    return enforce_and_hide
 
 
 def _exists(resource_arn: str) -> bool:
     bucket, _, key = resource_arn.rpartition(":")[2].partition("/")
-    found = hooks.find("ministack.services.s3", "_buckets").get(bucket)
-    return found is not None and key in found["objects"]
+    record = hooks.find("ministack.services.s3", "_buckets").get(bucket)
+    return record is not None and key in record["objects"]

@@ -1,11 +1,11 @@
-"""SageMaker for real on a laptop: jobs train in processes, endpoints serve from processes, on the image's own packages.
+"""SageMaker: training jobs, models, endpoints with blue/green deployments, and the model registry.
 
-Control plane (``SageMaker.*``, JSON 1.1) and data plane (``POST /endpoints/<name>/invocations``) are one service of
-the emulator. What a container of the XGBoost image does in script mode, or as its own entry point says, is done by
-processes of ``LOCAL_AWS_IMAGE_PYTHON``, each in a folder of its own; what SageMaker does around it (reading and writing
-S3, logs) is done with the credentials of the role that the caller passed, through the emulator's own HTTP door, so
-that IAM decides. ``api`` is the extension that the emulator installs.
+``api`` registers both APIs with ministack: the control plane (``SageMaker.*``, JSON 1.1) and the runtime
+(``POST /endpoints/<name>/invocations``). Containers of the XGBoost image, in script mode or with their own entry point,
+are processes of the interpreter ``LOCAL_AWS_IMAGE_PYTHON``, each with its own folder. SageMaker's own requests for a
+container (to S3, CloudWatch, logs) go through this process's own endpoint with the credentials of the container's
+role, so that IAM applies. ``image`` is the part that runs in the container.
 
-Not emulated, and refused with a clear answer: images other than the XGBoost one, several instances that train
-together, pipe and fast-file input, serverless and multi-container models.
+Refused as not emulated: other images, several instances, pipe and fast-file input, serverless and multi-container
+models.
 """

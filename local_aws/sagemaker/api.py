@@ -1,4 +1,4 @@
-"""The service's door: requests in, one operation each, answers or errors out."""
+"""SageMaker's API: dispatches requests to operations, and formats responses and errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from local_aws.sagemaker.authorization import INVOCATION, Caller
 from local_aws.sagemaker.errors import ApiError
 from local_aws.sagemaker.hosting import Hosting
 from local_aws.sagemaker.names import Scope
-from local_aws.sagemaker.notices import Notices
-from local_aws.sagemaker.registry import RESOURCE, Registry, as_resource
+from local_aws.sagemaker.registry import RESOURCE, Registry, create_resource_handlers
+from local_aws.sagemaker.state_events import StateEvents
 from local_aws.sagemaker.tags import Tags
 from local_aws.sagemaker.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Answer = tuple[int, dict[str, str], bytes]
+    Response = tuple[int, dict[str, str], bytes]
 
 logger = logging.getLogger("local_aws.sagemaker")
 
@@ -31,14 +31,14 @@ JSON_TYPE = "application/x-amz-json-1.1"
 
 
 class Service:
-    """All of SageMaker: what the emulator calls for each request that its router gives to ``sagemaker``."""
+    """All of SageMaker; ministack calls ``handle`` for each of its requests."""
 
     def __init__(self) -> None:
         self._tags = Tags()
-        sender = Notices()
-        self._training = Training(self._tags, sender)
-        self._hosting = Hosting(self._tags, sender)
-        self.registry = Registry(self._tags, sender)
+        events = StateEvents()
+        self._training = Training(self._tags, events)
+        self._hosting = Hosting(self._tags, events)
+        self.registry = Registry(self._tags, events)
         self._scope = (
             hooks.find("ministack.core.responses", "get_account_id", arguments=()),
             hooks.find("ministack.core.responses", "get_region", arguments=()),
@@ -69,36 +69,38 @@ class Service:
         }
 
     def scope(self) -> Scope:
-        """The account and region at work."""
-        return Scope(*(each() for each in self._scope))
+        """The account and region of the current request."""
+        return Scope(*(find() for find in self._scope))
 
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> Answer:
-        """Answer one request; the emulator has checked its signature and its own action by now."""
+    ) -> Response:
+        """Respond to a request; ministack has checked its signature and the permission for its action."""
         scope = self.scope()
         operation = authorization.operation_of(headers, path)
         try:
             match = INVOCATION.fullmatch(path)
             if operation == "InvokeEndpoint" and match and method == "POST":
                 return await self._hosting.invoke(scope, unquote(match[1]), headers, body)
-            answer = self._control(scope, operation, _parsed(body), Caller(headers, query, scope.region))
+            response = self._run_operation(scope, operation, _parsed(body), Caller(headers, query, scope.region))
         except ApiError as error:
             logger.info("%s: %s", operation, error)
-            return _refusal(error, runtime=operation == "InvokeEndpoint")
-        return 200, {"Content-Type": JSON_TYPE}, json.dumps(answer).encode()
+            return _error_response(error, runtime=operation == "InvokeEndpoint")
+        return 200, {"Content-Type": JSON_TYPE}, json.dumps(response).encode()
 
-    def _control(self, scope: Scope, operation: str | None, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    def _run_operation(
+        self, scope: Scope, operation: str | None, request: dict[str, Any], caller: Caller
+    ) -> dict[str, Any]:
         if operation not in self._operations:
-            raise ApiError("UnknownOperationException", f"The operation {operation} is not emulated on a laptop.")
-        _require_what_else_it_needs(operation, request, caller, scope)
+            raise ApiError("UnknownOperationException", f"The operation {operation} is not emulated.")
+        _require_further_permissions(operation, request, caller, scope)
         if key := self._volume_key(scope, operation, request):
-            # the instances use it by a grant, which whoever starts them gives
+            # the instances use the key by a grant, which the caller must be allowed to create
             caller.require("kms:CreateGrant", key)
         return self._operations[operation](scope, request)
 
     def _volume_key(self, scope: Scope, operation: str, request: dict[str, Any]) -> str | None:
-        """The key that encrypts the volumes of the instances that an operation starts, if it is the account's own."""
+        """The customer managed key for the volumes of the instances that an operation starts, or None."""
         if operation == "CreateTrainingJob":
             key = (request.get("ResourceConfig") or {}).get("VolumeKmsKeyId")
         elif operation in ("CreateEndpoint", "UpdateEndpoint"):
@@ -118,7 +120,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return request
 
 
-def _require_what_else_it_needs(operation: str, request: dict[str, Any], caller: Caller, scope: Scope) -> None:
+def _require_further_permissions(operation: str, request: dict[str, Any], caller: Caller, scope: Scope) -> None:
     """Permissions beyond the operation's own action: passing a role, tagging, using an endpoint config."""
     role = request.get("RoleArn") or request.get("ExecutionRoleArn")
     if operation in ("CreateTrainingJob", "CreateModel") and isinstance(role, str):
@@ -132,15 +134,15 @@ def _require_what_else_it_needs(operation: str, request: dict[str, Any], caller:
         )
 
 
-def _refusal(error: ApiError, *, runtime: bool) -> Answer:
-    """An error as the protocol has it: the data plane's JSON names it in a header, and capitalises its sentence."""
+def _error_response(error: ApiError, *, runtime: bool) -> Response:
+    """An error response; the runtime API has the code in the header alone, and ``Message`` instead of ``message``."""
     headers = {"Content-Type": "application/json" if runtime else JSON_TYPE, "x-amzn-errortype": error.code}
-    said = {"Message": error.message} if runtime else {"__type": error.code, "message": error.message}
-    return error.status, headers, json.dumps({**said, **error.members}).encode()
+    body = {"Message": error.message} if runtime else {"__type": error.code, "message": error.message}
+    return error.status, headers, json.dumps({**body, **error.members}).encode()
 
 
 def install() -> None:
-    """Register the service: its routes, its IAM actions, a new ``Service``. Raises ``HookMissingError``.
+    """Register SageMaker: its routes, its IAM actions and its operations. Raises ``HookMissingError``.
 
     Without ``LOCAL_AWS_IMAGE_PYTHON`` there is no SageMaker: jobs and endpoints need the image's packages. Ends the
     process if it names no interpreter.
@@ -159,4 +161,4 @@ def install() -> None:
     service = Service()
     hooks.find("ministack.app", "SERVICE_HANDLERS")[authorization.SERVICE] = service.handle
     resources = hooks.find("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS")
-    resources[RESOURCE] = as_resource(service.registry, service.scope)
+    resources[RESOURCE] = create_resource_handlers(service.registry, service.scope)

@@ -1,4 +1,7 @@
-"""Hyperparameters (strings in the API) as the image's toolkit hands them to a script."""
+"""Hyperparameters, strings in the API, in the form in which the image's toolkit passes them to a script.
+
+https://github.com/aws/sagemaker-training-toolkit
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ if TYPE_CHECKING:
 
 RESERVED_PREFIX = "sagemaker_"
 RESERVED = frozenset({"_tuning_objective_metric", "default_user_module_name"})
-"""Hyperparameters that steer the toolkit and do not reach the script: these, and those that begin so."""
-KNOWN = RESERVED | {
+"""Hyperparameters of the toolkit, which the script does not get: these, and all with ``RESERVED_PREFIX``."""
+USED_BY_TOOLKIT = RESERVED | {
     f"{RESERVED_PREFIX}{name}"
     for name in (
         "container_log_level",
@@ -23,33 +26,33 @@ KNOWN = RESERVED | {
         "submit_directory",
     )
 }
-"""Those of them that the toolkit uses up itself; the others are told as the framework's parameters."""
+"""Those that the toolkit itself uses; the others become the framework's parameters."""
 
 
 def decode(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
-    """Each value as the JSON it is, or as the text it is when it is no JSON."""
+    """Each value parsed as JSON, or unchanged if it is not JSON."""
     return {name: _decoded(value) for name, value in hyperparameters.items()}
 
 
-def of_script(decoded: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters that are the script's own."""
+def for_script(decoded: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of the script."""
     return {name: value for name, value in decoded.items() if not _is_reserved(name)}
 
 
-def of_toolkit(decoded: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters that are the toolkit's."""
+def for_toolkit(decoded: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of the toolkit."""
     return {name: value for name, value in decoded.items() if _is_reserved(name)}
 
 
-def of_framework(decoded: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters that are the toolkit's and that it hands on."""
-    return {name: value for name, value in of_toolkit(decoded).items() if name not in KNOWN}
+def for_framework(decoded: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that the toolkit passes on to the framework."""
+    return {name: value for name, value in for_toolkit(decoded).items() if name not in USED_BY_TOOLKIT}
 
 
 def command_line(script_parameters: Mapping[str, Any]) -> list[str]:
-    """Arguments in the order of the names: ``--name value``, or ``-n value`` for a name of one letter.
+    """Arguments sorted by name: ``--name value``, or ``-n value`` for a name of one letter.
 
-    Values are Python's text of the decoded JSON: ``true`` becomes ``True``, a list is no JSON any more, null is ``''``.
+    Values are ``str()`` of the decoded JSON: ``true`` becomes ``True``, and null an empty string.
     """
     arguments: list[str] = []
     for name in sorted(script_parameters):

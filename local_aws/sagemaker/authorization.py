@@ -1,4 +1,7 @@
-"""SageMaker's actions and resources for the emulator's IAM, which knows the service by no name."""
+"""SageMaker's IAM actions and resources, which ministack does not have.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _TAGGING = frozenset(
 
 
 def operation_of(headers: dict[str, str], path: str) -> str | None:
-    """The operation that a request asks for, by its target header, or by its path when it has none."""
+    """The requested operation, from the target header, or from the path without one."""
     target = headers.get("x-amz-target", "")
     if target:
         return target.rpartition(".")[2]
@@ -46,7 +49,7 @@ def operation_of(headers: dict[str, str], path: str) -> str | None:
 
 
 def resource_of(operation: str | None, path: str, body: bytes, scope: Scope) -> str:
-    """The ARN that a policy's ``Resource`` must match for ``operation``; ``*`` where the action takes none."""
+    """The ARN that a policy's ``Resource`` must match; ``*`` for actions without a resource."""
     if operation == "InvokeEndpoint":
         match = INVOCATION.fullmatch(path)
         return scope.arn("endpoint", match[1]) if match else "*"
@@ -55,35 +58,35 @@ def resource_of(operation: str | None, path: str, body: bytes, scope: Scope) -> 
     except ValueError:
         request = None
     if operation is None or not isinstance(request, dict):
-        return "*"  # whatever it is, it will be refused
+        return "*"  # it will be refused in any case
     if operation in ("AddTags", "ListTags", "DeleteTags"):
         return str(request.get("ResourceArn") or "*")
     if operation.endswith("ModelPackage"):
         return _package(request, scope)
-    named = (
+    arns = (
         scope.arn(kind, str(request.get(f"{noun}Name", "")))
         for noun, kind in _KINDS.items()
         if operation.endswith(noun)
     )
-    return next(named, "*")
+    return next(arns, "*")
 
 
 def _package(request: dict[str, Any], scope: Scope) -> str:
-    """A package is named by its ARN; one that is still to be made, by its group."""
+    """The ARN of a package, or of all packages of the group in which one is to be created."""
     arn = request.get("ModelPackageArn") or request.get("ModelPackageName")
     group = str(request.get("ModelPackageGroupName", "")).rpartition("/")[2]
     return str(arn) if arn else f"{scope.arn('model-package', group)}/*"
 
 
 class Caller:
-    """Who made a request, asked about what else the request needs to be allowed."""
+    """The sender of a request, for checks of further permissions."""
 
     def __init__(self, headers: dict[str, str], query: dict[str, Any], region: str) -> None:
         self._key = hooks.find("ministack.core.router", "extract_access_key_id")(headers, query)
         self._region = region
 
     def require(self, action: str, resource: str, context: dict[str, Any] | None = None) -> None:
-        """Raise ``ApiError`` unless the caller may do ``action`` on ``resource`` too."""
+        """Raise ``ApiError`` unless the caller has permission for ``action`` on ``resource``."""
         denied = hooks.find("ministack.core.iam_evaluator", "enforce")(
             self._key, action, SERVICE, self._region, resource_arn=resource, service_context=context
         )
@@ -102,9 +105,9 @@ class Caller:
 
 
 def install() -> None:
-    """Teach the emulator's IAM the service. Raises ``HookMissingError``."""
+    """Add SageMaker to ministack's IAM. Raises ``HookMissingError``."""
     hooks.find(_ACTIONS, "SERVICE_TO_IAM_NAMESPACE")[SERVICE] = "sagemaker"
-    # without these two the emulator would read SageMaker's whole API description (5 MB) at the first request
+    # without these two, ministack would load SageMaker's API model (5 MB) at the first request
     hooks.find(_ACTIONS, "_TAG_OPERATIONS")[SERVICE] = _TAGGING
     hooks.find(_ACTIONS, "_UNSIGNED_OPERATIONS")[SERVICE] = frozenset()
     hooks.find(
@@ -116,15 +119,15 @@ def install() -> None:
     action_of: Callable[..., str | None] = hooks.find(_ACTIONS, "extract_iam_action")
     arn_of: Callable[..., str] = hooks.find(_ACTIONS, "extract_resource_arn")
 
-    def extract_action(  # noqa: PLR0917 (the emulator calls it so)
+    def extract_action(  # noqa: PLR0917 (ministack's call)
         service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
     ) -> str | None:
-        if service == SERVICE:  # decided by the very function that decides which operation runs
+        if service == SERVICE:  # the same function selects the operation in `api`
             operation = operation_of(headers, path)
             return f"sagemaker:{operation}" if operation else None
         return action_of(service, method, path, headers, body, query_params)
 
-    def extract_arn(  # noqa: PLR0917 (the emulator calls it so)
+    def extract_arn(  # noqa: PLR0917 (ministack's call)
         service: str,
         method: str,
         path: str,

@@ -1,4 +1,7 @@
-"""Where the objects of a channel lie in S3, and which path each gets in the job's folder."""
+"""The objects of a channel in S3, and their paths in the job's folder.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _CHANNEL_NAME = "[A-Za-z0-9\\.\\-_]+"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A bucket and a key (or the beginning of keys)."""
+    """A bucket and a key, or a prefix of keys."""
 
     bucket: str
     key: str
@@ -26,7 +29,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One input of a job: a manifest of objects, or everything whose key begins like ``location``."""
+    """One input of a job: a manifest of objects, or all objects with the prefix ``location``."""
 
     name: str
     location: Location
@@ -41,8 +44,8 @@ class Download:
     path: str
 
 
-def location(uri: object, member: str = "s3Uri") -> Location:
-    """The parts of an ``s3://bucket/key`` address. Raises ``ApiError``."""
+def parse_location(uri: object, member: str = "s3Uri") -> Location:
+    """Parse ``s3://bucket/key``. Raises ``ApiError``."""
     match = re.fullmatch(r"s3://([^/]+)/?(.*)", uri if isinstance(uri, str) else "", re.DOTALL)
     if not match:
         raise broken_constraint(
@@ -51,8 +54,8 @@ def location(uri: object, member: str = "s3Uri") -> Location:
     return Location(match[1], match[2])
 
 
-def channel(raw: dict[str, Any]) -> Channel:
-    """One of ``InputDataConfig``. Raises ``ApiError`` for what is wrong or not emulated."""
+def parse_channel(raw: dict[str, Any]) -> Channel:
+    """Parse an element of ``InputDataConfig``. Raises ``ApiError`` if it is invalid or not emulated."""
     name = raw.get("ChannelName")
     if not isinstance(name, str) or not re.fullmatch(_CHANNEL_NAME, name) or len(name) > 64:
         raise broken_constraint(
@@ -71,15 +74,15 @@ def channel(raw: dict[str, Any]) -> Channel:
         raise _not_emulated(name, "InputMode", raw["InputMode"], "File")
     if raw.get("CompressionType", "None") != "None":
         raise _not_emulated(name, "CompressionType", raw["CompressionType"], "None")
-    return Channel(name, location(source.get("S3Uri"), "inputDataConfig.s3Uri"), kind == "ManifestFile")
+    return Channel(name, parse_location(source.get("S3Uri"), "inputDataConfig.s3Uri"), kind == "ManifestFile")
 
 
-def _not_emulated(name: str, member: str, value: object, known: str) -> Exception:
-    return invalid(f"Channel {name}: {member} {value} is not emulated on a laptop; use {known}.")
+def _not_emulated(name: str, member: str, value: object, supported: str) -> Exception:
+    return invalid(f"Channel {name}: {member} {value} is not emulated; use {supported}.")
 
 
-def under_prefix(prefix: Location, key: str) -> Download:
-    """Where an object lies whose key begins with the prefix: below its last slash, or below it as a folder."""
+def download_of_key(prefix: Location, key: str) -> Download:
+    """The download of a key with the prefix: its path follows the prefix as a folder, or the prefix's last slash."""
     if key.startswith(prefix.key.rstrip("/") + "/"):
         path = key[len(prefix.key.rstrip("/")) + 1 :]
     else:
@@ -87,8 +90,8 @@ def under_prefix(prefix: Location, key: str) -> Download:
     return Download(Location(prefix.bucket, key), _inside(path, key))
 
 
-def in_manifest(document: bytes, manifest: Location) -> list[Download]:
-    """The objects that a manifest names: ``[{"prefix": "s3://bucket/some/"}, "key-a", ...]``. Raises ``JobError``."""
+def downloads_of_manifest(document: bytes, manifest: Location) -> list[Download]:
+    """The downloads of a manifest: ``[{"prefix": "s3://bucket/some/"}, "key-a", ...]``. Raises ``JobError``."""
     try:
         entries = json.loads(document)
     except ValueError as error:
@@ -96,7 +99,7 @@ def in_manifest(document: bytes, manifest: Location) -> list[Download]:
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict) or "prefix" not in entries[0]:
         raise JobError(f'ClientError: The manifest {manifest} must be a list that begins with {{"prefix": "s3://..."}}')
     if not all(isinstance(entry, str) and entry for entry in entries[1:]):
-        raise JobError(f"ClientError: The manifest {manifest} names something that is no key")
+        raise JobError(f"ClientError: The manifest {manifest} contains something that is not a key")
     match = re.fullmatch(r"s3://([^/]+)/(.*)", str(entries[0]["prefix"]))
     if not match:
         raise JobError(

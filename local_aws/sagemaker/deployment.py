@@ -1,4 +1,8 @@
-"""From one fleet to the next: what ``DeploymentConfig`` may say, and the steps that follow from it."""
+"""Parses ``DeploymentConfig`` and derives the steps of a blue/green deployment.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeploymentConfig.html
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ from typing import Any
 from local_aws.sagemaker.errors import broken_constraint, invalid
 
 KINDS = ("ALL_AT_ONCE", "CANARY", "LINEAR")
-LONGEST_WAIT = 3_600
-TIMEOUTS = (600, 28_800)
-MOST_ALARMS = 10
+MAX_WAIT_SECONDS = 3_600
+TIMEOUT_RANGE_SECONDS = (600, 28_800)
+MAX_ALARMS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A checked ``DeploymentConfig``: waits in seconds, the new fleet's instances, and how many of them a step adds."""
+    """A valid ``DeploymentConfig``: waits in seconds, the new fleet's instances, and the instances that a step adds."""
 
     kind: str = "ALL_AT_ONCE"
     instances: int = 1
@@ -29,7 +33,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Open ``instances`` of the new fleet to traffic, ``share`` (0-1) of all, then watch the alarms for ``wait`` s."""
+    """Send ``share`` (0-1) of the traffic to ``instances`` of the new fleet, then check the alarms for ``wait`` s."""
 
     instances: int
     share: float
@@ -37,10 +41,10 @@ class Step:
 
 
 def steps(plan: Deployment) -> tuple[Step, ...]:
-    """The steps of a deployment: all at once, a canary and then the rest, or a part after the other.
+    """The steps of a deployment: all at once, a canary and then the others, or linear.
 
-    Every step is watched, the last one too. ``TerminationWaitInSeconds`` prolongs the last watch: until it is over the
-    old fleet stands by.
+    The alarms are checked in every step, also in the last one, which ``TerminationWaitInSeconds`` extends: until its
+    end the old fleet is kept.
     """
     match plan.kind:
         case "CANARY":
@@ -56,12 +60,12 @@ def steps(plan: Deployment) -> tuple[Step, ...]:
     )
 
 
-def checked(raw: dict[str, Any] | None, *, instances: int) -> Deployment:
-    """What a request's ``DeploymentConfig`` says for a fleet of ``instances``. Raises ``ApiError``."""
+def parse_deployment(raw: dict[str, Any] | None, *, instances: int) -> Deployment:
+    """Parse a request's ``DeploymentConfig`` for a fleet of ``instances``. Raises ``ApiError``."""
     if not raw:
         return Deployment(instances=instances, step=instances)
     if raw.get("RollingUpdatePolicy"):
-        raise invalid("RollingUpdatePolicy is not emulated on a laptop; use BlueGreenUpdatePolicy.")
+        raise invalid("RollingUpdatePolicy is not emulated; use BlueGreenUpdatePolicy.")
     policy = raw.get("BlueGreenUpdatePolicy") or {}
     routing = policy.get("TrafficRoutingConfiguration") or {}
     kind = routing.get("Type")
@@ -98,7 +102,7 @@ def _step(kind: str, routing: dict[str, Any], instances: int) -> int:
     if unit not in ("CAPACITY_PERCENT", "INSTANCE_COUNT") or not isinstance(value, int) or value < 1:
         raise invalid(f"{field} needs a Type, CAPACITY_PERCENT or INSTANCE_COUNT, and a positive Value.")
     count = math.ceil(value * instances / 100) if unit == "CAPACITY_PERCENT" else value
-    if count > instances / 2:  # one instance of one is all of it: such a fleet can only change at once
+    if count > instances / 2:  # a fleet of one instance can only change all at once
         raise invalid(
             f"{field} must be at least one instance and at most 50 percent of the variant's {instances} instance(s)."
         )
@@ -107,24 +111,24 @@ def _step(kind: str, routing: dict[str, Any], instances: int) -> int:
 
 def _timeout(policy: dict[str, Any], member: str) -> float | None:
     value = policy.get("MaximumExecutionTimeoutInSeconds")
-    shortest, longest = TIMEOUTS
-    if value is not None and (not isinstance(value, int) or not shortest <= value <= longest):
-        raise broken_constraint(value, member, f"Member must have value between {shortest} and {longest}")
+    minimum, maximum = TIMEOUT_RANGE_SECONDS
+    if value is not None and (not isinstance(value, int) or not minimum <= value <= maximum):
+        raise broken_constraint(value, member, f"Member must have value between {minimum} and {maximum}")
     return value
 
 
 def _seconds(policy: dict[str, Any], field: str, member: str) -> float:
     value = policy.get(field, 0)
-    if not isinstance(value, int) or not 0 <= value <= LONGEST_WAIT:
-        raise broken_constraint(value, member, f"Member must have value between 0 and {LONGEST_WAIT}")
+    if not isinstance(value, int) or not 0 <= value <= MAX_WAIT_SECONDS:
+        raise broken_constraint(value, member, f"Member must have value between 0 and {MAX_WAIT_SECONDS}")
     return value
 
 
 def _alarms(rollback: dict[str, Any]) -> tuple[str, ...]:
     alarms = rollback.get("Alarms") or []
-    if len(alarms) > MOST_ALARMS:
-        raise invalid(f"AutoRollbackConfiguration takes {MOST_ALARMS} alarms at most.")
-    names = tuple(str(each.get("AlarmName", "")) for each in alarms)
+    if len(alarms) > MAX_ALARMS:
+        raise invalid(f"AutoRollbackConfiguration takes {MAX_ALARMS} alarms at most.")
+    names = tuple(str(alarm.get("AlarmName", "")) for alarm in alarms)
     if not all(names):
         raise invalid("Each alarm of AutoRollbackConfiguration needs an AlarmName.")
     return names

@@ -1,7 +1,7 @@
-"""A container with an entry point of its own, as the SageMaker SDK's ``ModelTrainer`` starts one.
+"""Containers with their own entry point, as the SageMaker SDK's ``ModelTrainer`` starts them.
 
-Its command and the scripts that come with it name ``/opt/ml``, where a container has what is a folder here. So that
-they find it, their text is made to say where it is; data is left as it is.
+Their command and scripts contain the path ``/opt/ml``, which is another folder here. So the path is replaced in the
+command and in the scripts, but not in data.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from local_aws.sagemaker.environment import Folders
 
 CODE_CHANNELS = ("code", "sm_drivers")
-"""The channels in which the SDK sends what its entry point runs: the user's scripts, and its own."""
+"""The channels of scripts that the entry point runs: the user's and the SDK's."""
 _OPT_ML = re.compile(rb"/opt/ml(?![\w.-])")
 
 
 def command(entrypoint: Sequence[str], folders: Folders) -> list[str]:
     """The command to run for an entry point and its arguments."""
-    return [_placed(part.encode(), folders).decode() for part in entrypoint]
+    return [_with_local_paths(part.encode(), folders).decode() for part in entrypoint]
 
 
 def search_path(python: str) -> str:
@@ -31,22 +31,22 @@ def search_path(python: str) -> str:
     return f"{Path(python).parent}{os.pathsep}{os.defpath}"
 
 
-def settle(folders: Folders) -> None:
-    """Make the scripts in the code channels say where their ``/opt/ml`` is."""
+def rewrite_scripts(folders: Folders) -> None:
+    """Replace ``/opt/ml`` in the scripts of the code channels."""
     for channel in CODE_CHANNELS:
         for path in sorted((folders.input_data / channel).rglob("*")):
             if path.is_file() and _OPT_ML.search(content := path.read_bytes()) and b"\0" not in content:
-                path.write_bytes(_placed(content, folders))
+                path.write_bytes(_with_local_paths(content, folders))
                 for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
-                    compiled.unlink()  # it would still say the old thing
+                    compiled.unlink()  # it contains the old path
 
 
 def failure(folders: Folders, code: int) -> str:
-    """Why a container that ended with ``code`` failed: what it wrote to ``/opt/ml/output/failure``, if anything."""
-    written = folders.output / "failure"
-    said = written.read_text(encoding="utf-8", errors="replace") if written.is_file() else ""
-    return f"AlgorithmError: {said}, exit code: {code}"
+    """The failure reason of a container that ended with ``code``: the text in ``/opt/ml/output/failure``, if any."""
+    file = folders.output / "failure"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return f"AlgorithmError: {text}, exit code: {code}"
 
 
-def _placed(text: bytes, folders: Folders) -> bytes:
+def _with_local_paths(text: bytes, folders: Folders) -> bytes:
     return _OPT_ML.sub(lambda _: os.fsencode(folders.base), text)

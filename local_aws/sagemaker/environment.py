@@ -1,4 +1,7 @@
-"""The environment variables of a training script, as the image's toolkit sets them."""
+"""The environment variables of a training script, as the image's toolkit sets them.
+
+https://github.com/aws/sagemaker-training-toolkit/blob/master/ENVIRONMENT_VARIABLES.md
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ if TYPE_CHECKING:
 
 
 FRAMEWORK_MODULE = "sagemaker_xgboost_container.training:main"
-"""Which of its modules the image's toolkit starts."""
+"""The module of the image that its toolkit starts."""
 
-_TOLD_TOGETHER = (
+_IN_TRAINING_ENV = (
     "current_host",
     "framework_module",
     "hosts",
@@ -38,52 +41,55 @@ _TOLD_TOGETHER = (
     "resource_config",
     "user_entry_point",
 )
-"""Variables that ``SM_TRAINING_ENV`` repeats under their own names."""
+"""Variables that ``SM_TRAINING_ENV`` contains, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What is ``/opt/ml`` in a container, as a folder of this machine."""
+    """The folder that takes the place of ``/opt/ml`` in a container.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/amazon-sagemaker-toolkits.html
+    """
 
     base: Path
 
     @property
     def input_data(self) -> Path:
-        """One folder for each channel."""
+        """A folder for each channel."""
         return self.base / "input" / "data"
 
     @property
     def input_config(self) -> Path:
-        """What SageMaker tells about the job."""
+        """SageMaker's description of the job."""
         return self.base / "input" / "config"
 
     @property
     def model(self) -> Path:
-        """What becomes (or comes out of) ``model.tar.gz``."""
+        """The content of ``model.tar.gz``."""
         return self.base / "model"
 
     @property
     def output(self) -> Path:
-        """Where ``failure`` is written."""
+        """The folder of the file ``failure``."""
         return self.base / "output"
 
     @property
     def output_data(self) -> Path:
-        """What becomes ``output.tar.gz``; a script makes it itself."""
+        """The content of ``output.tar.gz``; the script creates it."""
         return self.base / "output" / "data"
 
     @property
     def code(self) -> Path:
-        """The script and its siblings."""
+        """The script and the other files of its archive."""
         return self.base / "code"
 
-    def here(self, path: str) -> str:
-        """A path of the container, ``/opt/ml/...``, as one of this machine; others stay as they are."""
+    def to_local(self, path: str) -> str:
+        """The local path for a container's path below ``/opt/ml/``; other paths are returned unchanged."""
         return str(self.base) + path.removeprefix("/opt/ml") if path.startswith("/opt/ml/") else path
 
 
-def of_process(folders: Folders, site: Path, job_environment: Mapping[str, str]) -> dict[str, str]:
-    """What every process in a container has: nothing of the emulator's own environment, and no package index."""
+def for_process(folders: Folders, site: Path, job_environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of every process in a container: none of this process's own, and no package index."""
     temporary = folders.base.parent / "tmp"
     return {
         "PATH": os.defpath,
@@ -99,7 +105,7 @@ def of_process(folders: Folders, site: Path, job_environment: Mapping[str, str])
     }
 
 
-def of_training(
+def for_training(
     folders: Folders,
     *,
     job: str,
@@ -109,10 +115,10 @@ def of_training(
     input_data: Sequence[Mapping[str, Any]],
     instance_type: str,
 ) -> dict[str, str]:
-    """``SM_*`` and the job's name, for decoded hyperparameters and the ``InputDataConfig`` of the request."""
-    script = arguments.of_script(hyperparameters)
-    toolkit = arguments.of_toolkit(hyperparameters)
-    channels = [str(each["ChannelName"]) for each in input_data]
+    """``SM_*`` and the job's name; ``hyperparameters`` are decoded, ``input_data`` is ``InputDataConfig``."""
+    script = arguments.for_script(hyperparameters)
+    toolkit = arguments.for_toolkit(hyperparameters)
+    channels = [str(channel["ChannelName"]) for channel in input_data]
     program = str(toolkit["sagemaker_program"])
     module = program.removesuffix(".py")
     values: dict[str, Any] = {
@@ -126,7 +132,7 @@ def of_training(
         "SM_LOG_LEVEL": toolkit.get("sagemaker_container_log_level", 20),
         "SM_CHANNELS": sorted(channels),
         "SM_HPS": script,
-        "SM_FRAMEWORK_PARAMS": arguments.of_framework(hyperparameters),
+        "SM_FRAMEWORK_PARAMS": arguments.for_framework(hyperparameters),
         "SM_USER_ENTRY_POINT": program,
         "SM_USER_ARGS": arguments.command_line(script),
         "SM_MODULE_NAME": module,
@@ -142,29 +148,29 @@ def of_training(
         **{f"SM_CHANNEL_{name.upper()}": str(folders.input_data / name) for name in channels},
         **{f"SM_HP_{name.upper()}": value for name, value in script.items()},
     }
-    together = {
+    training_env = {
         "additional_framework_parameters": values["SM_FRAMEWORK_PARAMS"],
         "channel_input_dirs": {name: str(folders.input_data / name) for name in channels},
         "hyperparameters": script,
         "is_master": True,
         "job_name": job,
         "master_hostname": HOST,
-        **{name: values[f"SM_{name.upper()}"] for name in _TOLD_TOGETHER},
+        **{name: values[f"SM_{name.upper()}"] for name in _IN_TRAINING_ENV},
     }
     return {
         **{name: _text(value) for name, value in values.items()},
-        "SM_TRAINING_ENV": _text(together),
-        **of_job(job=job, arn=arn, region=region),
+        "SM_TRAINING_ENV": _text(training_env),
+        **for_job(job=job, arn=arn, region=region),
     }
 
 
 def _text(value: Any) -> str:
-    """A value as a variable holds it: text as it is, nothing for null, else compact JSON."""
+    """A variable's text: strings unchanged, empty for null, otherwise compact JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def of_job(*, job: str, arn: str, region: str) -> dict[str, str]:
-    """What SageMaker itself gives every container, whatever runs in it."""
+def for_job(*, job: str, arn: str, region: str) -> dict[str, str]:
+    """The variables that SageMaker sets in every training container."""
     return {"TRAINING_JOB_NAME": job, "TRAINING_JOB_ARN": arn, "AWS_REGION": region}

@@ -1,4 +1,4 @@
-"""Answers other than success, as the service words them."""
+"""Errors of the API, with SageMaker's codes and messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class ApiError(Exception):
-    """A refusal that the caller sees: the error's code, sentence, HTTP status and further members."""
+    """An error response: code, message, HTTP status and further members."""
 
     code: str
     message: str
@@ -20,16 +20,16 @@ class ApiError(Exception):
 
 
 class JobError(Exception):
-    """A training job or an endpoint cannot go on; the text is its ``FailureReason``."""
+    """A training job or an endpoint failed; the text is its ``FailureReason``."""
 
 
 def invalid(message: str) -> ApiError:
-    """The request breaks a rule of the API."""
+    """The error for a request that violates a rule of the API."""
     return ApiError("ValidationException", message)
 
 
 def broken_constraint(value: object, member: str, constraint: str) -> ApiError:
-    """One member of the request has a value that it must not have; ``constraint`` says what it must be."""
+    """The error for a member with an invalid value; ``constraint`` says what is valid."""
     shown = "null" if value is None else f"'{value}'"
     return invalid(
         f"1 validation error detected: Value {shown} at '{member}' failed to satisfy constraint: {constraint}"

@@ -1,4 +1,4 @@
-"""All servers of one endpoint config, and which of them gets a request."""
+"""The servers of one endpoint config, and the choice between them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from local_aws.sagemaker.model_server import Container
     from local_aws.sagemaker.role_access import RoleAccess
 
-_chance = random.SystemRandom()
+_random = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production variant: its name, its weight among the others, how many instances it pretends to have."""
+    """A production variant; ``instances`` is the requested number, ``weight`` is relative to the other variants."""
 
     name: str
     model: str
@@ -31,7 +31,7 @@ class Variant:
 
 
 class Fleet:
-    """One server process for each variant, however many instances the variant asks for: a laptop is one machine."""
+    """One server process per variant, whatever number of instances it requests."""
 
     def __init__(self, endpoint: str, config: str, variants: Sequence[tuple[Variant, Container]]) -> None:
         self.config = config
@@ -42,9 +42,9 @@ class Fleet:
         }
 
     def start(self) -> None:
-        """Start every server. Raises ``JobError`` if one does not come up, after stopping the others."""
-        with ThreadPoolExecutor(max_workers=len(self._servers)) as starters:
-            starts = [starters.submit(server.start) for server in self._servers.values()]
+        """Start every server. Stops all and raises ``JobError`` if one does not start."""
+        with ThreadPoolExecutor(max_workers=len(self._servers)) as executor:
+            starts = [executor.submit(server.start) for server in self._servers.values()]
         try:
             for start in starts:
                 start.result()
@@ -53,19 +53,19 @@ class Fleet:
             raise
 
     def stop(self) -> None:
-        """Stop every server, once it has answered what it was asked."""
+        """Stop every server after its requests in flight."""
         for server in self._servers.values():
             server.stop()
 
     def access(self) -> RoleAccess:
-        """What its models' role may do, for what the service does in that role's name. Raises ``JobError``."""
+        """Access with the role of its first model. Raises ``JobError``."""
         return next(iter(self._servers.values())).access()
 
     def choose(self, target: str | None) -> tuple[str, ModelServer]:
-        """The variant ``target``, or one by weight. Raises ``ApiError`` for a target that is not there."""
+        """The variant ``target``, or a random one by weight. Raises ``ApiError`` for an unknown target."""
         if target is None:
             weights = [variant.weight for variant in self.variants]
-            target = _chance.choices(self.variants, weights if any(weights) else None)[0].name
+            target = _random.choices(self.variants, weights if any(weights) else None)[0].name
         if target not in self._servers:
             raise ApiError("ValidationError", f"Variant {target} not found for the endpoint.")
         return target, self._servers[target]

@@ -6,59 +6,59 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from local_aws.sagemaker import deployment, hosting_records, invocation, listing, notices
+from local_aws.sagemaker import deployment, hosting_records, invocation, listing, state_events
 from local_aws.sagemaker.errors import ApiError, invalid
 from local_aws.sagemaker.fleet import Fleet
 from local_aws.sagemaker.hosting_records import Endpoint, EndpointConfig, Model
-from local_aws.sagemaker.names import Scope, name_of
+from local_aws.sagemaker.names import Scope, parse_name
 from local_aws.sagemaker.role_access import require_role
 from local_aws.sagemaker.rollout import Rollout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local_aws.sagemaker.notices import Notices
+    from local_aws.sagemaker.state_events import StateEvents
     from local_aws.sagemaker.tags import Tags
 
 
 class Hosting:
-    """All models, configs and endpoints of this emulator, by ARN."""
+    """All models, endpoint configs and endpoints, by ARN."""
 
-    def __init__(self, tags: Tags, sender: Notices) -> None:
+    def __init__(self, tags: Tags, events: StateEvents) -> None:
         self._models: dict[str, Model] = {}
         self._configs: dict[str, EndpointConfig] = {}
         self._endpoints: dict[str, Endpoint] = {}
-        self._tags, self._notices = tags, sender
+        self._tags, self._state_events = tags, events
 
     # --- models
 
     def create_model(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """CreateModel."""
-        name = name_of(request, "ModelName")
+        name = parse_name(request, "ModelName")
         arn = scope.arn("model", name)
         if arn in self._models:
             raise invalid(f'Cannot create already existing model "{arn}".')
         role_arn = require_role(request.get("ExecutionRoleArn"), arn)
-        container = hosting_records.container(request, role_arn=role_arn, model_arn=arn)
+        container = hosting_records.parse_container(request, role_arn=role_arn, model_arn=arn)
         self._tags.create(arn, request.get("Tags"))
         self._models[arn] = Model(name, request, container, time.time())
         return {"ModelArn": arn}
 
     def describe_model(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """DescribeModel."""
-        return self._model(scope, name_of(request, "ModelName")).description()
+        return self._model(scope, parse_name(request, "ModelName")).description()
 
     def list_models(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """ListModels."""
         prefix = scope.arn("model", "")
-        found = [model.summary() for arn, model in self._models.items() if arn.startswith(prefix)]
-        return listing.page(found, request, kind="Model", answer="Models")
+        summaries = [model.summary() for arn, model in self._models.items() if arn.startswith(prefix)]
+        return listing.page(summaries, request, kind="Model", member="Models")
 
     def delete_model(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteModel; endpoints that serve it go on."""
-        arn = self._model(scope, name_of(request, "ModelName")).container.model_arn
+        """DeleteModel; its endpoints continue to serve it."""
+        arn = self._model(scope, parse_name(request, "ModelName")).container.model_arn
         del self._models[arn]
-        self._tags.forget(arn)
+        self._tags.remove(arn)
         return {}
 
     def _model(self, scope: Scope, name: str) -> Model:
@@ -71,15 +71,15 @@ class Hosting:
 
     def create_config(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """CreateEndpointConfig."""
-        name = name_of(request, "EndpointConfigName")
+        name = parse_name(request, "EndpointConfigName")
         arn = scope.arn("endpoint-config", name)
         if arn in self._configs:
             raise invalid(f'Cannot create already existing endpoint configuration "{arn}".')
-        variants = tuple(hosting_records.variant(each) for each in request.get("ProductionVariants") or [])
-        if not variants or len({each.name for each in variants}) < len(variants):
+        variants = tuple(hosting_records.parse_variant(variant) for variant in request.get("ProductionVariants") or [])
+        if not variants or len({variant.name for variant in variants}) < len(variants):
             raise invalid("ProductionVariants must name one variant or more, each with a name of its own.")
-        for each in variants:
-            self._model(scope, each.model)
+        for variant in variants:
+            self._model(scope, variant.model)
         self._tags.create(arn, request.get("Tags"))
         self._configs[arn] = EndpointConfig(name, arn, request, variants, time.time())
         return {"EndpointConfigArn": arn}
@@ -91,18 +91,18 @@ class Hosting:
     def list_configs(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpointConfigs."""
         prefix = scope.arn("endpoint-config", "")
-        found = [config.summary() for arn, config in self._configs.items() if arn.startswith(prefix)]
-        return listing.page(found, request, kind="EndpointConfig", answer="EndpointConfigs")
+        summaries = [config.summary() for arn, config in self._configs.items() if arn.startswith(prefix)]
+        return listing.page(summaries, request, kind="EndpointConfig", member="EndpointConfigs")
 
     def delete_config(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpointConfig."""
         config = self._config(scope, request)
         del self._configs[config.arn]
-        self._tags.forget(config.arn)
+        self._tags.remove(config.arn)
         return {}
 
     def _config(self, scope: Scope, request: dict[str, Any]) -> EndpointConfig:
-        arn = scope.arn("endpoint-config", name_of(request, "EndpointConfigName"))
+        arn = scope.arn("endpoint-config", parse_name(request, "EndpointConfigName"))
         if arn not in self._configs:
             raise invalid(f'Could not find endpoint configuration "{arn}".')
         return self._configs[arn]
@@ -110,14 +110,14 @@ class Hosting:
     # --- endpoints
 
     def create_endpoint(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """CreateEndpoint: its servers come up in a thread."""
-        name = name_of(request, "EndpointName")
+        """CreateEndpoint: its servers start in a thread."""
+        name = parse_name(request, "EndpointName")
         arn = scope.arn("endpoint", name)
         if arn in self._endpoints:
             raise invalid(f'Cannot create already existing endpoint "{arn}".')
         config = self._config(scope, request)
         raw = request.get("DeploymentConfig")
-        deployment.checked(raw, instances=sum(each.instances for each in config.variants))
+        deployment.parse_deployment(raw, instances=sum(variant.instances for variant in config.variants))
         fleet = self._fleet(scope, name, config)
         self._tags.create(arn, request.get("Tags"))
         endpoint = self._endpoints[arn] = Endpoint(name, arn, config.name, deployment=raw)
@@ -125,7 +125,7 @@ class Hosting:
         return {"EndpointArn": arn}
 
     def update_endpoint(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateEndpoint: the new fleet comes up beside the old one, and takes over as ``DeploymentConfig`` says."""
+        """UpdateEndpoint: the new fleet starts beside the old one and takes over as ``DeploymentConfig`` says."""
         endpoint = self._endpoint(scope, request)
         if endpoint.status == "Failed":
             raise invalid(f'Cannot update endpoint "{endpoint.arn}": a failed endpoint can only be deleted.')
@@ -133,7 +133,7 @@ class Hosting:
             raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         config = self._config(scope, request)
         raw = request.get("DeploymentConfig")
-        plan = deployment.checked(raw, instances=sum(each.instances for each in config.variants))
+        plan = deployment.parse_deployment(raw, instances=sum(variant.instances for variant in config.variants))
         fleet = self._fleet(scope, endpoint.name, config)
         endpoint.enter("Updating")
         endpoint.deployment = raw
@@ -147,25 +147,25 @@ class Hosting:
     def list_endpoints(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpoints."""
         prefix = scope.arn("endpoint", "")
-        found = [endpoint.summary() for arn, endpoint in self._endpoints.items() if arn.startswith(prefix)]
-        return listing.page(found, request, kind="Endpoint", answer="Endpoints")
+        summaries = [endpoint.summary() for arn, endpoint in self._endpoints.items() if arn.startswith(prefix)]
+        return listing.page(summaries, request, kind="Endpoint", member="Endpoints")
 
     def delete_endpoint(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteEndpoint: it answers no more, and is gone when its servers are."""
+        """DeleteEndpoint: it stops serving at once and is removed when its servers have ended."""
         endpoint = self._endpoint(scope, request)
         if endpoint.status in ("Creating", "Updating", "RollingBack"):
             raise invalid(f'Cannot delete in-progress endpoint "{endpoint.arn}".')
         if endpoint.status == "Deleting":
             return {}
         endpoint.enter("Deleting")
-        self._tell(scope, endpoint)
+        self._send_state(scope, endpoint)
         fleet, endpoint.fleet = endpoint.fleet, None
 
         def delete() -> None:
             if fleet is not None:
                 fleet.stop()
             del self._endpoints[endpoint.arn]
-            self._tags.forget(endpoint.arn)
+            self._tags.remove(endpoint.arn)
 
         self._in_background(delete, endpoint)
         return {}
@@ -173,45 +173,47 @@ class Hosting:
     async def invoke(
         self, scope: Scope, name: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        """InvokeEndpoint, of a fleet that serves at this moment: during a deployment each has its share."""
+        """InvokeEndpoint; during a deployment each fleet gets its share of the requests."""
         endpoint = self._endpoints.get(scope.arn("endpoint", name))
-        fleet = endpoint.fleet_for_a_request() if endpoint else None
+        fleet = endpoint.choose_fleet() if endpoint else None
         if fleet is None:
             raise ApiError("ValidationError", f"Endpoint {name} of account {scope.account} not found.")
         return await invocation.invoke(fleet, scope, name, headers, body)
 
-    # --- from one fleet to the next
+    # --- deployments
 
     def _fleet(self, scope: Scope, endpoint: str, config: EndpointConfig) -> Fleet:
-        variants = [(each, self._model(scope, each.model).container) for each in config.variants]
+        variants = [(variant, self._model(scope, variant.model).container) for variant in config.variants]
         return Fleet(endpoint, config.name, variants)
 
     def _deploy(self, scope: Scope, endpoint: Endpoint, fleet: Fleet, plan: deployment.Deployment) -> None:
-        """Bring ``fleet`` up in a thread, move the traffic to it, take the old one down."""
+        """In a thread, start ``fleet``, move the traffic to it, and stop the old fleet."""
         endpoint.pending, endpoint.pending_since = fleet, time.time()
         endpoint.pending_share, endpoint.pending_instances, endpoint.stage = 0.0, 0, None
-        self._tell(scope, endpoint)
+        self._send_state(scope, endpoint)
         rollout = Rollout(
             endpoint,
             fleet,
             plan,
-            tell=lambda: self._tell(scope, endpoint),
-            tell_stage=lambda: self._tell_of_deployment(scope, endpoint),
+            on_state=lambda: self._send_state(scope, endpoint),
+            on_stage=lambda: self._send_stage(scope, endpoint),
         )
         self._in_background(rollout.run, endpoint)
 
-    def _tell(self, scope: Scope, endpoint: Endpoint) -> None:
-        self._notices.send(scope, notices.ENDPOINT, endpoint.event(self._tags.of(endpoint.arn)), endpoint.arn)
+    def _send_state(self, scope: Scope, endpoint: Endpoint) -> None:
+        self._state_events.send(
+            scope, state_events.ENDPOINT, endpoint.event(self._tags.get(endpoint.arn)), endpoint.arn
+        )
 
-    def _tell_of_deployment(self, scope: Scope, endpoint: Endpoint) -> None:
-        detail = endpoint.deployment_event(self._tags.of(endpoint.arn))
-        self._notices.send(scope, notices.DEPLOYMENT, detail, endpoint.arn)
+    def _send_stage(self, scope: Scope, endpoint: Endpoint) -> None:
+        detail = endpoint.deployment_event(self._tags.get(endpoint.arn))
+        self._state_events.send(scope, state_events.DEPLOYMENT, detail, endpoint.arn)
 
     def _in_background(self, work: Callable[[], None], endpoint: Endpoint) -> None:
         threading.Thread(target=work, daemon=True, name=f"sagemaker-{endpoint.name}").start()
 
     def _endpoint(self, scope: Scope, request: dict[str, Any]) -> Endpoint:
-        arn = scope.arn("endpoint", name_of(request, "EndpointName"))
+        arn = scope.arn("endpoint", parse_name(request, "EndpointName"))
         if arn not in self._endpoints:
             raise invalid(f'Could not find endpoint "{arn}".')
         return self._endpoints[arn]

@@ -1,4 +1,4 @@
-"""Models, endpoint configs and endpoints: what was asked for, and how the API and its events tell it."""
+"""The records of models, endpoint configs and endpoints, and their descriptions in the API and in events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local_aws.sagemaker.training_request import require_image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_chance = random.SystemRandom()
+_random = random.SystemRandom()
 
 EVENT_STATUS = {
     "Creating": "CREATING",
@@ -26,12 +26,12 @@ EVENT_STATUS = {
     "Deleting": "DELETING",
     "Failed": "FAILED",
 }
-"""How events spell the API's statuses."""
+"""The API's statuses in the spelling of events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model: where its archive is, and what its container gets."""
+    """A model: the request that created it, and its container."""
 
     name: str
     request: dict[str, Any]
@@ -39,19 +39,19 @@ class Model:
     created: float
 
     def description(self) -> dict[str, Any]:
-        """The answer of DescribeModel."""
+        """The response of DescribeModel."""
         echoed = ("ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "EnableNetworkIsolation")
-        told = {member: self.request[member] for member in echoed if member in self.request}
-        return {"EnableNetworkIsolation": False} | told | self.summary()
+        members = {member: self.request[member] for member in echoed if member in self.request}
+        return {"EnableNetworkIsolation": False} | members | self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """One entry of ListModels."""
+        """An element of ListModels."""
         return {"ModelName": self.name, "ModelArn": self.container.model_arn, "CreationTime": self.created}
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
-    """Which models an endpoint serves, and with how much of its traffic."""
+    """The models of an endpoint, and their shares of its traffic."""
 
     name: str
     arn: str
@@ -60,18 +60,18 @@ class EndpointConfig:
     created: float
 
     def description(self) -> dict[str, Any]:
-        """The answer of DescribeEndpointConfig."""
+        """The response of DescribeEndpointConfig."""
         echoed = ("ProductionVariants", "DataCaptureConfig", "KmsKeyId")
         return {member: self.request[member] for member in echoed if self.request.get(member)} | self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """One entry of ListEndpointConfigs."""
+        """An element of ListEndpointConfigs."""
         return {"EndpointConfigName": self.name, "EndpointConfigArn": self.arn, "CreationTime": self.created}
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """An endpoint: ``fleet`` answers; ``pending`` is the fleet that comes up, and has ``pending_share`` (0-1)."""
+    """An endpoint: ``fleet`` serves; in a deployment, ``pending`` serves ``pending_share`` (0-1) of the requests."""
 
     name: str
     arn: str
@@ -86,40 +86,40 @@ class Endpoint:
     pending_since: float = 0.0
     pending_share: float = 0.0
     pending_instances: int = 0
-    """How many instances of the pending fleet take traffic."""
+    """The number of the pending fleet's instances with traffic."""
     stage: tuple[str, str, float] | None = None
-    """Where a deployment is: status, message, since when."""
+    """The stage of a deployment: status, message, start in epoch seconds."""
 
-    def fleet_for_a_request(self) -> Fleet | None:
-        """Who answers the next request: the pending fleet as often as its share says."""
+    def choose_fleet(self) -> Fleet | None:
+        """The fleet for the next request: the pending one with the probability of its share."""
         pending = self.pending
-        if pending is not None and self.pending_share > 0 and _chance.random() < self.pending_share:
+        if pending is not None and self.pending_share > 0 and _random.random() < self.pending_share:
             return pending
         return self.fleet
 
-    def switch(self) -> None:
-        """The pending fleet has taken over."""
+    def promote_pending(self) -> None:
+        """Replace the fleet by the pending one."""
         if self.pending is not None:
             self.fleet, self.config = self.pending, self.pending.config
         self.pending, self.pending_share, self.stage = None, 0.0, None
 
     def enter(self, status: str, *, failure_reason: str | None = None) -> None:
-        """Move to a status of the API."""
+        """Set the API's status."""
         self.status, self.failure_reason, self.modified = status, failure_reason, time.time()
 
     def description(self) -> dict[str, Any]:
-        """The answer of DescribeEndpoint."""
-        answer = self.summary() | {
+        """The response of DescribeEndpoint."""
+        members = self.summary() | {
             "EndpointConfigName": self.config,
             "FailureReason": self.failure_reason,
             "LastDeploymentConfig": self.deployment,
-            "ProductionVariants": _told(self.fleet.variants) if self.fleet else None,
+            "ProductionVariants": _describe_variants(self.fleet.variants) if self.fleet else None,
             "PendingDeploymentSummary": self._pending() if self.pending and self.fleet else None,
         }
-        return {member: value for member, value in answer.items() if value is not None}
+        return {member: value for member, value in members.items() if value is not None}
 
     def summary(self) -> dict[str, Any]:
-        """One entry of ListEndpoints."""
+        """An element of ListEndpoints."""
         return {
             "EndpointName": self.name,
             "EndpointArn": self.arn,
@@ -129,13 +129,13 @@ class Endpoint:
         }
 
     def event(self, tags: dict[str, str]) -> dict[str, Any]:
-        """The detail of a state change's event: statuses in capitals, times in milliseconds."""
+        """The detail of the event of a state change: statuses in capitals, times in milliseconds."""
         fleet = self.fleet or self.pending
         detail: dict[str, Any] = {
             "EndpointName": self.name,
             "EndpointArn": self.arn,
             "EndpointConfigName": self.config,
-            "ProductionVariants": _told(fleet.variants) if fleet else [],
+            "ProductionVariants": _describe_variants(fleet.variants) if fleet else [],
             "EndpointStatus": EVENT_STATUS[self.status],
             "CreationTime": int(self.created * 1000),
             "LastModifiedTime": int(self.modified * 1000),
@@ -146,7 +146,7 @@ class Endpoint:
         return detail
 
     def deployment_event(self, tags: dict[str, str]) -> dict[str, Any]:
-        """The detail of a deployment's event, which also tells what is coming."""
+        """The detail of a deployment's event, which includes the pending fleet."""
         pending = self._pending() if self.pending else {}
         if pending:
             pending["StartTime"] = int(self.pending_since * 1000)
@@ -156,7 +156,7 @@ class Endpoint:
         return self.event(tags) | ({"PendingDeploymentSummary": pending} if pending else {})
 
     def _pending(self) -> dict[str, Any]:
-        variants = _told(self.pending.variants) if self.pending else []
+        variants = _describe_variants(self.pending.variants) if self.pending else []
         for variant in variants:
             variant["CurrentInstanceCount"] = min(self.pending_instances, variant["DesiredInstanceCount"])
             if self.stage is not None:
@@ -169,7 +169,7 @@ class Endpoint:
         }
 
 
-def _told(variants: Sequence[Variant]) -> list[dict[str, Any]]:
+def _describe_variants(variants: Sequence[Variant]) -> list[dict[str, Any]]:
     return [
         {
             "VariantName": variant.name,
@@ -182,12 +182,12 @@ def _told(variants: Sequence[Variant]) -> list[dict[str, Any]]:
     ]
 
 
-def container(request: dict[str, Any], *, role_arn: str, model_arn: str) -> Container:
-    """The container of a CreateModel request. Raises ``ApiError``."""
-    several = request.get("Containers") or []
-    if len(several) > 1:
-        raise invalid("A laptop serves models of one container.")
-    raw = request.get("PrimaryContainer") or (several[0] if several else None)
+def parse_container(request: dict[str, Any], *, role_arn: str, model_arn: str) -> Container:
+    """Parse the container of a CreateModel request. Raises ``ApiError``."""
+    containers = request.get("Containers") or []
+    if len(containers) > 1:
+        raise invalid("Models with several containers are not emulated.")
+    raw = request.get("PrimaryContainer") or (containers[0] if containers else None)
     if not isinstance(raw, dict):
         raise broken_constraint(None, "primaryContainer", "Member must not be null")
     require_image(raw.get("Image"))
@@ -195,7 +195,7 @@ def container(request: dict[str, Any], *, role_arn: str, model_arn: str) -> Cont
     if not all(isinstance(name, str) and isinstance(value, str) for name, value in variables.items()):
         raise invalid("Environment must map strings to strings.")
     return Container(
-        archive=channels.location(raw.get("ModelDataUrl"), "primaryContainer.modelDataUrl"),
+        archive=channels.parse_location(raw.get("ModelDataUrl"), "primaryContainer.modelDataUrl"),
         environment=dict(variables),
         role_arn=role_arn,
         model_arn=model_arn,
@@ -203,13 +203,13 @@ def container(request: dict[str, Any], *, role_arn: str, model_arn: str) -> Cont
     )
 
 
-def variant(raw: dict[str, Any]) -> Variant:
-    """One of ``ProductionVariants``. Raises ``ApiError``."""
+def parse_variant(raw: dict[str, Any]) -> Variant:
+    """Parse an element of ``ProductionVariants``. Raises ``ApiError``."""
     name, model = raw.get("VariantName"), raw.get("ModelName")
     if not isinstance(name, str) or not isinstance(model, str):
         raise invalid("Each of ProductionVariants needs a VariantName and a ModelName.")
     if raw.get("ServerlessConfig"):
-        raise invalid(f"Variant {name}: ServerlessConfig is not emulated on a laptop.")
+        raise invalid(f"Variant {name}: ServerlessConfig is not emulated.")
     if not raw.get("InstanceType"):
         raise invalid(f"Variant {name} needs an InstanceType.")
     count, weight = raw.get("InitialInstanceCount", 1), raw.get("InitialVariantWeight", 1.0)

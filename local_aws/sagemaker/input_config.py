@@ -1,4 +1,7 @@
-"""What SageMaker tells a container in ``/opt/ml/input/config`` before it starts."""
+"""The files in ``/opt/ml/input/config``, which describe the job to its container.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "algo-1"
-"""How SageMaker calls the first (here: the only) instance of a job."""
+"""The name of the first (here: the only) instance of a job."""
 NETWORK_INTERFACE = "eth0"
 GROUP = "homogeneousCluster"
-"""How it calls the only group of instances."""
+"""The name of the only group of instances."""
 
 
 def resources(instance_type: str) -> dict[str, Any]:
-    """``resourceconfig.json``: who trains together."""
+    """The content of ``resourceconfig.json``: the job's instances."""
     return {
         "current_host": HOST,
         "current_instance_type": instance_type,
@@ -29,19 +32,20 @@ def resources(instance_type: str) -> dict[str, Any]:
 
 
 def channels(input_data: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """``inputdataconfig.json``: facts of each channel of a request's ``InputDataConfig``, by its name."""
-    usual = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
+    """The content of ``inputdataconfig.json``: properties of each channel, by its name."""
+    defaults = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
     return {
-        str(each["ChannelName"]): usual | ({"ContentType": str(each["ContentType"])} if each.get("ContentType") else {})
-        for each in input_data
+        str(channel["ChannelName"]): defaults
+        | ({"ContentType": str(channel["ContentType"])} if channel.get("ContentType") else {})
+        for channel in input_data
     }
 
 
 def write(folder: Path, request: Mapping[str, Any]) -> None:
-    """Write the three files that every container finds, for a request of CreateTrainingJob."""
+    """Write the three files for a CreateTrainingJob request into a new ``folder``."""
     folder.mkdir(parents=True)
     files = {
-        "hyperparameters.json": request.get("HyperParameters") or {},  # as they came: every value is a string
+        "hyperparameters.json": request.get("HyperParameters") or {},  # not decoded: every value is a string
         "inputdataconfig.json": channels(request.get("InputDataConfig") or []),
         "resourceconfig.json": resources(str(request["ResourceConfig"].get("InstanceType", ""))),
     }

@@ -1,4 +1,4 @@
-"""What every List operation has in common: filters by name and time, order, pages."""
+"""Filters, order and pages of the List operations."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from local_aws.sagemaker.errors import invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DEFAULT_PAGE = 10
+DEFAULT_PAGE_SIZE = 10
 
 
-def page(summaries: Iterable[dict[str, Any]], request: dict[str, Any], *, kind: str, answer: str) -> dict[str, Any]:
-    """One page of ``summaries`` (``<kind>Name``, ``CreationTime``, perhaps a status) under the member ``answer``."""
-    chosen = [each for each in summaries if _wanted(each, request, kind)]
+def page(summaries: Iterable[dict[str, Any]], request: dict[str, Any], *, kind: str, member: str) -> dict[str, Any]:
+    """A page of ``summaries`` (with ``<kind>Name``, ``CreationTime``, perhaps ``<kind>Status``) in ``member``."""
+    matches = [summary for summary in summaries if _matches(summary, request, kind)]
     by = f"{kind}Name" if request.get("SortBy") == "Name" else "CreationTime"
-    chosen.sort(key=lambda each: each[by], reverse=request.get("SortOrder", "Descending") == "Descending")
+    matches.sort(key=lambda summary: summary[by], reverse=request.get("SortOrder", "Descending") == "Descending")
     try:
         start = int(request.get("NextToken") or 0)
     except ValueError as error:
-        raise invalid("NextToken is none that this operation gave.") from error
-    end = start + int(request.get("MaxResults") or DEFAULT_PAGE)
-    more = {"NextToken": str(end)} if end < len(chosen) else {}
-    return {answer: chosen[start:end], **more}
+        raise invalid("NextToken is invalid.") from error
+    end = start + int(request.get("MaxResults") or DEFAULT_PAGE_SIZE)
+    more = {"NextToken": str(end)} if end < len(matches) else {}
+    return {member: matches[start:end], **more}
 
 
-def _wanted(summary: dict[str, Any], request: dict[str, Any], kind: str) -> bool:
+def _matches(summary: dict[str, Any], request: dict[str, Any], kind: str) -> bool:
     contains, status = request.get("NameContains"), request.get("StatusEquals")
     after, before = request.get("CreationTimeAfter"), request.get("CreationTimeBefore")
     return (

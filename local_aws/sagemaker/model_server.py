@@ -1,4 +1,4 @@
-"""One variant of an endpoint: a model's archive and code in a folder, and the server process that answers for them."""
+"""The server of a variant: a folder with the model's archive and code, and a process that serves it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from local_aws.sagemaker import channels, environment, source_archive
 from local_aws.sagemaker.environment import Folders
 from local_aws.sagemaker.errors import ApiError, JobError
 from local_aws.sagemaker.log_stream import LogStream
-from local_aws.sagemaker.process import BEHIND, Process
+from local_aws.sagemaker.process import LOW_PRIORITY, Process
 from local_aws.sagemaker.role_access import RoleAccess
 
 logger = logging.getLogger("local_aws.sagemaker")
 
-ANSWER_SECONDS = 60.0
-"""How long a model may take for one answer, as on AWS."""
+INVOCATION_SECONDS = 60.0
+"""The timeout of an invocation.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
 PING_SECONDS = 90.0
-"""How long a server may take until its first ping succeeds; AWS waits 8 minutes. A busy laptop is slow, too."""
+"""The timeout of the first successful ping; AWS waits 8 minutes."""
 LOG_GROUP = "/aws/sagemaker/Endpoints"
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
 _SERVER = Path(__file__).with_name("image")
@@ -36,7 +39,7 @@ _SERVER = Path(__file__).with_name("image")
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What a model's container is made of."""
+    """The properties of a model's container."""
 
     archive: channels.Location
     environment: dict[str, str]
@@ -47,7 +50,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a container answered: status, the headers that SageMaker passes on, body."""
+    """A container's response: status, the headers that SageMaker forwards, body."""
 
     status: int
     content_type: str
@@ -56,7 +59,7 @@ class Reply:
 
 
 class ModelServer:
-    """A model behind a port of 127.0.0.1 that was free. Made, started, asked, stopped."""
+    """A model that is served on a free port of 127.0.0.1 from ``start`` to ``stop``."""
 
     def __init__(self, container: Container, *, endpoint: str, variant: str) -> None:
         self._container, self._endpoint, self._variant = container, endpoint, variant
@@ -71,7 +74,7 @@ class ModelServer:
         self._quiet = threading.Condition()
 
     def start(self) -> None:
-        """Download, install, serve, and wait for a healthy ping. Raises ``JobError`` with the endpoint's reason."""
+        """Download, install, serve, and wait for a successful ping. Raises ``JobError`` with the failure reason."""
         access = self.access()
         stream = f"{self._variant}/i-{uuid.uuid4().hex[:17]}"
         self._log = LogStream(access.logs, f"{LOG_GROUP}/{self._endpoint}", stream)
@@ -83,13 +86,13 @@ class ModelServer:
             raise
 
     def access(self) -> RoleAccess:
-        """The role of its model. Raises ``JobError`` if it cannot be assumed."""
+        """Access with the model's role. Raises ``JobError`` if it cannot be assumed."""
         return RoleAccess(self._container.role_arn, self._container.model_arn)
 
     def stop(self) -> None:
-        """Finish what it is being asked (60 s at most), then end, and leave nothing behind."""
+        """Wait for the requests in flight (60 s at most), then end the process and remove the folder."""
         with self._quiet:
-            self._quiet.wait_for(lambda: self._in_flight == 0, timeout=ANSWER_SECONDS)
+            self._quiet.wait_for(lambda: self._in_flight == 0, timeout=INVOCATION_SECONDS)
         if self._process is not None:
             self._process.stop(grace=5)
         while not self._idle.empty():
@@ -99,41 +102,41 @@ class ModelServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def invoke(self, body: bytes, headers: dict[str, str]) -> Reply:
-        """Ask ``/invocations``. Raises ``TimeoutError`` after 60 s, other ``OSError`` when nobody answers."""
+        """Send a request to ``/invocations``. Raises ``TimeoutError`` after 60 s, or another ``OSError``."""
         with self._quiet:
             self._in_flight += 1
         try:
-            return self._ask("POST", "/invocations", body, headers, ANSWER_SECONDS)
+            return self._request("POST", "/invocations", body, headers, INVOCATION_SECONDS)
         finally:
             with self._quiet:
                 self._in_flight -= 1
                 self._quiet.notify_all()
 
     def _prepare(self, access: RoleAccess) -> dict[str, str]:
-        """Lay out model and code, install the code; the server's environment."""
+        """Unpack the model, install its code; returns the server's environment."""
         (self._folder / "tmp").mkdir()
         archive = self._folder / "model.tar.gz"
         access.download(self._container.archive, archive)
         source_archive.unpack(archive, self._folders.model)
         archive.unlink()
-        given = self._container.environment
-        program, directory = given.get("SAGEMAKER_PROGRAM"), given.get("SAGEMAKER_SUBMIT_DIRECTORY")
+        variables = self._container.environment
+        program, directory = variables.get("SAGEMAKER_PROGRAM"), variables.get("SAGEMAKER_SUBMIT_DIRECTORY")
         if not program or not directory:
             raise self._unhealthy(
-                "A laptop serves models with code: the container needs both SAGEMAKER_PROGRAM and "
-                "SAGEMAKER_SUBMIT_DIRECTORY in its environment."
+                "Only models with code are emulated: the container's environment needs SAGEMAKER_PROGRAM and "
+                "SAGEMAKER_SUBMIT_DIRECTORY."
             )
         if not directory.startswith("s3://"):
-            self._place(Path(self._folders.here(directory)))
+            self._place_code(Path(self._folders.to_local(directory)))
         elif self._container.isolated:
             raise self._unhealthy(f"{directory} cannot be downloaded: the model is isolated from the network.")
         else:
             packed = self._folder / "sourcedir.tar.gz"
-            access.download(channels.location(directory, "SAGEMAKER_SUBMIT_DIRECTORY"), packed)
-            self._place(packed)
+            access.download(channels.parse_location(directory, "SAGEMAKER_SUBMIT_DIRECTORY"), packed)
+            self._place_code(packed)
         source_archive.make_installable(self._folders.code, program)
-        variables = environment.of_process(self._folders, self._folder / "site", given) | {
-            "OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", "1"),
+        server_environment = environment.for_process(self._folders, self._folder / "site", variables) | {
+            "OMP_NUM_THREADS": variables.get("OMP_NUM_THREADS", "1"),
             "SM_MODEL_DIR": str(self._folders.model),
         }
         command = source_archive.install_command(
@@ -141,27 +144,31 @@ class ModelServer:
         )
         self._write(f"Invoking script with the following command: {shlex.join(command)}")
         process = Process(
-            command, folder=self._folders.code, environment=variables, on_line=self._write, niceness=BEHIND
+            command,
+            folder=self._folders.code,
+            environment=server_environment,
+            on_line=self._write,
+            niceness=LOW_PRIORITY,
         )
         if process.wait() != 0:
             raise self._unhealthy(f'InstallModuleError: Command "{shlex.join(command)}"')
-        return variables
+        return server_environment
 
-    def _place(self, code: Path) -> None:
-        """Code that is not there is the container's own trouble: nothing is told but that it does not answer."""
+    def _place_code(self, code: Path) -> None:
+        """Put the code into its folder; missing code fails the health check, without a reason of its own."""
         try:
-            source_archive.place(code, self._folders.code)
+            source_archive.place_code(code, self._folders.code)
         except JobError as error:
             raise self._unhealthy(str(error)) from error
 
     def _serve(self, variables: dict[str, str]) -> None:
-        """Start the server and ping it until it is healthy. One worker, for a laptop has few processors."""
+        """Start the server, with one worker by default, and ping it until it is healthy."""
         workers = self._container.environment.get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
         options = {
             "--bind": "127.0.0.1:0",
             "--workers": workers,
             "--worker-class": "gevent",
-            "--timeout": str(int(ANSWER_SECONDS)),
+            "--timeout": str(int(INVOCATION_SECONDS)),
             "--keep-alive": "75",
             "--pythonpath": str(_SERVER),
             "--worker-tmp-dir": variables["TMPDIR"],
@@ -178,11 +185,11 @@ class ModelServer:
 
     def _is_healthy(self, seconds: float) -> bool:
         try:
-            return self._ask("GET", "/ping", None, {}, max(0.1, seconds)).status == 200
+            return self._request("GET", "/ping", None, {}, max(0.1, seconds)).status == 200
         except (OSError, http.client.HTTPException):
-            return False  # not yet; the deadline decides
+            return False  # it is not ready yet
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str], seconds: float) -> Reply:
+    def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str], seconds: float) -> Reply:
         try:
             connection, is_new = self._idle.get_nowait(), False
         except queue.Empty:
@@ -204,7 +211,7 @@ class ModelServer:
                 connection.close()
                 if is_new or isinstance(error, TimeoutError):
                     raise
-                connection, is_new = self._connection(), True  # the server had closed the idle one
+                connection, is_new = self._connection(), True  # the server had closed the idle connection
                 continue
             self._idle.put(connection)
             return reply
@@ -224,8 +231,8 @@ class ModelServer:
         if self._log is not None:
             self._log.write(line)
 
-    def _unhealthy(self, why: str) -> JobError:
-        self._write(why)
+    def _unhealthy(self, reason: str) -> JobError:
+        self._write(reason)
         return JobError(
             f"The primary container for production variant {self._variant} did not pass the ping health check. "
             "Please check CloudWatch logs for this endpoint."

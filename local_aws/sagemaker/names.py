@@ -13,18 +13,18 @@ PATTERN = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a request acts."""
+    """The account and region of a request."""
 
     account: str
     region: str
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a resource, of kind ``training-job`` for instance; its name is in lower case there."""
+        """The ARN of a resource of a kind such as ``training-job``; the name is in lower case."""
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
 
 
-def name_of(request: dict[str, Any], field: str) -> str:
-    """The resource name in ``request[field]``. Raises ``ApiError`` unless it is one."""
+def parse_name(request: dict[str, Any], field: str) -> str:
+    """The resource name in ``request[field]``. Raises ``ApiError`` if it is invalid."""
     value = request.get(field)
     member = field[0].lower() + field[1:]
     if value is None:

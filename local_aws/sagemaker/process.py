@@ -1,4 +1,4 @@
-"""One process inside an emulated container: its output line by line, its end with everything that it started."""
+"""A process of an emulated container: reads its output line by line, and ends its whole process group."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-BEHIND = 10
+LOW_PRIORITY = 10
 """Niceness of processes without a deadline, such as training: predictions go first on a machine with few cores."""
 
 
 class Process:
-    """A running command in a process group of its own, which the emulator's guardian also knows.
+    """A running command in its own process group, within the session that ``local_aws.guardian`` cleans up.
 
-    ``on_line`` gets each line of standard output and standard error, from a thread.
+    A thread calls ``on_line`` with each line of standard output and standard error.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class Process:
         self._reader.start()
 
     def wait(self, seconds: float | None = None) -> int | None:
-        """Its exit code, or none if it still runs after ``seconds``. When it ends, its whole group does."""
+        """Its exit code, or None if it still runs after ``seconds``. When it has ended, its group is killed."""
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        self._signal(signal.SIGKILL)  # what it left behind would hold its output open
+        self._signal(signal.SIGKILL)  # subprocesses would keep its output open
         self._reader.join(timeout=5)
         return code
 
     def stop(self, grace: float) -> int:
-        """End it: SIGTERM, then SIGKILL after ``grace`` seconds. Its exit code."""
+        """Send SIGTERM, and SIGKILL after ``grace`` seconds; returns the exit code."""
         self._signal(signal.SIGTERM)
         code = self.wait(grace)
         if code is None:
@@ -67,7 +67,7 @@ class Process:
         return -signal.SIGKILL if code is None else code
 
     def has_ended(self) -> bool:
-        """Whether its first process is gone."""
+        """Whether the command has ended."""
         return self._process.poll() is not None
 
     def _signal(self, number: signal.Signals) -> None:

@@ -1,4 +1,7 @@
-"""The model registry: groups, and their versioned packages, which somebody approves or rejects."""
+"""The model registry: groups of versioned packages, which are approved or rejected.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
+"""
 
 from __future__ import annotations
 
@@ -8,36 +11,37 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from local_aws.sagemaker import listing, notices
+from local_aws.sagemaker import listing, state_events
 from local_aws.sagemaker.errors import ApiError, broken_constraint, invalid
-from local_aws.sagemaker.names import name_of
+from local_aws.sagemaker.names import parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_aws.sagemaker.names import Scope
-    from local_aws.sagemaker.notices import Notices
+    from local_aws.sagemaker.state_events import StateEvents
     from local_aws.sagemaker.tags import Tags
 
 GROUP, PACKAGE = "model-package-group", "model-package"
 RESOURCE = "AWS::SageMaker::ModelPackageGroup"
 STATUSES = ("Approved", "Rejected", "PendingManualApproval")
 _PACKAGE_ARN = re.compile(r"arn:aws:sagemaker:[^:]+:\d{12}:model-package/[^/]+/\d+")
+_VALID_VALUE = "Member must have 1 to 256 letters, digits, spaces or characters of _.:/=+@-"
 _METADATA = re.compile(r"[\w\s.:/=+@-]*")
-LONGEST_VALUE = 256
-_KEPT = (
+MAX_VALUE_LENGTH = 256
+_ECHOED = (
     "InferenceSpecification",
     "ModelMetrics",
     "MetadataProperties",
     "ModelPackageDescription",
     "CustomerMetadataProperties",
 )
-"""Members of a request that are told again as they are."""
+"""Members of a request that descriptions repeat."""
 
 
 @dataclass(slots=True)
 class Package:
-    """One version in a group."""
+    """A version in a group."""
 
     arn: str
     group: str
@@ -49,12 +53,12 @@ class Package:
     modified: float = field(default_factory=time.time)
 
     def described(self) -> dict[str, Any]:
-        """The answer of DescribeModelPackage."""
-        told = {member: self.request[member] for member in _KEPT if self.request.get(member)}
+        """The response of DescribeModelPackage."""
+        members = {member: self.request[member] for member in _ECHOED if self.request.get(member)}
         if self.description is not None:
-            told["ApprovalDescription"] = self.description
+            members["ApprovalDescription"] = self.description
         return (
-            told
+            members
             | self.summary()
             | {
                 "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
@@ -64,7 +68,7 @@ class Package:
         )
 
     def summary(self) -> dict[str, Any]:
-        """One entry of ListModelPackages."""
+        """An element of ListModelPackages."""
         return {
             "ModelPackageGroupName": self.group,
             "ModelPackageVersion": self.version,
@@ -75,8 +79,8 @@ class Package:
         }
 
     def event(self) -> dict[str, Any]:
-        """The detail of a change's event: times in ISO 8601."""
-        times = {"CreationTime": _iso(self.created), "LastModifiedTime": _iso(self.modified)}
+        """The detail of the event of a state change: times in ISO 8601."""
+        times = {"CreationTime": _format_time(self.created), "LastModifiedTime": _format_time(self.modified)}
         return self.described() | times
 
 
@@ -92,27 +96,27 @@ class Group:
     created: float = field(default_factory=time.time)
 
     def described(self) -> dict[str, Any]:
-        """The answer of DescribeModelPackageGroup, and one entry of ListModelPackageGroups."""
-        told = {
+        """The response of DescribeModelPackageGroup, and an element of ListModelPackageGroups."""
+        members = {
             "ModelPackageGroupName": self.name,
             "ModelPackageGroupArn": self.arn,
             "CreationTime": self.created,
             "ModelPackageGroupStatus": "Completed",
         }
-        about = self.request.get("ModelPackageGroupDescription")
-        return told | ({"ModelPackageGroupDescription": about} if about else {})
+        description = self.request.get("ModelPackageGroupDescription")
+        return members | ({"ModelPackageGroupDescription": description} if description else {})
 
 
 class Registry:
-    """All groups of this emulator, by ARN."""
+    """All groups, by ARN."""
 
-    def __init__(self, tags: Tags, sender: Notices) -> None:
+    def __init__(self, tags: Tags, events: StateEvents) -> None:
         self._groups: dict[str, Group] = {}
-        self._asked: dict[tuple[str, str], Package] = {}
-        self._tags, self._notices = tags, sender
+        self._by_token: dict[tuple[str, str], Package] = {}
+        self._tags, self._state_events = tags, events
 
     def operations(self) -> dict[str, Callable[[Scope, dict[str, Any]], dict[str, Any]]]:
-        """What it answers, by the operation's name."""
+        """The functions that respond to requests, by operation."""
         return {
             "CreateModelPackageGroup": self.create_group,
             "DescribeModelPackageGroup": lambda scope, request: self._group(scope, request).described(),
@@ -129,7 +133,7 @@ class Registry:
 
     def create_group(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """CreateModelPackageGroup."""
-        name = name_of(request, "ModelPackageGroupName")
+        name = parse_name(request, "ModelPackageGroupName")
         arn = scope.arn(GROUP, name)
         if arn in self._groups:
             raise invalid(f"Model Package Group already exists: {arn}")
@@ -139,22 +143,23 @@ class Registry:
 
     def list_groups(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """ListModelPackageGroups."""
-        found = [group.described() for arn, group in self._groups.items() if arn.startswith(scope.arn(GROUP, ""))]
-        return listing.page(found, request, kind="ModelPackageGroup", answer="ModelPackageGroupSummaryList")
+        summaries = [group.described() for arn, group in self._groups.items() if arn.startswith(scope.arn(GROUP, ""))]
+        return listing.page(summaries, request, kind="ModelPackageGroup", member="ModelPackageGroupSummaryList")
 
     def delete_group(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteModelPackageGroup; one that has packages stays, as on AWS."""
+        """DeleteModelPackageGroup; a group with packages cannot be deleted, as on AWS."""
         group = self._group(scope, request)
         if group.packages:
             raise ApiError("ConflictException", f"Model Package Group {group.arn} still has model packages.")
         del self._groups[group.arn]
-        self._tags.forget(group.arn)
+        self._tags.remove(group.arn)
         return {}
 
     def _group(self, scope: Scope, request: dict[str, Any]) -> Group:
-        given = request.get("ModelPackageGroupName")
-        bare = given.rpartition("/")[2] if isinstance(given, str) else given
-        arn = scope.arn(GROUP, name_of({**request, "ModelPackageGroupName": bare}, "ModelPackageGroupName"))
+        name = request.get("ModelPackageGroupName")
+        if isinstance(name, str):
+            name = name.rpartition("/")[2]  # an ARN is valid, too
+        arn = scope.arn(GROUP, parse_name({**request, "ModelPackageGroupName": name}, "ModelPackageGroupName"))
         if arn not in self._groups:
             raise invalid(f"ModelPackageGroup {arn} does not exist.")
         return self._groups[arn]
@@ -162,50 +167,50 @@ class Registry:
     # --- packages
 
     def create(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """CreateModelPackage: the next version of a group; the same once more for the same ``ClientToken``."""
+        """CreateModelPackage: the next version of a group; idempotent for a ``ClientToken``."""
         if not request.get("ModelPackageGroupName"):
-            raise invalid("A laptop keeps versioned model packages only: name a ModelPackageGroupName.")
+            raise invalid("Only versioned model packages are emulated: ModelPackageGroupName is required.")
         if request.get("Tags"):
-            raise invalid("Tags cannot be given to a versioned model package; give them to its group.")
+            raise invalid("A versioned model package cannot have Tags; its group can.")
         group = self._group(scope, request)
         token = request.get("ClientToken")
-        known = self._asked.get((group.arn, token)) if isinstance(token, str) else None
-        if known is not None:
-            return {"ModelPackageArn": known.arn}
+        existing = self._by_token.get((group.arn, token)) if isinstance(token, str) else None
+        if existing is not None:
+            return {"ModelPackageArn": existing.arn}
         approval = _approval(request) or "PendingManualApproval"
         _check_metadata(request)
         group.versions += 1
         arn = f"{scope.arn(PACKAGE, group.name)}/{group.versions}"
         package = group.packages[group.versions] = Package(arn, group.name, group.versions, request, approval)
         if isinstance(token, str):
-            self._asked[group.arn, token] = package
-        self._tell(scope, package)
+            self._by_token[group.arn, token] = package
+        self._send_state(scope, package)
         return {"ModelPackageArn": arn}
 
     def update(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateModelPackage: its approval, and its customer's metadata."""
+        """UpdateModelPackage: its approval and its customer metadata."""
         package = self._package(scope, request, field="ModelPackageArn")
         _check_metadata(request)
         package.approval = _approval(request) or package.approval
         package.description = request.get("ApprovalDescription", package.description)
         if request.get("CustomerMetadataProperties"):
-            known = package.request.get("CustomerMetadataProperties") or {}
-            package.request["CustomerMetadataProperties"] = known | request["CustomerMetadataProperties"]
+            existing = package.request.get("CustomerMetadataProperties") or {}
+            package.request["CustomerMetadataProperties"] = existing | request["CustomerMetadataProperties"]
         package.modified = time.time()
-        self._tell(scope, package)
+        self._send_state(scope, package)
         return {"ModelPackageArn": package.arn}
 
     def list(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """ListModelPackages of a group."""
         approval = request.get("ModelApprovalStatus")
-        found = [
+        summaries = [
             package.summary() | {"ModelPackageName": f"{package.group}-{package.version}"}
             for package in self._group(scope, request).packages.values()
             if approval in {None, package.approval}
         ]
-        page = listing.page(found, request, kind="ModelPackage", answer="ModelPackageSummaryList")
-        for each in page["ModelPackageSummaryList"]:
-            del each["ModelPackageName"]  # only unversioned ones have a name
+        page = listing.page(summaries, request, kind="ModelPackage", member="ModelPackageSummaryList")
+        for summary in page["ModelPackageSummaryList"]:
+            del summary["ModelPackageName"]  # it was for the filter: versioned packages have no name
         return page
 
     def delete(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
@@ -226,8 +231,8 @@ class Registry:
             raise invalid(f"ModelPackage {arn} does not exist.")
         return package
 
-    def _tell(self, scope: Scope, package: Package) -> None:
-        self._notices.send(scope, notices.PACKAGE, package.event(), package.arn)
+    def _send_state(self, scope: Scope, package: Package) -> None:
+        self._state_events.send(scope, state_events.PACKAGE, package.event(), package.arn)
 
 
 def _approval(request: dict[str, Any]) -> str | None:
@@ -240,16 +245,20 @@ def _approval(request: dict[str, Any]) -> str | None:
 
 def _check_metadata(request: dict[str, Any]) -> None:
     for key, value in (request.get("CustomerMetadataProperties") or {}).items():
-        if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_VALUE or not _METADATA.fullmatch(value):
-            raise broken_constraint(value, f"customerMetadataProperties.{key}", "Member must be a short plain text")
+        if not isinstance(value, str) or not 1 <= len(value) <= MAX_VALUE_LENGTH or not _METADATA.fullmatch(value):
+            raise broken_constraint(
+                value,
+                f"customerMetadataProperties.{key}",
+                _VALID_VALUE,
+            )
 
 
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _format_time(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def as_resource(registry: Registry, scope: Callable[[], Scope]) -> dict[str, Callable[..., Any]]:
-    """What CloudFormation calls for a group in a template."""
+def create_resource_handlers(registry: Registry, scope: Callable[[], Scope]) -> dict[str, Callable[..., Any]]:
+    """The functions that CloudFormation calls for a group in a template."""
 
     def create(_: str, properties: dict[str, Any], __: str) -> tuple[str, dict[str, Any]]:
         arn = registry.create_group(scope(), properties)["ModelPackageGroupArn"]
@@ -257,7 +266,7 @@ def as_resource(registry: Registry, scope: Callable[[], Scope]) -> dict[str, Cal
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any], _: str) -> tuple[str, dict[str, Any]]:
         if old.get("ModelPackageGroupName") != new.get("ModelPackageGroupName"):
-            return create("", new, "")  # CloudFormation deletes the old one afterwards
+            return create("", new, "")  # CloudFormation deletes the old group afterwards
         return physical_id, {"ModelPackageGroupArn": physical_id}
 
     def delete(physical_id: str, _: dict[str, Any]) -> None:

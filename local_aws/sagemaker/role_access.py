@@ -1,4 +1,4 @@
-"""S3, CloudWatch and its logs under a role that was passed to SageMaker: what the role may not do fails, as on AWS."""
+"""Access to S3, CloudWatch and CloudWatch Logs with a role that was passed to SageMaker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRINCIPAL = "sagemaker.amazonaws.com"
 
 
 def require_role(role_arn: object, resource_arn: str) -> str:
-    """The ARN of a role that SageMaker may assume for ``resource_arn``. Raises ``ApiError``."""
+    """Return the role's ARN if SageMaker may assume it for ``resource_arn``; otherwise raise ``ApiError``."""
     if not isinstance(role_arn, str) or not role_arn:
         raise invalid("The request needs the ARN of a role.")
     try:
@@ -35,7 +35,7 @@ def require_role(role_arn: object, resource_arn: str) -> str:
 
 
 class RoleAccess:
-    """What a job or a model reads and writes. Every failure is a ``JobError`` that says what was refused."""
+    """The requests of a job or a model. Each raises ``JobError`` with the denied action if it fails."""
 
     def __init__(self, role_arn: str, resource_arn: str) -> None:
         self.role_arn = role_arn
@@ -51,38 +51,38 @@ class RoleAccess:
 
     @functools.cached_property
     def alarms(self) -> Any:
-        """CloudWatch."""
+        """A client of CloudWatch."""
         return service_role.client(self._session, "cloudwatch")
 
     def download_channel(self, channel: Channel, folder: Path) -> None:
-        """Put the objects of a channel below ``folder``."""
+        """Download the objects of a channel into ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
         if channel.is_manifest:
-            wanted = channels.in_manifest(self.read(channel.location), channel.location)
+            downloads = channels.downloads_of_manifest(self.read(channel.location), channel.location)
         else:
-            wanted = list(self._listed(channel.location))
-        if not wanted:
+            downloads = list(self._listed(channel.location))
+        if not downloads:
             raise JobError(
                 f"ClientError: Data download failed: No S3 objects found under S3 URL {channel.location} "
                 f"(channel {channel.name}) that the role {self.role_arn} may list"
             )
-        for each in wanted:
-            self.download(each.location, folder / each.path)
+        for download in downloads:
+            self.download(download.location, folder / download.path)
 
     def download(self, location: Location, path: Path) -> None:
-        """Write one object to ``path``."""
+        """Write an object to ``path``."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.read(location))
 
     def read(self, location: Location) -> bytes:
-        """The bytes of one object."""
+        """The content of an object."""
         try:
             return bytes(self._s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read())
         except (ClientError, BotoCoreError) as error:
             raise self._failed("download", "s3:GetObject", location, error) from error
 
     def upload(self, path: Path, location: Location, key_id: str | None) -> None:
-        """Store a file, encrypted with the KMS key if there is one."""
+        """Store a file, encrypted with the KMS key ``key_id`` if it is not None."""
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id} if key_id else {}
         try:
             with path.open("rb") as body:
@@ -94,16 +94,16 @@ class RoleAccess:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
         try:
             for page in pages:
-                for found in page.get("Contents", ()):
-                    if not found["Key"].endswith("/"):  # a folder's marker
-                        yield channels.under_prefix(prefix, found["Key"])
+                for summary in page.get("Contents", ()):
+                    if not summary["Key"].endswith("/"):  # a folder's marker
+                        yield channels.download_of_key(prefix, summary["Key"])
         except (ClientError, BotoCoreError) as error:
             raise self._failed("download", "s3:ListBucket", prefix, error) from error
 
-    def _failed(self, what: str, action: str, location: Location, error: Exception) -> JobError:
+    def _failed(self, transfer: str, action: str, location: Location, error: Exception) -> JobError:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         if code in ("AccessDenied", "403"):
             detail = f"Access denied: the role {self.role_arn} is not allowed {action} on {location}"
         else:
             detail = f"{code} for {location}: {error}"
-        return JobError(f"ClientError: Data {what} failed: {detail}")
+        return JobError(f"ClientError: Data {transfer} failed: {detail}")

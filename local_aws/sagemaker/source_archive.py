@@ -1,4 +1,4 @@
-"""A user's code in a container: unpacked, made installable, installed with pip as the image does it."""
+"""Unpacks a user's code and makes it installable with pip, as the image's toolkit does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local_aws.sagemaker.errors import JobError
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a ``.tar.gz`` into ``folder``. Raises ``JobError`` when it is none or leads out of the folder."""
+    """Unpack a ``.tar.gz`` into ``folder``. Raises ``JobError`` if it is invalid or has paths outside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive) as packed:
@@ -19,18 +19,18 @@ def unpack(archive: Path, folder: Path) -> None:
         raise JobError(f"ClientError: {archive.name} cannot be unpacked: {error}") from error
 
 
-def place(source: Path, folder: Path) -> None:
-    """Put code into ``folder``: what an archive holds, or what a directory holds. Raises ``JobError``."""
+def place_code(source: Path, folder: Path) -> None:
+    """Put the content of an archive or a directory into ``folder``. Raises ``JobError``."""
     if source.is_dir():
         shutil.copytree(source, folder, dirs_exist_ok=True)
     elif source.is_file():
         unpack(source, folder)
     else:
-        raise JobError(f"AlgorithmError: the code was not found: there is no {source.name} where the job looks for it")
+        raise JobError(f"AlgorithmError: the code was not found: {source.name} does not exist")
 
 
 def make_installable(folder: Path, program: str) -> None:
-    """Write a ``setup.py`` that installs everything in ``folder``, unless the code brings its own."""
+    """Write a ``setup.py`` that installs everything in ``folder``, unless there is one."""
     if (folder / "setup.py").exists():
         return
     name = Path(program).stem
@@ -43,6 +43,6 @@ def make_installable(folder: Path, program: str) -> None:
 
 
 def install_command(python: str, folder: Path, site: Path) -> list[str]:
-    """How the image installs code, but into ``site``, which belongs to one container only."""
+    """The image's command that installs code, but into ``site``, a folder of this container alone."""
     requirements = ["-r", "requirements.txt"] if (folder / "requirements.txt").exists() else []
     return [python, "-m", "pip", "install", ".", *requirements, "--target", str(site)]

@@ -6,68 +6,69 @@ from typing import Any
 
 from local_aws.sagemaker.errors import broken_constraint, invalid
 
-MOST = 50
+MAX_TAGS = 50
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AddTags.html"""
 
 
 class Tags:
-    """Every resource's tags. An ARN is known here from when its resource is made to when that is deleted."""
+    """The tags of every resource, from its creation to its deletion."""
 
     def __init__(self) -> None:
-        self._of: dict[str, dict[str, str]] = {}
+        self._by_arn: dict[str, dict[str, str]] = {}
 
     def create(self, arn: str, raw: Any) -> None:
-        """Keep the ``Tags`` of a request that makes ``arn``."""
-        self._of[arn] = pairs(raw)
+        """Store the ``Tags`` of the request that creates ``arn``."""
+        self._by_arn[arn] = parse_tags(raw)
 
-    def forget(self, arn: str) -> None:
-        """Its resource is deleted."""
-        self._of.pop(arn, None)
+    def remove(self, arn: str) -> None:
+        """Remove the tags of a deleted resource."""
+        self._by_arn.pop(arn, None)
 
-    def of(self, arn: str) -> dict[str, str]:
-        """Tags of one resource by key."""
-        return dict(self._of.get(arn, {}))
+    def get(self, arn: str) -> dict[str, str]:
+        """The tags of a resource, by key."""
+        return dict(self._by_arn.get(arn, {}))
 
     def add(self, request: dict[str, Any]) -> dict[str, Any]:
         """AddTags."""
-        tags = self._known(request)
-        together = tags | pairs(request.get("Tags"))
-        if len(together) > MOST:
-            raise invalid(f"A resource has {MOST} tags at most.")
-        tags.update(together)
-        return {"Tags": listed(tags)}
+        tags = self._existing(request)
+        updated = tags | parse_tags(request.get("Tags"))
+        if len(updated) > MAX_TAGS:
+            raise invalid(f"A resource has {MAX_TAGS} tags at most.")
+        tags.update(updated)
+        return {"Tags": format_tags(tags)}
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListTags."""
-        return {"Tags": listed(self._known(request))}
+        return {"Tags": format_tags(self._existing(request))}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteTags."""
-        tags = self._known(request)
+        tags = self._existing(request)
         for key in request.get("TagKeys") or []:
             tags.pop(key, None)
         return {}
 
-    def _known(self, request: dict[str, Any]) -> dict[str, str]:
+    def _existing(self, request: dict[str, Any]) -> dict[str, str]:
         arn = request.get("ResourceArn")
         if not isinstance(arn, str):
             raise broken_constraint(arn, "resourceArn", "Member must not be null")
-        if arn not in self._of:
+        if arn not in self._by_arn:
             raise invalid(f"Could not find the resource {arn}.")
-        return self._of[arn]
+        return self._by_arn[arn]
 
 
-def pairs(raw: Any) -> dict[str, str]:
-    """``[{"Key", "Value"}, ...]`` as a mapping. Raises ``ApiError``."""
+def parse_tags(raw: Any) -> dict[str, str]:
+    """A mapping from ``[{"Key", "Value"}, ...]``. Raises ``ApiError``."""
     tags: dict[str, str] = {}
-    for each in raw or []:
-        if not isinstance(each, dict) or not isinstance(each.get("Key"), str) or not isinstance(each.get("Value"), str):
+    for tag in raw or []:
+        if not isinstance(tag, dict) or not isinstance(tag.get("Key"), str) or not isinstance(tag.get("Value"), str):
             raise invalid("Each tag needs a Key and a Value.")
-        if each["Key"] in tags:
-            raise invalid(f"Duplicate tag keys found: {each['Key']}.")
-        tags[each["Key"]] = each["Value"]
+        if tag["Key"] in tags:
+            raise invalid(f"Duplicate tag keys found: {tag['Key']}.")
+        tags[tag["Key"]] = tag["Value"]
     return tags
 
 
-def listed(tags: dict[str, str]) -> list[dict[str, str]]:
-    """A mapping as ``[{"Key", "Value"}, ...]``."""
+def format_tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    """``[{"Key", "Value"}, ...]`` from a mapping."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,4 +1,4 @@
-"""A training job: what was asked for, where it stands, and how the API and its events tell that."""
+"""The record of a training job, and its description in the API and in events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MESSAGES = {
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
-"""What each secondary status says about itself."""
+"""The message of each secondary status."""
 
 PRIMARY = {
     "Completed": "Completed",
@@ -26,7 +26,7 @@ PRIMARY = {
     "Stopped": "Stopped",
     "MaxRuntimeExceeded": "Stopped",
 }
-"""The status that goes with a secondary one, where that is not ``InProgress``."""
+"""The status for a secondary status, if it is not ``InProgress``."""
 
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 
@@ -42,7 +42,7 @@ _ECHOED = (
 
 
 class TrainingJob:
-    """The record of one job. Its own thread moves it on while the API reads it."""
+    """The record of a job, which its thread changes while the API reads it."""
 
     def __init__(self, name: str, arn: str, request: dict[str, Any]) -> None:
         self.name, self.arn, self.request = name, arn, request
@@ -59,12 +59,12 @@ class TrainingJob:
         self.enter("Starting")
 
     def enter(self, secondary: str, *, failure_reason: str | None = None) -> None:
-        """Move to a secondary status, and to the status that goes with it."""
+        """Set the secondary status and the status that belongs to it."""
         now = time.time()
         with self._lock:
             stopping = self.status == "Stopping"
             self.secondary = secondary
-            # a job that is being stopped still uploads, and says so only in its secondary status
+            # a job that is being stopped still uploads: only its secondary status shows it
             self.status = PRIMARY.get(secondary, "Stopping" if stopping else "InProgress")
             self.modified = now
             if secondary == "Downloading":
@@ -81,15 +81,15 @@ class TrainingJob:
                 self._transitions[-1]["EndTime"] = now
 
     def seconds(self) -> int:
-        """Whole seconds on an instance so far, or in all."""
+        """Whole seconds on an instance, up to now or to the end."""
         if self.started is None:
             return 0
         return max(1, round((self.ended or time.time()) - self.started))
 
     def description(self) -> dict[str, Any]:
-        """The answer of DescribeTrainingJob; times are seconds since 1970."""
+        """The response of DescribeTrainingJob; times are epoch seconds."""
         with self._lock:
-            answer = {
+            members = {
                 "TrainingJobName": self.name,
                 "TrainingJobArn": self.arn,
                 "ModelArtifacts": {"S3ModelArtifacts": self.artifacts} if self.artifacts else None,
@@ -102,23 +102,23 @@ class TrainingJob:
                 "TrainingStartTime": self.started,
                 "TrainingEndTime": self.ended,
                 "LastModifiedTime": self.modified,
-                "SecondaryStatusTransitions": [dict(each) for each in self._transitions],
+                "SecondaryStatusTransitions": [dict(transition) for transition in self._transitions],
                 "EnableNetworkIsolation": bool(self.request.get("EnableNetworkIsolation")),
                 "EnableInterContainerTrafficEncryption": False,
                 "EnableManagedSpotTraining": False,
                 "TrainingTimeInSeconds": self.seconds() if self.started else None,
                 "BillableTimeInSeconds": self.seconds() if self.ended and self.started else None,
             }
-        return {field: value for field, value in answer.items() if value is not None}
+        return {field: value for field, value in members.items() if value is not None}
 
     def summary(self) -> dict[str, Any]:
-        """One entry of ListTrainingJobs."""
+        """An element of ListTrainingJobs."""
         fields = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime")
         described = self.description()
         return {field: described[field] for field in (*fields, "TrainingJobStatus") if field in described}
 
     def event(self, tags: dict[str, str]) -> dict[str, Any]:
-        """The detail of a state change's event: times are milliseconds in strings; no artifacts."""
+        """The detail of the event of a state change: times are milliseconds in strings; there are no artifacts."""
         described = self.description()
         detail: dict[str, Any] = {
             field: described.get(field)
@@ -126,18 +126,18 @@ class TrainingJob:
         }
         for field in ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime"):
             if field in described:
-                detail[field] = milliseconds(described[field])
+                detail[field] = format_milliseconds(described[field])
         detail["SecondaryStatusTransitions"] = [
             {
                 field: value if field in ("Status", "StatusMessage") else int(value * 1000)
-                for field, value in each.items()
+                for field, value in transition.items()
             }
-            for each in described["SecondaryStatusTransitions"]
+            for transition in described["SecondaryStatusTransitions"]
         ]
         detail["FailureReason"] = described.get("FailureReason")
         return {field: value for field, value in detail.items() if value is not None} | {"Tags": tags}
 
 
-def milliseconds(seconds: float) -> str:
-    """A time as SageMaker's training events carry it."""
-    return str(int(seconds * 1000))
+def format_milliseconds(timestamp: float) -> str:
+    """A time in the format of training events."""
+    return str(int(timestamp * 1000))

@@ -1,4 +1,7 @@
-"""What CreateTrainingJob accepts."""
+"""Parses and checks CreateTrainingJob requests.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ if TYPE_CHECKING:
     from local_aws.sagemaker.channels import Channel, Location
 
 IMAGE = "sagemaker-xgboost"
-"""The repository of the one image whose packages this machine has."""
+"""The repository of the only image that is emulated."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A checked request: what the job's thread works with.
+class TrainingPlan:
+    """A valid request, in the form in which the job's thread uses it.
 
     Either the image's toolkit runs ``program`` out of ``submit_directory``, or the container has an ``entrypoint``.
     """
@@ -31,67 +34,67 @@ class Plan:
     output: Location
     output_key: str | None
     isolated: bool
-    seconds: float
+    max_runtime_seconds: float
 
 
-def checked(request: dict[str, Any]) -> Plan:
-    """The plan of a request whose name and role are known to be right. Raises ``ApiError``."""
+def parse_request(request: dict[str, Any]) -> TrainingPlan:
+    """Parse a request whose name and role are valid. Raises ``ApiError``."""
     algorithm = _member(request, "AlgorithmSpecification")
     require_image(algorithm.get("TrainingImage"))
     if algorithm.get("MetricDefinitions"):
-        # its repository is one of SageMaker's algorithms, in script mode too
+        # SageMaker's own algorithms include this image, also in script mode
         raise invalid("The metric definitions of SageMaker's own algorithms cannot be overridden: send none.")
     if algorithm.get("TrainingInputMode") != "File":
-        raise invalid(f"TrainingInputMode {algorithm.get('TrainingInputMode')} is not emulated on a laptop; use File.")
+        raise invalid(f"TrainingInputMode {algorithm.get('TrainingInputMode')} is not emulated; use File.")
     instances = _member(request, "ResourceConfig").get("InstanceCount", 1)
     if instances != 1:
-        raise invalid(f"A laptop trains on one instance, not on {instances}.")
+        raise invalid(f"Training on {instances} instances is not emulated; use one.")
     seconds = _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", 86_400)
     if not isinstance(seconds, int) or seconds < 1:
         raise broken_constraint(
             seconds, "stoppingCondition.maxRuntimeInSeconds", "Member must have value greater than or equal to 1"
         )
     output = _member(request, "OutputDataConfig")
-    found = tuple(channels.channel(each) for each in request.get("InputDataConfig") or [])
-    if len({each.name for each in found}) < len(found):
+    inputs = tuple(channels.parse_channel(channel) for channel in request.get("InputDataConfig") or [])
+    if len({channel.name for channel in inputs}) < len(inputs):
         raise invalid("Duplicate channel name found: every channel needs a name of its own.")
     hyperparameters = arguments.decode(_strings(request, "HyperParameters"))
     entrypoint = _entrypoint(algorithm)
-    program, submit_directory = (hyperparameters.get(f"sagemaker_{each}") for each in ("program", "submit_directory"))
+    program, submit_directory = (hyperparameters.get(f"sagemaker_{name}") for name in ("program", "submit_directory"))
     if not entrypoint and not (isinstance(program, str) and isinstance(submit_directory, str)):
         raise invalid(
-            "A laptop trains in script mode only: the hyperparameters sagemaker_program and sagemaker_submit_directory "
-            "must name the script and its archive, or ContainerEntrypoint the command."
+            "Only script mode and ContainerEntrypoint are emulated: the hyperparameters sagemaker_program and "
+            "sagemaker_submit_directory must name the script and its archive."
         )
-    return Plan(
-        channels=found,
+    return TrainingPlan(
+        channels=inputs,
         hyperparameters=hyperparameters,
         entrypoint=entrypoint,
         program=str(program or ""),
         submit_directory=str(submit_directory or ""),
         environment=_strings(request, "Environment"),
-        output=channels.location(output.get("S3OutputPath"), "outputDataConfig.s3OutputPath"),
+        output=channels.parse_location(output.get("S3OutputPath"), "outputDataConfig.s3OutputPath"),
         output_key=output.get("KmsKeyId") or None,
         isolated=bool(request.get("EnableNetworkIsolation")),
-        seconds=seconds,
+        max_runtime_seconds=seconds,
     )
 
 
 def _entrypoint(algorithm: dict[str, Any]) -> tuple[str, ...]:
-    """The container's own command; nothing if the image's is to be used."""
+    """The container's own command; empty for the image's command."""
     command, arguments_ = algorithm.get("ContainerEntrypoint") or [], algorithm.get("ContainerArguments") or []
     if not all(isinstance(part, str) for part in [*command, *arguments_]):
         raise invalid("ContainerEntrypoint and ContainerArguments must be lists of strings.")
     if arguments_ and not command:
-        raise invalid("ContainerArguments without ContainerEntrypoint is not emulated on a laptop.")
+        raise invalid("ContainerArguments without ContainerEntrypoint is not emulated.")
     return (*command, *arguments_)
 
 
 def require_image(image: object) -> None:
-    """Raise ``ApiError`` unless ``image`` is the one that is emulated."""
+    """Raise ``ApiError`` unless ``image`` is emulated."""
     repository = image.rpartition("/")[2].partition(":")[0] if isinstance(image, str) else ""
     if repository != IMAGE:
-        raise invalid(f"The image {image} is not emulated on a laptop; use SageMaker's {IMAGE}.")
+        raise invalid(f"The image {image} is not emulated; use SageMaker's {IMAGE}.")
 
 
 def _member(request: dict[str, Any], field: str) -> dict[str, Any]:

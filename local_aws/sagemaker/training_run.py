@@ -1,4 +1,4 @@
-"""The life of one training job, in a thread: download, install, train, upload."""
+"""Runs a training job in a thread: download, install, train, upload."""
 
 from __future__ import annotations
 
@@ -17,31 +17,34 @@ from local_aws.sagemaker import arguments, channels, entrypoint, environment, in
 from local_aws.sagemaker.environment import Folders
 from local_aws.sagemaker.errors import ApiError, JobError
 from local_aws.sagemaker.log_stream import LogStream
-from local_aws.sagemaker.process import BEHIND, Process
+from local_aws.sagemaker.process import LOW_PRIORITY, Process
 from local_aws.sagemaker.role_access import RoleAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from local_aws.sagemaker.training_job import TrainingJob
-    from local_aws.sagemaker.training_request import Plan
+    from local_aws.sagemaker.training_request import TrainingPlan
 
 logger = logging.getLogger("local_aws.sagemaker")
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE_SECONDS = 120.0
-"""How long a script may take to end after SIGTERM, as on AWS."""
+"""How long a script may take to end after SIGTERM.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
+"""
 
 
 class _EndedEarlyError(Exception):
-    """The job was stopped or ran for too long; the argument is its last secondary status."""
+    """The job was stopped or exceeded its runtime; the argument is its last secondary status."""
 
 
 class TrainingRun:
-    """Runs ``job`` as ``plan`` says; ``changed`` is called after each change of its status."""
+    """Runs ``job`` as ``plan`` says; ``on_change`` is called after each change of its status."""
 
-    def __init__(self, job: TrainingJob, plan: Plan, *, region: str, changed: Callable[[], None]) -> None:
-        self._job, self._plan, self._region, self._changed = job, plan, region, changed
+    def __init__(self, job: TrainingJob, plan: TrainingPlan, *, region: str, on_change: Callable[[], None]) -> None:
+        self._job, self._plan, self._region, self._on_change = job, plan, region, on_change
         self._python = os.environ["LOCAL_AWS_IMAGE_PYTHON"]
         self._container = Path(tempfile.mkdtemp(prefix="sagemaker-training-"))
         self._folders = Folders(self._container / "ml")
@@ -49,23 +52,23 @@ class TrainingRun:
         self._deadline = 0.0
 
     def run(self) -> None:
-        """Everything, up to a terminal status. No exception gets out: a failure is the job's ``FailureReason``."""
+        """Run the job up to a terminal status. Never raises: an error becomes the job's ``FailureReason``."""
         last, reason = "Completed", None
         try:
-            last = self._live()
+            last = self._run_steps()
         except JobError as error:
             last, reason = "Failed", str(error)
         except ApiError as error:
             last, reason = "Failed", f"ClientError: {error.message}"
         except Exception:
             logger.exception("training job %s", self._job.name)
-            last, reason = "Failed", "InternalServerError: We encountered an internal error. See the emulator's log."
+            last, reason = "Failed", "InternalServerError: We encountered an internal error. See the log of local_aws."
         finally:
             shutil.rmtree(self._container, ignore_errors=True)
         self._enter(last, reason)
 
-    def _live(self) -> str:
-        """Run the job with the role's access and logs; the secondary status that it ended with."""
+    def _run_steps(self) -> str:
+        """Run all steps with the role's permissions; returns the last secondary status."""
         access = RoleAccess(self._job.request["RoleArn"], self._job.arn)
         log = LogStream(access.logs, LOG_GROUP, f"{self._job.name}/{input_config.HOST}-{int(time.time())}")
         try:
@@ -78,7 +81,7 @@ class TrainingRun:
             return str(ended)
         except JobError as error:
             log.write(str(error))
-            self._upload_what_there_is(access)
+            self._upload_output(access)
             raise
         finally:
             log.close()
@@ -89,28 +92,28 @@ class TrainingRun:
             folder.mkdir(parents=True)
         input_config.write(self._folders.input_config, self._job.request)
         self._enter("Downloading")
-        self._deadline = time.monotonic() + self._plan.seconds
+        self._deadline = time.monotonic() + self._plan.max_runtime_seconds
         for channel in self._plan.channels:
             access.download_channel(channel, self._folders.input_data / channel.name)
-            self._go_on()
+            self._raise_if_ended()
         if self._plan.entrypoint:
-            entrypoint.settle(self._folders)
+            entrypoint.rewrite_scripts(self._folders)
         else:
             self._place_code(access)
 
     def _place_code(self, access: RoleAccess) -> None:
-        """Script mode: fetch the code and make it installable."""
+        """In script mode, download the code and make it installable."""
         directory = self._plan.submit_directory
         if not directory.startswith("s3://"):
-            source_archive.place(Path(self._folders.here(directory)), self._folders.code)
+            source_archive.place_code(Path(self._folders.to_local(directory)), self._folders.code)
         elif self._plan.isolated:
             raise JobError(
                 f"AlgorithmError: framework error: {directory} cannot be downloaded: the job is network-isolated"
             )
         else:
             archive = self._container / "sourcedir.tar.gz"
-            access.download(channels.location(directory, "sagemaker_submit_directory"), archive)
-            source_archive.place(archive, self._folders.code)
+            access.download(channels.parse_location(directory, "sagemaker_submit_directory"), archive)
+            source_archive.place_code(archive, self._folders.code)
         if not (self._folders.code / self._plan.program).is_file():
             raise JobError(
                 f"AlgorithmError: framework error: there is no {self._plan.program} at the root of {directory}"
@@ -118,7 +121,7 @@ class TrainingRun:
         source_archive.make_installable(self._folders.code, self._plan.program)
 
     def _train(self, log: LogStream) -> str:
-        """Run what the container runs; the secondary status that this leads to."""
+        """Run the container's command; returns the secondary status that follows."""
         try:
             if self._plan.entrypoint:
                 self._run_entrypoint(log.write)
@@ -129,17 +132,17 @@ class TrainingRun:
         return "Completed"
 
     def _run_entrypoint(self, read: Callable[[str], None]) -> None:
-        """The container's own command. Nothing but what it writes into a file tells why it failed."""
-        own = environment.of_job(job=self._job.name, arn=self._job.arn, region=self._region)
-        own["PATH"] = entrypoint.search_path(self._python)
-        variables = environment.of_process(self._folders, self._site, own | self._plan.environment)
+        """Run the container's own command; its failure reason is the file that it wrote."""
+        job_variables = environment.for_job(job=self._job.name, arn=self._job.arn, region=self._region)
+        job_variables["PATH"] = entrypoint.search_path(self._python)
+        variables = environment.for_process(self._folders, self._site, job_variables | self._plan.environment)
         code = self._execute(entrypoint.command(self._plan.entrypoint, self._folders), self._container, variables, read)
         if code != 0:
             raise JobError(entrypoint.failure(self._folders, code))
 
     def _run_script(self, read: Callable[[str], None]) -> None:
-        """What the image's toolkit does: install the code, run the script."""
-        values = environment.of_training(
+        """Install the code and run the script, as the image's toolkit does."""
+        values = environment.for_training(
             self._folders,
             job=self._job.name,
             arn=self._job.arn,
@@ -148,21 +151,21 @@ class TrainingRun:
             input_data=self._job.request.get("InputDataConfig") or [],
             instance_type=str(self._job.request["ResourceConfig"].get("InstanceType", "")),
         )
-        variables = environment.of_process(self._folders, self._site, values | self._plan.environment)
+        variables = environment.for_process(self._folders, self._site, values | self._plan.environment)
         module = self._plan.program.removesuffix(".py")
-        script = arguments.command_line(arguments.of_script(self._plan.hyperparameters))
+        script = arguments.command_line(arguments.for_script(self._plan.hyperparameters))
         steps = (
             ("InstallModuleError", source_archive.install_command(self._python, self._folders.code, self._site)),
             ("ExecuteUserScriptError", [self._python, "-m", module, *script]),
         )
-        # The toolkit tells all it knows into the log, where a metric's expression may find it: so does this.
+        # The toolkit logs its whole environment, in which a metric's regular expression may match.
         for line in f"Training Env:\n{json.dumps(values, indent=1)}".splitlines():
             read(line)
         for failure, command in steps:
             read(f"Invoking script with the following command: {shlex.join(command)}")
             code = self._execute(command, self._folders.code, variables, read)
             if code != 0:
-                # what the image's toolkit writes to /opt/ml/output/failure, over anything that the script wrote there
+                # the image's toolkit writes this to /opt/ml/output/failure, even over the script's own file
                 text = f'{failure}:\nCommand "{" ".join(["python", *command[1:]])}"'
                 (self._folders.output / "failure").write_text(text, encoding="utf-8")
                 raise JobError(f"AlgorithmError: {text}, exit code: {code}")
@@ -170,25 +173,25 @@ class TrainingRun:
     def _execute(
         self, command: Sequence[str], folder: Path, variables: dict[str, str], read: Callable[[str], None]
     ) -> int:
-        """Run one command in ``folder`` to its end; its exit code. Raises ``_EndedEarlyError`` if it must not go on."""
-        process = Process(command, folder=folder, environment=variables, on_line=read, niceness=BEHIND)
+        """Run a command in ``folder``; returns its exit code. Raises ``_EndedEarlyError`` if the job must end."""
+        process = Process(command, folder=folder, environment=variables, on_line=read, niceness=LOW_PRIORITY)
         while (code := process.wait(0.25)) is None:
             try:
-                self._go_on()
+                self._raise_if_ended()
             except _EndedEarlyError:
                 process.stop(STOP_GRACE_SECONDS)
                 raise
-        self._go_on()  # a stop that came while it ended counts
+        self._raise_if_ended()  # a stop that was requested meanwhile counts
         return code if code >= 0 else 128 - code
 
-    def _go_on(self) -> None:
+    def _raise_if_ended(self) -> None:
         if self._job.stop_requested.is_set():
             raise _EndedEarlyError("Stopped")
         if time.monotonic() > self._deadline:
             raise _EndedEarlyError("MaxRuntimeExceeded")
 
-    def _upload_what_there_is(self, access: RoleAccess) -> None:
-        """After a failure: what the script wrote beside its model, if the role may store it."""
+    def _upload_output(self, access: RoleAccess) -> None:
+        """After a failure, upload the output data without the model, if the role allows it."""
         try:
             self._upload(access, with_model=False)
         except JobError as error:
@@ -197,10 +200,10 @@ class TrainingRun:
     def _upload(self, access: RoleAccess, *, with_model: bool) -> None:
         target = self._plan.output
         prefix = f"{target.key.rstrip('/')}/{self._job.name}/output".lstrip("/")
-        wanted = [("model", self._folders.model)] if with_model else []
+        uploads = [("model", self._folders.model)] if with_model else []
         if self._folders.output_data.is_dir() and any(self._folders.output_data.iterdir()):
-            wanted.append(("output", self._folders.output_data))
-        for name, folder in wanted:
+            uploads.append(("output", self._folders.output_data))
+        for name, folder in uploads:
             archive = self._container / f"{name}.tar.gz"
             with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
                 for path in sorted(folder.iterdir()):
@@ -212,4 +215,4 @@ class TrainingRun:
 
     def _enter(self, secondary: str, reason: str | None = None) -> None:
         self._job.enter(secondary, failure_reason=reason)
-        self._changed()
+        self._on_change()

@@ -1,4 +1,4 @@
-"""A name of the emulator that is gone or has changed stops an extension with a sentence."""
+"""A missing or changed name of ministack stops the start with a message."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module as the emulator might have it."""
+    """A module with a function and a class, in place of one of ministack."""
     module = ModuleType("a_service")
-    exec("def put(record, stream): return 'theirs'\nclass Worker:\n    def invoke(self, event): pass", module.__dict__)  # noqa: S102 (source of this test)
+    source = "def put(record, stream): return 'original'\nclass Worker:\n    def invoke(self, event): pass"
+    exec(source, module.__dict__)  # noqa: S102 (source of this test)
     monkeypatch.setitem(sys.modules, "a_service", module)
     return module
 
 
-def ours(record: object, stream: object) -> str:
+def replacement(record: object, stream: object) -> str:
     return f"{record} to {stream}"
 
 
-def test_a_name_is_found_and_replaced(service: ModuleType) -> None:
-    theirs = hooks.replace("a_service", "put", ours, arguments=("record", "stream"))
-    assert theirs(1, 2) == "theirs"
+def test_name_is_found_and_replaced(service: ModuleType) -> None:
+    original = hooks.replace("a_service", "put", replacement, arguments=("record", "stream"))
+    assert original(1, 2) == "original"
     assert service.put(1, 2) == "1 to 2"
     assert hooks.find("a_service", "Worker.invoke", arguments=("self", "event")) is service.Worker.invoke
 
@@ -39,23 +40,26 @@ def test_a_name_is_found_and_replaced(service: ModuleType) -> None:
     ("module", "name"),
     [("a_service", "get"), ("a_service", "Worker.stop"), ("another_service", "put"), ("a_service.inner", "put")],
 )
-def test_a_missing_name_is_named(service: ModuleType, module: str, name: str) -> None:
-    with pytest.raises(hooks.HookMissingError, match=rf"no {module}\.{name} any more; pin the ministack version"):
+def test_missing_name_is_named_in_the_error(service: ModuleType, module: str, name: str) -> None:
+    with pytest.raises(hooks.HookMissingError, match=rf"no {module}\.{name}; install the version"):
         hooks.find(module, name)
 
 
-def test_a_changed_signature_is_shown(service: ModuleType) -> None:
+def test_changed_parameters_are_shown_in_the_error(service: ModuleType) -> None:
     before = service.put
-    with pytest.raises(hooks.HookMissingError, match=r"a_service\.put takes \('record', 'stream'\) now.*\('record',\)"):
-        hooks.replace("a_service", "put", ours, arguments=("record",))
+    with pytest.raises(
+        hooks.HookMissingError,
+        match=r"a_service\.put has the parameters \('record', 'stream'\), expected \('record',\)",
+    ):
+        hooks.replace("a_service", "put", replacement, arguments=("record",))
     assert service.put is before
 
 
-def test_the_emulator_does_not_start_without_a_name_that_it_hooks_into(tmp_path: Path) -> None:
-    # given a ministack that lost everything
+def test_start_without_a_needed_name_fails_with_a_message(tmp_path: Path) -> None:
+    # given an empty package ministack
     (tmp_path / "ministack").mkdir()
     (tmp_path / "ministack" / "__init__.py").touch()
-    # when the emulator starts (its own extensions, another library)
+    # when local_aws starts with it
     started = subprocess.run(
         [sys.executable, "-m", "local_aws"],
         cwd=ROOT,
@@ -65,7 +69,7 @@ def test_the_emulator_does_not_start_without_a_name_that_it_hooks_into(tmp_path:
         check=False,
         timeout=60,
     )
-    # then it says which name is gone, and does not start
+    # then it ends with a message that has the missing name
     assert started.returncode == 1
-    assert started.stderr.startswith("local_aws does not start: the emulator has no ministack.")
+    assert started.stderr.startswith("local_aws does not start: ministack has no ministack.")
     assert "Traceback" not in started.stderr

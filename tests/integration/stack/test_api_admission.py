@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 
 from feature_schema import FEATURES
 from feature_schema.contracts import MAX_INSTANCES
-from local_aws.apigateway.admission import TOO_MANY
+from local_aws.apigateway.admission import TOO_MANY_REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,5 +151,5 @@ def test_more_requests_than_the_api_admits_are_turned_away(on_stack: Stack) -> N
     codes = [answer.status_code for answer in answers]
     assert codes[:3] == [200] * 3
     assert 429 in codes
-    assert answers[codes.index(429)].content == TOO_MANY[2]
+    assert answers[codes.index(429)].content == TOO_MANY_REQUESTS[2]
     assert ask(on_stack, body()).status_code == 200

@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_aws.firehose import object_keys as delivery_names
-from local_aws.firehose import settings as delivery_settings
-from local_aws.firehose import transformation as transform_contract
-from local_aws.firehose.buffer import Attempts, Buffer
-from local_aws.firehose.settings import Hints, InvalidSettingError
+from local_aws.firehose import object_keys, transformation
+from local_aws.firehose.buffer import Backoff, Buffer
+from local_aws.firehose.settings import Hints, InvalidSettingError, Transform, read_settings
 
 WHEN = datetime(2018, 8, 7, 15, 4, 9, tzinfo=UTC)
 
@@ -34,20 +32,20 @@ WHEN = datetime(2018, 8, 7, 15, 4, 9, tzinfo=UTC)
     ],
 )
 def test_a_time_is_written_as_java_writes_it(pattern: str, expected: str) -> None:
-    assert delivery_names.format_time(pattern, WHEN) == expected
+    assert object_keys.format_time(pattern, WHEN) == expected
 
 
 def test_a_prefix_without_a_time_gets_the_default_one_and_one_with_a_time_does_not() -> None:
-    assert delivery_names.data_prefix("", WHEN) == "2018/08/07/15/"
-    assert delivery_names.data_prefix("samples/", WHEN) == "samples/2018/08/07/15/"
-    assert delivery_names.data_prefix("samples/!{timestamp:yyyy}/", WHEN) == "samples/2018/"
-    assert delivery_names.data_prefix("date=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/", WHEN) == (
+    assert object_keys.data_prefix("", WHEN) == "2018/08/07/15/"
+    assert object_keys.data_prefix("samples/", WHEN) == "samples/2018/08/07/15/"
+    assert object_keys.data_prefix("samples/!{timestamp:yyyy}/", WHEN) == "samples/2018/"
+    assert object_keys.data_prefix("date=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/", WHEN) == (
         "date=2018-08-07/hour=15/"
     )
 
 
 def test_failures_go_where_the_error_prefix_says_and_else_below_the_prefix() -> None:
-    failure_prefix = delivery_names.failure_prefix
+    failure_prefix = object_keys.failure_prefix
     assert failure_prefix(None, "samples/", WHEN, "processing-failed") == "samples/processing-failed/2018/08/07/15/"
     assert failure_prefix("failed/!{firehose:error-output-type}/", "", WHEN, "processing-failed") == (
         "failed/processing-failed/"
@@ -55,7 +53,7 @@ def test_failures_go_where_the_error_prefix_says_and_else_below_the_prefix() -> 
 
 
 def test_a_random_string_differs_each_time() -> None:
-    evaluated = {delivery_names.data_prefix("!{firehose:random-string}/!{timestamp:HH}", WHEN) for _ in range(20)}
+    evaluated = {object_keys.data_prefix("!{firehose:random-string}/!{timestamp:HH}", WHEN) for _ in range(20)}
     assert len(evaluated) == 20
     assert all(len(prefix) == len("/15") + 11 for prefix in evaluated)
 
@@ -74,8 +72,8 @@ def test_a_random_string_differs_each_time() -> None:
     ],
 )
 def test_a_prefix_that_firehose_refuses_is_refused(prefix: str, error_prefix: str | None) -> None:
-    with pytest.raises(delivery_names.PrefixError):
-        delivery_names.check_prefixes(prefix, error_prefix)
+    with pytest.raises(object_keys.PrefixError):
+        object_keys.check_prefixes(prefix, error_prefix)
 
 
 # --- configuration -----------------------------------------------------------------------------------------------
@@ -98,15 +96,15 @@ def configuration(*processors: tuple[str, dict[str, str]], **changes: Any) -> di
 
 
 def test_what_is_not_said_has_the_defaults_of_firehose() -> None:
-    settings = delivery_settings.read(configuration(("Lambda", {"LambdaArn": "function"})))
+    settings = read_settings(configuration(("Lambda", {"LambdaArn": "function"})))
     mib = 1024 * 1024
     assert settings.hints == Hints(5 * mib, 300)
-    assert settings.transform == delivery_settings.Transform("function", settings.role_arn, 3, Hints(mib, 60))
+    assert settings.transform == Transform("function", settings.role_arn, 3, Hints(mib, 60))
     assert (settings.gzip, settings.extension, settings.error_prefix) == (False, "", None)
 
 
 def test_numbers_and_switches_may_be_text_as_cloudformation_writes_them() -> None:
-    settings = delivery_settings.read(
+    settings = read_settings(
         configuration(
             ("Lambda", {"LambdaArn": "function", "BufferSizeInMBs": "0.2", "BufferIntervalInSeconds": "0"}),
             BufferingHints={"SizeInMBs": "64", "IntervalInSeconds": "5"},
@@ -118,7 +116,7 @@ def test_numbers_and_switches_may_be_text_as_cloudformation_writes_them() -> Non
     assert settings.transform.hints == Hints(209_715, 0)
     assert settings.extension == ".gz"
     off = configuration(("Lambda", {}), ProcessingConfiguration={"Enabled": "false"})
-    assert delivery_settings.read(off).transform is None
+    assert read_settings(off).transform is None
 
 
 @pytest.mark.parametrize(
@@ -133,13 +131,13 @@ def test_numbers_and_switches_may_be_text_as_cloudformation_writes_them() -> Non
         (configuration(("Lambda", {})), "LambdaArn is required"),
         (configuration(("Lambda", {"LambdaArn": "f", "BufferSizeInMBs": "3.1"})), "BufferSizeInMBs"),
         (configuration(("Lambda", {"LambdaArn": "f"}), ("Lambda", {"LambdaArn": "g"})), "only one processor"),
-        (configuration(("MetadataExtraction", {})), "MetadataExtraction is not supported"),
+        (configuration(("MetadataExtraction", {})), "MetadataExtraction is not emulated"),
         (configuration(DataFormatConversionConfiguration={"Enabled": True}), "DataFormatConversionConfiguration"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettingError, match=message):
-        delivery_settings.read(changed)
+        read_settings(changed)
 
 
 # --- buffers -----------------------------------------------------------------------------------------------------
@@ -165,7 +163,7 @@ def test_taking_loses_nothing_keeps_the_order_and_stays_within_bounds(sizes: lis
         buffer.add((number, size), size, now=0)
     taken = []
     while len(buffer):
-        batch = buffer.take(limit, count=count)
+        batch = buffer.take(limit, max_items=count)
         assert 1 <= len(batch) <= count
         assert len(batch) == 1 or sum(size for _, size in batch) <= limit
         taken += batch
@@ -174,25 +172,25 @@ def test_taking_loses_nothing_keeps_the_order_and_stays_within_bounds(sizes: lis
 
 
 def test_what_is_refused_waits_until_it_succeeds() -> None:
-    attempts = Attempts()
-    assert attempts.is_due()
-    attempts.failed()
-    assert not attempts.is_due()
-    attempts.succeeded()
-    assert attempts.is_due()
+    backoff = Backoff()
+    assert backoff.is_due()
+    backoff.record_failure()
+    assert not backoff.is_due()
+    backoff.record_success()
+    assert backoff.is_due()
 
 
 # --- the transform's answer --------------------------------------------------------------------------------------
 
-RECORDS = [transform_contract.Record("shard", str(number), "key", 1_000, b"in") for number in range(3)]
+RECORDS = [transformation.Record("shard", str(number), "key", 1_000, b"in") for number in range(3)]
 
 
 def returned(number: int, result: str = "Ok", data: str = "b3V0") -> dict[str, str]:
     return {"recordId": RECORDS[number].record_id, "result": result, "data": data}
 
 
-def read(*entries: object) -> transform_contract.Answer:
-    return transform_contract.read_answer(json.dumps({"records": entries}).encode(), RECORDS)
+def read(*entries: object) -> transformation.BatchResult:
+    return transformation.read_response(json.dumps({"records": entries}).encode(), RECORDS)
 
 
 def test_each_record_has_the_fate_that_the_answer_gives_it() -> None:
@@ -231,14 +229,14 @@ def test_a_missing_or_doubled_id_fails_that_record_only() -> None:
     ],
 )
 def test_an_answer_of_the_wrong_shape_fails_the_batch(payload: bytes, code: str) -> None:
-    with pytest.raises(transform_contract.BatchFailedError) as failure:
-        transform_contract.read_answer(payload, RECORDS)
+    with pytest.raises(transformation.BatchFailedError) as failure:
+        transformation.read_response(payload, RECORDS)
     assert failure.value.code == code
 
 
 def test_a_failure_keeps_the_data_as_it_came() -> None:
-    failure = transform_contract.Failure(RECORDS[0], "Lambda.Some", "why")
-    line = transform_contract.failure_line(failure, attempts=2, ended=2_000, function_arn="function")
+    failure = transformation.Failure(RECORDS[0], "Lambda.Some", "why")
+    line = transformation.failure_line(failure, attempts=2, ended=2_000, function_arn="function")
     assert line.endswith(b"}\n")
     assert json.loads(line) == {
         "attemptsMade": 2,
@@ -252,10 +250,10 @@ def test_a_failure_keeps_the_data_as_it_came() -> None:
 
 
 def test_a_batch_of_the_greatest_size_fits_into_what_lambda_takes() -> None:
-    data = b"x" * (3 * 1024 * 1024 // transform_contract.MAXIMUM_RECORDS)
-    record = transform_contract.Record("shardId-000000000000", "1" * 56, "k" * 36, 1_700_000_000_000, data)
-    event = transform_contract.event(
-        [record] * transform_contract.MAXIMUM_RECORDS,
+    data = b"x" * (3 * 1024 * 1024 // transformation.MAX_BATCH_RECORDS)
+    record = transformation.Record("shardId-000000000000", "1" * 56, "k" * 36, 1_700_000_000_000, data)
+    event = transformation.build_event(
+        [record] * transformation.MAX_BATCH_RECORDS,
         invocation_id="i" * 36,
         delivery_stream_arn="arn:aws:firehose:us-east-1:000000000000:deliverystream/name",
         source_arn="arn:aws:kinesis:us-east-1:000000000000:stream/name",
