@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain bench
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain bench alarm-quality
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -62,6 +62,9 @@ test-browser: setup $(VENVS)/browser/.ready ## Look at the leaderboard's page in
 
 bench: setup $(VENVS)/sam-local/.ready build/run/report.json ## Measure how fast and how cheap it is; ROWS="validator cost_single" for some.
 	PYTHONPATH=.:layers/feature_schema/python:layers/rounds/python:functions $(PY) -m benchmarks $(ROWS)
+
+alarm-quality: setup $(VENVS)/peers/.ready ## Simulate years of the alarm ModelError beside River's detectors (SHORT=1: without them).
+	PYTHONPATH=.:layers/feature_schema/python:layers/rounds/python:functions $(VENVS)/peers/bin/python -m benchmarks.alarm_quality $(if $(SHORT),--short)
 
 # How soon the loop recovers is read off the newest run.
 build/run/report.json: | setup

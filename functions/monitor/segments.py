@@ -20,9 +20,10 @@ BIN_MINUTES = 2
 WINDOW_MINUTES = 60
 MAX_SEGMENTS = 200
 """Segments that are followed: the first to appear. The rows of others count in the global windows only."""
-REFERENCE_ROWS = 2_000
-REFERENCE_BINS = 30
-"""What a segment's own promise is measured on: at least so many rows, over at least an hour."""
+MIN_REFERENCE_ROWS = 2_000
+MIN_REFERENCE_BINS = 30
+MAX_REFERENCE_BINS = 720
+"""What a segment's own promise is measured on: at least so many rows over an hour, and at most the first day."""
 MIN_ROWS = 300
 MIN_BINS = 8
 STANDARD_ERRORS = 4.0
@@ -41,7 +42,7 @@ class Segment(Struct, frozen=True):
     @property
     def has_reference(self) -> bool:
         """Whether its own promise is known."""
-        return self.reference.rows >= REFERENCE_ROWS and self.reference_bins >= REFERENCE_BINS
+        return self.reference.rows >= MIN_REFERENCE_ROWS and self.reference_bins >= MIN_REFERENCE_BINS
 
 
 class WorstSegment(Struct, frozen=True):
@@ -77,7 +78,7 @@ def _expire(segment: Segment, newest: int) -> Segment:
         return segment
     reference, squares, count = segment.reference, segment.reference_squares, segment.reference_bins
     for number in sorted(expired):
-        if reference.rows >= REFERENCE_ROWS and count >= REFERENCE_BINS:
+        if count >= MAX_REFERENCE_BINS and reference.rows >= MIN_REFERENCE_ROWS:
             break
         reference = reference.plus(segment.bins[number])
         squares += segment.bins[number].excess ** 2
