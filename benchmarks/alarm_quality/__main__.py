@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         False: moments(centres, predicted - durations),
         True: moments(centres, with_stops(predicted, durations)),
     }
-    report = {
+    report: dict[str, Any] = {
         "standard_deviation": {"base": tails[False].standard_deviation, "stops": tails[True].standard_deviation},
         "false_alarms": _false_alarms(tails, days=90 if is_short else 365, seeds=(11,) if is_short else (11, 12, 13)),
         "delays": _delays(tails[False], repetitions=10 if is_short else 60),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from river.drift import ADWIN, PageHinkley
 
 from monitor import policy
-from monitor.segments import BIN_MINUTES, Segment, add_segments, worst_segment
+from monitor.segments import Segment, add_segments, to_bin, worst_segment
 from monitor.windows import Bin, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     from benchmarks.alarm_quality.fleets import Minutes
     from benchmarks.alarm_quality.residuals import Floats
@@ -43,7 +45,7 @@ class _Sums:
         return Window(Bin(int(rows), float(rows), float(excess)), bins, float(variance), np.inf)
 
 
-def _cumulated(values: Floats) -> Floats:
+def _cumulated(values: NDArray[Any]) -> Floats:
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 
@@ -75,7 +77,7 @@ def _worst_segments(minutes: Minutes) -> Iterator[WorstSegment | None]:
     segments: dict[str, Segment] = {}
     for minute in range(minutes.rows.shape[1]):
         bins = {
-            (f"fc-{centre + 1}", minute // BIN_MINUTES): Bin(
+            (f"fc-{centre + 1}", to_bin(minute)): Bin(
                 int(minutes.rows[centre, minute]), minutes.rows[centre, minute], minutes.excess[centre, minute]
             )
             for centre in range(len(minutes.rows))

@@ -34,7 +34,7 @@ def page(report: Mapping[str, Any]) -> str:
         for robots, drifts in report["delays"].items()
         for name, entry in drifts.items()
     )
-    drifts = next(iter(report["delays"].values()), {})
+    drifts: dict[str, Any] = next(iter(report["delays"].values()), {})
     peers = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{entry['worst_alarms_a_year']}</td>"
         + "".join(f"<td>{format_minutes(entry['p95_minutes'][drift])}</td>" for drift in entry["p95_minutes"])

@@ -63,4 +63,5 @@ def moments(centres: NDArray[np.int64], errors: Floats) -> Moments:
 def with_stops(predicted: Floats, durations: Floats, *, seed: int = 8) -> Floats:
     """Errors (ms) when some robots stand for ten minutes."""
     stops = np.random.default_rng(seed).random(len(durations)) < STOP_SHARE
-    return predicted - np.where(stops, STOP_MILLISECONDS, durations)
+    errors: Floats = predicted - np.where(stops, STOP_MILLISECONDS, durations)
+    return errors

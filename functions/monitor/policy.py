@@ -7,7 +7,6 @@ a little too low: a short window sees a large loss within minutes, a day's windo
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -121,14 +120,13 @@ def is_worse_than_baseline(window: Window, *, was_worse: bool) -> bool:
     return window.lower_loss(2.0) > 0 or (was_worse and window.lower_loss(0.0) > 0)
 
 
-def trial_strength(trial: Series, reference: Series, end_minute: int, error_ratio: float) -> float:
+def trial_strength(trial: Series, reference: Series, end_minute: int, start_minute: int, error_ratio: float) -> float:
     """The new model's error over the old one's in the same minutes, over ``error_ratio``; 0 while it is not judged.
 
     Both series count squares in units of the new model's promise, so that one cap applies to both. Two standard errors
     of the new model's sums must speak against it.
     """
-    start = math.ceil(trial.since / 60)
-    length = min(TRIAL_MINUTES, end_minute - start)
+    length = min(TRIAL_MINUTES, end_minute - start_minute)
     if length <= 0:
         return 0.0
     new, old = trial.window(end_minute, length), reference.window(end_minute, length)

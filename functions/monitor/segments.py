@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from monitor.windows import EMPTY, MINUTE_SECONDS, Bin, window_of
+from monitor.windows import EMPTY, Bin, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +53,9 @@ class WorstSegment(Struct, frozen=True):
     lower_ratio: float
 
 
-def to_bin(received_at: float) -> int:
-    """The number of the two minutes in which a row arrived (seconds since 1970)."""
-    return int(received_at // (MINUTE_SECONDS * BIN_MINUTES))
+def to_bin(minute: int) -> int:
+    """The number of the two minutes that ``minute`` is one of."""
+    return minute // BIN_MINUTES
 
 
 def add_segments(segments: Mapping[str, Segment], bins: Mapping[tuple[str, int], Bin]) -> dict[str, Segment]:

@@ -26,8 +26,8 @@ MAX_WEIGHT_MULTIPLE = 2.0
 """A sender counts at most as much as this many median senders."""
 MIN_WEIGHT = 1.0
 """So much of every sender counts in any case."""
-WEIGHT_DECAY_SECONDS = 300.0
-ERROR_DECAY_SECONDS = 3_600.0
+WEIGHT_DECAY_MINUTES = 5.0
+ERROR_DECAY_MINUTES = 60.0
 MAX_LEFT_OUT_SHARE = 0.05
 FAR_EXCESS = 4.0
 """How far a sender's mean excess must be from the median to be far: with squared errors capped at 25 times the
@@ -43,7 +43,7 @@ _FORGOTTEN_WEIGHT = 1e-3
 
 
 class Sender(Struct, frozen=True):
-    """Exponentially decayed sums of one sender at ``seen_at`` (seconds since 1970).
+    """Exponentially decayed sums of one sender at ``seen_at`` (minutes since 1970).
 
     ``weight`` decays within minutes and bounds what counts; ``error_weight`` and ``excess`` decay within hours and tell
     how far off its samples are. They see all its samples, also those that did not count.
@@ -72,11 +72,11 @@ class Senders(Struct, frozen=True):
 
 
 def decay(sender: Sender, now: float) -> Sender:
-    """The sender's sums as of ``now``. An earlier time than the sender's own changes nothing."""
-    seconds = now - sender.seen_at
-    if seconds <= 0:
+    """The sender's sums as of ``now`` (minutes since 1970). An earlier time than the sender's own changes nothing."""
+    elapsed = now - sender.seen_at
+    if elapsed <= 0:
         return sender
-    weight, error = math.exp(-seconds / WEIGHT_DECAY_SECONDS), math.exp(-seconds / ERROR_DECAY_SECONDS)
+    weight, error = math.exp(-elapsed / WEIGHT_DECAY_MINUTES), math.exp(-elapsed / ERROR_DECAY_MINUTES)
     return Sender(now, sender.weight * weight, sender.error_weight * error, sender.excess * error)
 
 

@@ -16,12 +16,12 @@ from monitor import policy
 from monitor.capped_error import MAX_ERROR_MULTIPLE, capped_excess
 from monitor.ledger import add_ids, add_key, has_key
 from monitor.monitor_state import State
-from monitor.policy import Evidence
+from monitor.policy import DAY_MINUTES, Evidence
 from monitor.segments import add_segments, to_bin, worst_segment
 from monitor.senders import allowed_weight, left_out, observe, sums_by_sender
 from monitor.serving_models import expected_errors, is_believable
 from monitor.stored_rows import StoredRow, hash_fraction, sampled_share
-from monitor.windows import EMPTY, MINUTE_SECONDS, Bin, Series, add_bins
+from monitor.windows import EMPTY, Bin, Series, add_bins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -34,7 +34,6 @@ MAX_ROWS = 2_000
 threshold."""
 MAX_QUESTIONS = 200
 """Rows of an object that the endpoint is asked about, in one request."""
-DAY_SECONDS = 86_400
 
 
 class Options(Struct, frozen=True):
@@ -44,6 +43,7 @@ class Options(Struct, frozen=True):
     late_after_seconds: float = 900.0
     clock_tolerance_seconds: float = 60.0
     ledger_days: int = 3
+    minute_seconds: float = 60.0
 
 
 class Answer(Struct, frozen=True):
@@ -128,13 +128,13 @@ def step(state: State, batch: SampledRows, answers: Mapping[str, Answer], servin
     watermark = max([state.watermark, *(row.received_at for row in new)])
     state = msgspec.structs.replace(
         _with_series(state, serving),
-        ledger=add_key(state.ledger, batch.key, int(watermark // DAY_SECONDS), options.ledger_days),
+        ledger=add_key(state.ledger, batch.key, _day(watermark, options), options.ledger_days),
         recent_ids=recent_ids,
         watermark=watermark,
     )
     measured, unbelieved = _measure(new, batch, answers, serving, options)
     if state.watermark >= state.muted_until:
-        state = _add(state, measured, serving)
+        state = _add(state, measured, serving, options)
     state, measures = _judge(state, options)
     cap = _cap(serving)
     measures = msgspec.structs.replace(
@@ -152,6 +152,10 @@ def step(state: State, batch: SampledRows, answers: Mapping[str, Answer], servin
         ),
     )
     return Step(state, measures)
+
+
+def _day(timestamp: float, options: Options) -> int:
+    return int(timestamp / options.minute_seconds // DAY_MINUTES)
 
 
 def _weighted_squares(errors: Iterable[tuple[float, float]], cap: float) -> float:
@@ -217,11 +221,11 @@ def _series(
     return Series(model, entry.since, entry.expected_error)
 
 
-def _add(state: State, measured: Sequence[_Measured], serving: Serving) -> State:
+def _add(state: State, measured: Sequence[_Measured], serving: Serving, options: Options) -> State:
     live = state.live
     if live is None:
         return state
-    now = state.watermark
+    now = state.watermark / options.minute_seconds
     promises = expected_errors(serving)
     errors = sums_by_sender((item.row.sender, _excess(item, promises[item.model])) for item in measured)
     weights: dict[str, float] = {}
@@ -233,18 +237,24 @@ def _add(state: State, measured: Sequence[_Measured], serving: Serving) -> State
     factors = {name: 0.0 if name in outlying else allowed[name] / weight for name, weight in weights.items()}
     counted = [(item, item.weight * factors[item.row.sender]) for item in measured]
     own = [(item, weight) for item, weight in counted if item.model == live.model and weight > 0]
+
+    def minute_of(row: StoredRow) -> int:
+        return int(row.received_at // options.minute_seconds)
+
+    def segment_of(row: StoredRow) -> tuple[str, int]:
+        return row.segment, to_bin(minute_of(row))
+
+    def add(series: Series, rows: Sequence[tuple[_Measured, float]]) -> Series:
+        return add_bins(series, _bins(series, rows, minute_of))
+
     return msgspec.structs.replace(
         state,
         senders=senders,
-        live=_add_rows(live, own),
-        segments=add_segments(state.segments, _bins(live, own, lambda row: (row.segment, to_bin(row.received_at)))),
-        trial=None if state.trial is None else _add_rows(state.trial, counted),
-        trial_reference=None if state.trial_reference is None else _add_rows(state.trial_reference, own),
+        live=add(live, own),
+        segments=add_segments(state.segments, _bins(live, own, segment_of)),
+        trial=None if state.trial is None else add(state.trial, counted),
+        trial_reference=None if state.trial_reference is None else add(state.trial_reference, own),
     )
-
-
-def _add_rows(series: Series, counted: Sequence[tuple[_Measured, float]]) -> Series:
-    return add_bins(series, _bins(series, counted, lambda row: int(row.received_at // MINUTE_SECONDS)))
 
 
 def _bins[Key: Hashable](
@@ -253,7 +263,7 @@ def _bins[Key: Hashable](
     """Sums of the rows that the series' model answered after its promise began, by what ``key_of`` says of a row."""
     bins: dict[Key, Bin] = {}
     for item, weight in counted:
-        if item.model != series.model or weight <= 0 or item.row.asked_at < series.since - MINUTE_SECONDS:
+        if item.model != series.model or weight <= 0 or item.row.asked_at < series.since:
             continue
         key = key_of(item.row)
         excess = _excess(item, series.expected_error)
@@ -270,14 +280,15 @@ def _judge(state: State, options: Options) -> tuple[State, Measures]:
     """Judge all windows up to the newest whole minute."""
     if state.live is None or state.watermark < state.muted_until:
         return state, Measures()
-    end = int(state.watermark // MINUTE_SECONDS)
+    end = int(state.watermark // options.minute_seconds)
     windows = policy.windows_of(state.live, end)
     worst = worst_segment(state.segments)
     evidence = policy.strongest(policy.judge(windows, worst, options.error_ratio))
     is_worse = policy.is_worse_than_baseline(windows.hour, was_worse=state.is_worse_than_baseline)
     trial = 0.0
     if state.trial is not None and state.trial_reference is not None:
-        trial = policy.trial_strength(state.trial, state.trial_reference, end, options.error_ratio)
+        start = math.ceil(state.trial.since / options.minute_seconds)
+        trial = policy.trial_strength(state.trial, state.trial_reference, end, start, options.error_ratio)
     measures = Measures(
         error_evidence=None if evidence is None else evidence.strength,
         evidence=evidence,

@@ -1,5 +1,8 @@
 """Sums of error by minute, and the sliding windows that are judged from them.
 
+A minute is a number since 1970. It has 60 seconds; on a laptop, where days must pass in minutes, a stack may say less
+(``MonitorMinuteSeconds``).
+
 Samples come in packs and resemble their neighbours, so their number overstates what they prove. The variance of a
 window's sum is therefore estimated from the differences of successive minutes: that counts every correlation within a
 minute, and neither a daily cycle nor the lasting difference between fulfilment centres inflates it.
@@ -18,7 +21,6 @@ from monitor.capped_error import error_ratio
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MINUTE_SECONDS = 60
 KEPT_MINUTES = 1_440 + 60
 """A day's window, and an hour for objects that come late."""
 
