@@ -11,6 +11,8 @@ DEFAULT = template()
 TEMPLATE = DEFAULT.content
 PARAMETERS = DEFAULT.parameters
 STACK: str = PARAMETERS["AWS::StackName"]
+ALARMS = {name.removesuffix("Alarm"): DEFAULT.properties(name) for name in DEFAULT.resources("AWS::CloudWatch::Alarm")}
+"""The properties of every alarm, by its name without the stack's prefix."""
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What `sam build` packs: each function its own folder, everything with bytecode, and the same bytes each time."""
+"""`sam build` packs each function's own folder only, with bytecode, and reproducibly."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 
 
-def packed(source: Path, target: str, artifacts: Path) -> dict[str, bytes]:
-    """The files that a Makefile's target makes, by path."""
+def build(source: Path, target: str, artifacts: Path) -> dict[str, bytes]:
+    """Run a target of the Makefile and return its files by path."""
     artifacts.mkdir()
     subprocess.run(
         ["make", "--makefile", str(source / "Makefile"), f"build-{target}", f"PYTHON={sys.executable}"],
@@ -37,23 +37,21 @@ def packed(source: Path, target: str, artifacts: Path) -> dict[str, bytes]:
         (ROOT / "layers" / "rounds", "RoundsLayer", "/opt"),
     ],
 )
-def test_a_package_has_bytecode_and_comes_out_the_same_each_time(
-    tmp_path: Path, source: Path, target: str, runs_in: str
-) -> None:
-    files = packed(source, target, tmp_path / "one")
+def test_a_package_has_bytecode_and_is_reproducible(tmp_path: Path, source: Path, target: str, runs_in: str) -> None:
+    files = build(source, target, tmp_path / "one")
 
-    assert files == packed(source, target, tmp_path / "another")
+    assert files == build(source, target, tmp_path / "another")
     sources = [name for name in files if name.endswith(".py")]
     assert sources
     for name in sources:
         cached = importlib.util.cache_from_source(name)
         flags = int.from_bytes(files[cached][4:8], "little")
-        assert flags == 0b01, "bytecode by hash, which nobody checks"
-        code: CodeType = marshal.loads(files[cached][16:])  # noqa: S302 (made a line ago)
+        assert flags == 0b01, "bytecode is validated by hash, unchecked"
+        code: CodeType = marshal.loads(files[cached][16:])  # noqa: S302 (built by this test)
         assert code.co_filename == f"{runs_in}/{name}"
     assert len([name for name in files if name.endswith(".pyc")]) == len(sources)
 
 
-def test_a_function_carries_no_other(tmp_path: Path) -> None:
+def test_a_function_contains_no_other_function(tmp_path: Path) -> None:
     for name, logical in logical_ids().items():
-        assert {file.partition("/")[0] for file in packed(ROOT / "functions", logical, tmp_path / name)} == {name}
+        assert {file.partition("/")[0] for file in build(ROOT / "functions", logical, tmp_path / name)} == {name}

@@ -1,4 +1,4 @@
-"""What the template promises: everything encrypted, TLS only, nobody but the account's own, no wildcard unsaid."""
+"""The template encrypts everything, requires TLS, grants access within the account only, and explains wildcards."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = {"If": ["MakesKey", {"GetAtt": "EncryptionKey.Arn"}, {"Ref": "EncryptionKeyArn"}]}
-"""The stack's key, or the one that the parameter names."""
+"""The stack's key, or the key of the parameter."""
 
-WHERE: dict[str, tuple[str, ...]] = {
+KEY_PATHS: dict[str, tuple[str, ...]] = {
     "AWS::S3::Bucket": (
         "BucketEncryption",
         "ServerSideEncryptionConfiguration",
@@ -35,9 +35,9 @@ WHERE: dict[str, tuple[str, ...]] = {
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
 }
-"""Where a resource that keeps something names its key."""
+"""The path to the key in the properties of resources that store data."""
 
-KEEPS_NOTHING = {
+WITHOUT_DATA = {
     "AWS::ApiGatewayV2::Integration",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -54,17 +54,17 @@ KEEPS_NOTHING = {
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",
 }
-"""Resources that hold code, rules and names, and nothing that a robot or a planner has said."""
+"""Resources that hold code, rules and names, but no data of robots or planners."""
 
 
-def inside(value: Any, path: tuple[str, ...]) -> Any:
+def get_path(value: Any, path: tuple[str, ...]) -> Any:
     for part in path:
         value = value[int(part)] if isinstance(value, list) else value.get(part, {})
     return value
 
 
-def statements(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement of the resource policies of a type, with the policy's logical id."""
+def list_statements(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every statement of the resource policies of a type, with the policy's logical id."""
     for name, properties in resources(kind).items():
         for statement in properties["PolicyDocument"]["Statement"]:
             yield name, statement
@@ -73,73 +73,79 @@ def statements(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 # --- encryption -------------------------------------------------------------------------------------------------------
 
 
-def test_everything_that_keeps_something_is_encrypted_with_the_key() -> None:
+def test_every_resource_with_data_is_encrypted_with_the_key() -> None:
     wrong = {
-        name: inside(properties, path)
-        for kind, path in WHERE.items()
+        name: get_path(properties, path)
+        for kind, path in KEY_PATHS.items()
         for name, properties in resources(kind).items()
-        if inside(properties, path) != KEY
+        if get_path(properties, path) != KEY
     }
     assert wrong == {}
 
 
-def test_no_kind_of_resource_is_forgotten() -> None:
-    """A new kind of resource either names the key, or is known to keep nothing."""
+def test_every_resource_type_has_a_key_or_no_data() -> None:
+    """A new type of resource has to be added to one of the two lists."""
     kinds = {resource["Type"] for resource in TEMPLATE["Resources"].values()}
-    assert kinds - WHERE.keys() - KEEPS_NOTHING == set()
+    assert kinds - KEY_PATHS.keys() - WITHOUT_DATA == set()
 
 
-def test_the_key_turns_over_and_stays_in_the_account() -> None:
+def test_the_key_is_rotated_and_usable_in_the_account_only() -> None:
     (key,) = resources("AWS::KMS::Key").values()
     assert key["EnableKeyRotation"] is True
     for statement in key["KeyPolicy"]["Statement"]:
         assert statement["Principal"] != "*"
         # a service may use it for this account only
         if "Service" in statement["Principal"]:
-            said = str(statement["Condition"])
-            assert "AWS::AccountId" in said, statement["Sid"]
+            assert "AWS::AccountId" in str(statement["Condition"]), statement["Sid"]
 
 
-def test_jobs_and_endpoints_are_told_the_key() -> None:
+def test_jobs_and_endpoints_get_the_key() -> None:
     for function in ("RetrainingFunction", "PromotionFunction"):
         assert resources("AWS::Serverless::Function")[function]["Environment"]["Variables"]["KEY_ARN"] == KEY
 
 
-# --- who may come in --------------------------------------------------------------------------------------------------
+# --- access ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("kind", "policy", "named_by"),
+    ("kind", "policy", "reference"),
     [
         ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket"),
         ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics"),
         ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues"),
     ],
 )
-def test_what_does_not_come_over_tls_is_denied_to_everybody(kind: str, policy: str, named_by: str) -> None:
+def test_requests_without_tls_are_denied(kind: str, policy: str, reference: str) -> None:
     denied: set[str] = set()
     for properties in resources(policy).values():
         for statement in properties["PolicyDocument"]["Statement"]:
-            plain = statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-            if statement["Effect"] == "Deny" and statement["Principal"] == "*" and plain:
-                denied |= {one["Ref"] for one in as_list(properties[named_by])}
+            is_without_tls = statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+            if statement["Effect"] == "Deny" and statement["Principal"] == "*" and is_without_tls:
+                denied |= {target["Ref"] for target in as_list(properties[reference])}
     assert denied == set(resources(kind))
 
 
-def test_only_this_account_may_publish_and_only_its_alarms_tell_operations() -> None:
-    allowed = [(name, one) for name, one in statements("AWS::SNS::TopicPolicy") if one["Effect"] == "Allow"]
-    principals = {name: one["Principal"] for name, one in allowed}
-    own = {"AWS": {"Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
-    assert principals == {"SamplesTopicPolicy": own, "OperationsTopicPolicy": {"Service": "cloudwatch.amazonaws.com"}}
-    (alarms,) = [one for name, one in allowed if name == "OperationsTopicPolicy"]
+def test_only_the_account_and_its_alarms_may_publish() -> None:
+    allowed = [
+        (name, statement)
+        for name, statement in list_statements("AWS::SNS::TopicPolicy")
+        if statement["Effect"] == "Allow"
+    ]
+    principals = {name: statement["Principal"] for name, statement in allowed}
+    account = {"AWS": {"Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    assert principals == {
+        "SamplesTopicPolicy": account,
+        "OperationsTopicPolicy": {"Service": "cloudwatch.amazonaws.com"},
+    }
+    (alarms,) = [statement for name, statement in allowed if name == "OperationsTopicPolicy"]
     assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
-    assert {action for _, one in allowed for action in as_list(one["Action"])} == {"sns:Publish"}
+    assert {action for _, statement in allowed for action in as_list(statement["Action"])} == {"sns:Publish"}
 
 
 @pytest.mark.parametrize("kind", ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"])
-def test_bucket_and_queue_let_nobody_in_whom_iam_does_not(kind: str) -> None:
-    """Their policies only deny: what is left is what the account's own roles are granted."""
-    assert [one for _, one in statements(kind) if one["Effect"] != "Deny"] == []
+def test_bucket_and_queue_policies_only_deny(kind: str) -> None:
+    """So access is what the account's own roles are granted."""
+    assert [statement for _, statement in list_statements(kind) if statement["Effect"] != "Deny"] == []
 
 
 def test_the_stream_has_no_policy_of_its_own() -> None:
@@ -154,7 +160,7 @@ def test_no_bucket_is_public() -> None:
         assert not {"AccessControl", "WebsiteConfiguration", "CorsConfiguration"} & properties.keys()
 
 
-def test_who_invokes_a_function_is_named_with_its_source() -> None:
+def test_a_permission_to_invoke_names_its_source() -> None:
     for name, properties in resources("AWS::Lambda::Permission").items():
         assert properties["Principal"].endswith(".amazonaws.com"), name
         assert properties["SourceAccount"] == {"Ref": "AWS::AccountId"}, name
@@ -163,7 +169,7 @@ def test_who_invokes_a_function_is_named_with_its_source() -> None:
     assert all("FunctionUrlConfig" not in function for function in resources("AWS::Serverless::Function").values())
 
 
-def test_a_role_trusts_one_service() -> None:
+def test_every_role_trusts_one_service() -> None:
     for name, properties in resources("AWS::IAM::Role").items():
         (statement,) = properties["AssumeRolePolicyDocument"]["Statement"]
         assert list(statement["Principal"]) == ["Service"], name
@@ -179,7 +185,7 @@ def test_every_function_has_a_role_of_its_own() -> None:
 # --- the API ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_path_of_the_api_asks_for_a_signature_unless_it_is_opened() -> None:
+def test_every_api_path_requires_a_signature_unless_public() -> None:
     (api,) = resources("AWS::Serverless::HttpApi").values()
     document = api["DefinitionBody"]
     scheme = document["components"]["securitySchemes"]["AWS_IAM"]
@@ -187,13 +193,13 @@ def test_every_path_of_the_api_asks_for_a_signature_unless_it_is_opened() -> Non
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert all(operation["security"] == {"If": ["IsOpen", [], [{"AWS_IAM": []}]]} for operation in operations)
     assert PARAMETERS["ApiAuthorization"] == "AWS_IAM"
-    said = {
+    routes = {
         (event["Properties"]["Path"], event["Properties"]["Method"].lower())
         for function in resources("AWS::Serverless::Function").values()
         for event in function.get("Events", {}).values()
         if event["Type"] == "HttpApi"
     }
-    assert said == {(path, method) for path, given in document["paths"].items() for method in given}
+    assert routes == {(path, method) for path, methods in document["paths"].items() for method in methods}
 
 
 def test_the_api_throttles_and_logs_no_bodies() -> None:
@@ -214,7 +220,7 @@ def test_the_api_throttles_and_logs_no_bodies() -> None:
 # --- wildcards --------------------------------------------------------------------------------------------------------
 
 
-def granted() -> Iterator[tuple[str, dict[str, Any]]]:
+def list_grants() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, properties in resources("AWS::IAM::Role").items():
         for policy in properties["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -222,46 +228,46 @@ def granted() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_no_action_has_a_wildcard() -> None:
-    wild = [
+    wildcards = [
         (role, action)
-        for role, statement in granted()
+        for role, statement in list_grants()
         for action in as_list(statement["Action"])
         if "*" in action or "NotAction" in statement
     ]
-    assert wild == []
+    assert wildcards == []
 
 
-def explained(text: str) -> list[tuple[int, str]]:
-    """Lines that grant on everything and say no reason: on the line, in the statement above it, or above that."""
+def find_unexplained_wildcards(text: str) -> list[tuple[int, str]]:
+    """Return lines that grant access to every resource without a comment in or above their statement."""
     lines = text.splitlines()
-    silent = []
-    for number, line in enumerate(lines):
+    unexplained = []
+    for index, line in enumerate(lines):
         if not re.search(r"""Resource:\s*(\[\s*)?["']\*["']""", line):
             continue
-        first = number
+        first = index
         while not lines[first].lstrip().startswith("- "):
             first -= 1
         above = first - 1
-        said = "\n".join(lines[above : number + 1])
-        if "#" not in said:
-            silent.append((number + 1, line.strip()))
-    return silent
+        statement = "\n".join(lines[above : index + 1])
+        if "#" not in statement:
+            unexplained.append((index + 1, line.strip()))
+    return unexplained
 
 
-def test_a_wildcard_resource_says_why() -> None:
-    assert explained(TEXT.partition("\nResources:\n")[2]) == []
+def test_every_wildcard_resource_has_a_comment() -> None:
+    assert find_unexplained_wildcards(TEXT.partition("\nResources:\n")[2]) == []
 
 
-def test_a_silent_wildcard_is_seen() -> None:
-    silent = "Statement:\n  - Effect: Allow\n    Action: a:b\n    Resource: '*'\n"
-    assert explained(silent) == [(4, "Resource: '*'")]
-    assert explained(silent.replace("Action: a:b", "# why\n    Action: a:b")) == []
+def test_a_wildcard_without_a_comment_is_found() -> None:
+    text = "Statement:\n  - Effect: Allow\n    Action: a:b\n    Resource: '*'\n"
+    assert find_unexplained_wildcards(text) == [(4, "Resource: '*'")]
+    assert find_unexplained_wildcards(text.replace("Action: a:b", "# why\n    Action: a:b")) == []
 
 
-def test_no_resource_but_a_prefix_has_a_wildcard() -> None:
-    """A star stands alone with its reason, or ends a prefix that is this stack's or this service's."""
+def test_a_wildcard_is_alone_or_ends_a_prefix() -> None:
+    """A prefix has to be the stack's or the service's own."""
     prefix = re.compile(r"(/|\$\{AWS::StackName\}-|/aws/sagemaker/TrainingJobs|/aws/sagemaker/Endpoints/)\*$")
-    for role, statement in granted():
+    for role, statement in list_grants():
         for resource in as_list(statement["Resource"]):
             text = resource.get("Sub", "") if isinstance(resource, dict) else resource
             text = text[0] if isinstance(text, list) else text
@@ -271,7 +277,7 @@ def test_no_resource_but_a_prefix_has_a_wildcard() -> None:
 # --- exceptions -------------------------------------------------------------------------------------------------------
 
 
-def test_an_exception_from_checkov_says_why() -> None:
+def test_every_checkov_exception_has_a_reason() -> None:
     skipped = [
         (name, skip)
         for name, resource in TEMPLATE["Resources"].items()

@@ -15,8 +15,8 @@ from promotion.job_ended import Ending, job_ended
 from promotion.sagemaker_endpoint import EndpointBusyError, NameTakenError
 from promotion.settings import Settings
 from rounds import Dataset, Endpoint, InFlightRound, Model, Round, RoundLock, Store
+from tests.template import ALARMS
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud, ProcessDied
-from tests.unit.project.test_template_alarms import ALARMS
 from tests.unit.promotion.test_job_results import packed
 from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER, candidate, comparison, tournament
 

@@ -16,8 +16,8 @@ from promotion.rollback_alarms import UnguardedError, pointed, rollout, tolerate
 from promotion.settings import Settings
 from promotion.submission import submit
 from rounds import Model
+from tests.template import ALARMS
 from tests.unit.fake_aws import NOW, validate_request
-from tests.unit.project.test_template_alarms import ALARMS
 from tests.unit.promotion.test_job_end import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
 from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER
 
