@@ -87,7 +87,7 @@ def install() -> None:
         (SCHEDULE, lambda properties: check_schedule_target(properties.get("Target") or {})),
     ):
         if "create" not in handlers.get(resource, {}):
-            raise hooks.HookMissingError(f"CloudFormation of the emulator makes no {resource} any more")
+            raise hooks.HookMissingError(f"ministack's CloudFormation cannot create {resource}")
         handlers[resource] = handlers[resource] | {"create": _checking(handlers[resource]["create"], check)}
 
 

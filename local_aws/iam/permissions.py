@@ -29,7 +29,7 @@ class Sender:
 
 
 def require() -> None:
-    """Check at start that the emulator has the names used here. Raises ``HookMissingError``."""
+    """Check at the start that ministack has the names that are used here. Raises ``HookMissingError``."""
     hooks.find(EVALUATOR, "EvalContext")
     hooks.find(EVALUATOR, "evaluate")
     hooks.find(EVALUATOR, "evaluate_resource_policy", arguments=("doc", "ctx", "service", "named_only", "direct_only"))

@@ -102,7 +102,7 @@ def credentials_of(aws: LocalAws, statement: dict[str, Any] | None) -> ReadOnlyC
     return found.get_frozen_credentials()
 
 
-def test_a_signed_request_reaches_the_function_and_an_unsigned_one_does_not(
+def test_only_signed_request_reaches_function(
     aws: LocalAws, make_function: Callable[..., str], stack: Callable[[str], str]
 ) -> None:
     # given an API with IAM authorization, and a planner who may call one route of it
@@ -137,7 +137,7 @@ def test_a_signed_request_reaches_the_function_and_an_unsigned_one_does_not(
     assert call("POST", f"{url}/nowhere", planner).status_code == 403  # no such route
 
 
-def test_a_route_that_opts_out_needs_no_signature(
+def test_route_without_authorizer_needs_no_signature(
     make_function: Callable[..., str], stack: Callable[[str], str]
 ) -> None:
     url = stack(template(make_function(ECHO)))
@@ -147,7 +147,7 @@ def test_a_route_that_opts_out_needs_no_signature(
     assert "body" not in answer.json()
 
 
-def test_an_update_replaces_routes_and_authorization(
+def test_update_replaces_routes_and_authorization(
     make_function: Callable[..., str], stack: Callable[[str], str]
 ) -> None:
     # given an API of one signed route
@@ -161,7 +161,7 @@ def test_an_update_replaces_routes_and_authorization(
     assert call("POST", f"{url}/predictions").status_code == 404
 
 
-def test_a_binary_body_comes_in_base64(make_function: Callable[..., str], stack: Callable[[str], str]) -> None:
+def test_binary_body_arrives_in_base64(make_function: Callable[..., str], stack: Callable[[str], str]) -> None:
     url = stack(template(make_function(ECHO), signed=False))
     answer = requests.post(
         f"{url}/predictions", data=b"\xff\x00", headers={"content-type": "application/octet-stream"}, timeout=20

@@ -44,7 +44,7 @@ def physical(aws: LocalAws, stack: str) -> Mapping[str, str]:
     return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
 
 
-def test_a_new_stack_has_new_names_and_an_update_keeps_them(aws: LocalAws) -> None:
+def test_new_stack_gets_new_names_and_update_keeps_them(aws: LocalAws) -> None:
     # given a stack that does not name its resources
     cloudformation = aws.client("cloudformation")
     stack = f"names-{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""CloudWatch on the emulator behaves as on AWS where ministack alone does not."""
+"""CloudWatch behaves as on AWS where ministack does not."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def stat(namespace: str, name: str, statistic: str = "Sum", period: int = 10, **
 # --- metrics ---------------------------------------------------------------------------------------------------
 
 
-def test_embedded_metrics_of_a_function_become_metrics(aws: LocalAws, make_function: MakeFunction) -> None:
+def test_embedded_metrics_of_function_become_metrics(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a function that prints embedded metrics in two dimension sets, one with several values
     namespace = unique("Embedded")
     function = make_function("""
@@ -119,7 +119,7 @@ def test_embedded_metrics_of_a_function_become_metrics(aws: LocalAws, make_funct
     assert (point["Timestamp"].timestamp(), point["Average"], point["Unit"]) == (int(at), 3.0, "Count")
 
 
-def test_embedded_metrics_in_any_log_stream_become_metrics(aws: LocalAws) -> None:
+def test_embedded_metrics_in_any_log_stream_count(aws: LocalAws) -> None:
     # given a log stream
     logs, group, namespace, at = aws.client("logs"), unique("group"), unique("Embedded"), time.time()
     logs.create_log_group(logGroupName=group)
@@ -139,7 +139,7 @@ def test_embedded_metrics_in_any_log_stream_become_metrics(aws: LocalAws) -> Non
     assert result["Timestamps"][0].timestamp() == at // 60 * 60
 
 
-def test_metric_data_are_exact_and_know_metric_math(aws: LocalAws) -> None:
+def test_get_metric_data_has_exact_dimensions_and_math(aws: LocalAws) -> None:
     # given a metric with dimensions and the same metric without, over three periods
     cloudwatch, namespace = aws.client("cloudwatch"), unique("Data")
     start = time.time() // 10 * 10 - 60
@@ -179,20 +179,20 @@ def test_metric_data_are_exact_and_know_metric_math(aws: LocalAws) -> None:
     ("expression", "reason"),
     [("SQRT(a)", "no function SQRT"), ("a +", "syntax error"), ("a + missing", "no query"), ("SUM(a)", "time series")],
 )
-def test_an_expression_that_cloudwatch_refuses_is_refused(aws: LocalAws, expression: str, reason: str) -> None:
+def test_invalid_expression_is_refused(aws: LocalAws, expression: str, reason: str) -> None:
     now = time.time()
     queries = [{"Id": "e", "Expression": expression}, {"Id": "a", "MetricStat": stat("Any", "a")}]
     with pytest.raises(ClientError, match=reason):
         aws.client("cloudwatch").get_metric_data(MetricDataQueries=queries, StartTime=now - 60, EndTime=now)
 
 
-def test_values_that_are_none_are_refused(aws: LocalAws) -> None:
+def test_nan_is_refused(aws: LocalAws) -> None:
     data = [{"MetricName": "a", "Value": float("nan")}]
     with pytest.raises(ClientError, match="values must be finite"):
         aws.client("cloudwatch").put_metric_data(Namespace="Any", MetricData=data)
 
 
-def test_functions_are_counted_whoever_invokes_them(aws: LocalAws, make_function: MakeFunction) -> None:
+def test_invocations_by_topic_are_counted(aws: LocalAws, make_function: MakeFunction) -> None:
     # given a function behind a topic, that fails
     function = make_function("def handler(event, context): raise LookupError('no')")
     name, sns = function.rpartition(":")[2], aws.client("sns")
@@ -220,7 +220,7 @@ def test_functions_are_counted_whoever_invokes_them(aws: LocalAws, make_function
     assert throttles["Sum"] == 0
 
 
-def test_the_messages_of_a_queue_are_counted(aws: LocalAws, make_queue: MakeQueue) -> None:
+def test_queue_messages_are_counted(aws: LocalAws, make_queue: MakeQueue) -> None:
     url, arn = make_queue()
     for number in range(3):
         aws.client("sqs").send_message(QueueUrl=url, MessageBody=str(number))
@@ -295,7 +295,7 @@ def _recorder(make_function: MakeFunction, make_queue: MakeQueue) -> tuple[str, 
     return function, url
 
 
-def test_alarms_are_judged_by_the_clock(aws: LocalAws, recorder: tuple[str, str]) -> None:
+def test_alarms_are_evaluated_by_the_clock(aws: LocalAws, recorder: tuple[str, str]) -> None:
     # given alarms on one metric and on metric math, one on other dimensions, and one on silence
     function, url = recorder
     permit(aws, function)
@@ -358,7 +358,7 @@ def test_alarms_are_judged_by_the_clock(aws: LocalAws, recorder: tuple[str, str]
     assert f"Successfully executed action {function}" in [item["HistorySummary"] for item in items]
 
 
-def test_an_alarm_tells_function_topic_and_bus(aws: LocalAws, recorder: tuple[str, str], make_queue: MakeQueue) -> None:
+def test_alarm_notifies_function_topic_and_bus(aws: LocalAws, recorder: tuple[str, str], make_queue: MakeQueue) -> None:
     # given a function that lets this alarm in, a topic and a rule on the event bus with a queue each
     function, url = recorder
     topic_url, topic_queue = make_queue()
@@ -406,7 +406,7 @@ def let_in(aws: LocalAws, url: str, arn: str, service: str) -> None:
     aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": document})
 
 
-def test_an_action_that_is_not_permitted_is_not_done(aws: LocalAws, recorder: tuple[str, str]) -> None:
+def test_alarm_action_without_permission_fails(aws: LocalAws, recorder: tuple[str, str]) -> None:
     # given a function that lets nobody in but topics, and a topic that lets only users of its account publish
     function, url = recorder
     permit(aws, function, principal="sns.amazonaws.com")
@@ -441,7 +441,7 @@ def test_an_action_that_is_not_permitted_is_not_done(aws: LocalAws, recorder: tu
     assert received(aws, url)["alarmData"]["state"]["reason"] == "with actions"
 
 
-def test_an_unsound_alarm_is_refused(aws: LocalAws) -> None:
+def test_invalid_alarm_is_refused(aws: LocalAws) -> None:
     with pytest.raises(ClientError, match="DatapointsToAlarm must not be greater"):
         put_alarm(aws, "Any", DatapointsToAlarm=2)
 
@@ -483,7 +483,7 @@ def template(namespace: str, threshold: float, expression: str) -> str:
     return json.dumps({"Parameters": parameters, "Resources": resources, "Outputs": outputs})
 
 
-def test_alarms_of_a_template(aws: LocalAws) -> None:
+def test_template_creates_and_updates_alarms(aws: LocalAws) -> None:
     # given a stack with alarms on metric math and on a metric, and a dashboard
     formation, namespace = aws.client("cloudformation"), unique("Stack")
     formation.create_stack(StackName=namespace, TemplateBody=template(namespace, 1.0, "n * 2"))

@@ -110,7 +110,7 @@ def test_a_failed_notification_of_a_topic_is_retried(aws: LocalAws, make_listene
     assert (record["Sns"]["MessageId"], record["Sns"]["Message"]) == (message, "one\ntwo")
 
 
-def test_a_schedule_invokes_a_function_under_its_role(aws: LocalAws, make_listener: Any) -> None:
+def test_schedule_invokes_function_with_its_role(aws: LocalAws, make_listener: Any) -> None:
     # given two schedules that are due at once, and only one role that may invoke the function
     function, events = make_listener()
     iam = aws.client("iam")

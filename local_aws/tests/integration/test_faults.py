@@ -32,7 +32,7 @@ SEND = """
 
 @pytest.fixture(scope="module")
 def faulty() -> Iterator[LocalAws]:
-    """An emulator that can fail on demand."""
+    """A local AWS with fault injection."""
     with running_aws(LOGS / "faults.log", **{faults.VARIABLE: "on"}) as running:
         yield running
 
@@ -44,7 +44,7 @@ def rules(faulty: LocalAws) -> Iterator[Callable[..., None]]:
     def put(*entries: dict[str, Any]) -> None:
         body = json.dumps({"seed": 1, "rules": entries}).encode()
         request = urllib.request.Request(faulty.endpoint_url + faults.PATH, data=body, method="PUT")  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 (the emulator's own URL)
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 (the local AWS)
             pass
 
     yield put
@@ -72,11 +72,11 @@ def messages(faulty: LocalAws, queue: str) -> int:
     return int(answer["Attributes"][name])
 
 
-def test_without_rules_nothing_fails(faulty: LocalAws, sender: tuple[str, str]) -> None:
+def test_no_rules_means_no_faults(faulty: LocalAws, sender: tuple[str, str]) -> None:
     assert invoked(faulty, sender[0]) == (None, "sent")
 
 
-def test_who_has_the_accounts_keys_is_left_alone(
+def test_account_keys_are_exempt_from_faults(
     faulty: LocalAws, sender: tuple[str, str], rules: Callable[..., None]
 ) -> None:
     rules({"caller": "*", "action": "sqs:*", "fault": "denied"})
@@ -90,7 +90,7 @@ def test_who_has_the_accounts_keys_is_left_alone(
 @pytest.mark.parametrize(
     ("fault", "sent"), [("reset", 1), ("answer_lost", 2), ("failed", 1), ("throttled", 1), ("unavailable", 1)]
 )
-def test_a_client_that_tries_again_finds_its_effect_once_or_twice(
+def test_retry_after_fault_repeats_effect_only_if_lost(
     faulty: LocalAws, sender: tuple[str, str], rules: Callable[..., None], fault: str, sent: int
 ) -> None:
     rules({"caller": "*", "action": "sqs:SendMessage", "fault": fault, "at_most": 1})
@@ -99,7 +99,7 @@ def test_a_client_that_tries_again_finds_its_effect_once_or_twice(
 
 
 @pytest.mark.parametrize(("fault", "sent"), [("killed_before", 0), ("killed_after", 1)])
-def test_a_function_dies_before_or_after_its_effect(
+def test_function_is_killed_before_or_after_its_effect(
     faulty: LocalAws, sender: tuple[str, str], rules: Callable[..., None], fault: str, sent: int
 ) -> None:
     rules({"caller": "*", "action": "sqs:SendMessage", "fault": fault, "at_most": 1})
@@ -110,14 +110,14 @@ def test_a_function_dies_before_or_after_its_effect(
     assert invoked(faulty, sender[0]) == (None, "sent")
 
 
-def test_what_is_no_rule_is_refused(rules: Callable[..., None]) -> None:
+def test_invalid_rule_is_refused(rules: Callable[..., None]) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         rules({"caller": "*", "action": "*", "fault": "meteor"})
     refused.value.close()
     assert refused.value.code == 400
 
 
-def test_an_emulator_that_was_not_asked_to_has_no_such_thing(aws: LocalAws) -> None:
+def test_fault_api_is_absent_by_default(aws: LocalAws) -> None:
     """Some service of AWS takes the path for one of its own, and says that it does not know it."""
     with pytest.raises(urllib.error.HTTPError) as unknown:
         urllib.request.urlopen(aws.endpoint_url + faults.PATH, timeout=10)  # noqa: S310

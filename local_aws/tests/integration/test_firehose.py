@@ -175,9 +175,7 @@ def transform(make_function: MakeFunction) -> str:
     return make_function(TRANSFORM)
 
 
-def test_records_pass_the_transform_in_batches_and_arrive_once_in_few_packed_objects(
-    pipeline: Pipeline, transform: str
-) -> None:
+def test_records_are_transformed_in_batches_and_delivered_once(pipeline: Pipeline, transform: str) -> None:
     # given a delivery stream that gathers for two seconds, and a record that was there before it
     pipeline.prepare()
     pipeline.put("too early")
@@ -194,7 +192,7 @@ def test_records_pass_the_transform_in_batches_and_arrive_once_in_few_packed_obj
     assert all(re.fullmatch(rf"samples/date=\d{{4}}-\d\d-\d\d/hour=\d\d/{name}", key) for key in keys)
 
 
-def test_the_function_sees_what_a_kinesis_source_sends_on_aws(pipeline: Pipeline, transform: str) -> None:
+def test_transform_event_has_kinesis_metadata(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare()
     pipeline.create(transform)
     (put,) = pipeline.put("one")
@@ -222,9 +220,7 @@ def test_the_function_sees_what_a_kinesis_source_sends_on_aws(pipeline: Pipeline
     assert abs(arrived / 1000 - time.time()) < 3600  # milliseconds, and of today
 
 
-def test_a_record_that_the_function_did_not_transform_goes_to_the_error_prefix(
-    pipeline: Pipeline, transform: str
-) -> None:
+def test_failed_record_goes_to_error_prefix(pipeline: Pipeline, transform: str) -> None:
     # given records that the function drops, fails, loses and doubles, and one that it transforms
     pipeline.prepare()
     pipeline.create(transform, interval=1)
@@ -244,9 +240,7 @@ def test_a_record_that_the_function_did_not_transform_goes_to_the_error_prefix(
 
 
 @pytest.mark.parametrize("text", ["raise", "not base64"])
-def test_a_batch_that_keeps_failing_goes_to_the_error_prefix_after_its_retries(
-    pipeline: Pipeline, transform: str, text: str
-) -> None:
+def test_failed_batch_goes_to_error_prefix_after_retries(pipeline: Pipeline, transform: str, text: str) -> None:
     pipeline.prepare()
     pipeline.create(transform, retries=2)
     pipeline.put(text)
@@ -256,7 +250,7 @@ def test_a_batch_that_keeps_failing_goes_to_the_error_prefix_after_its_retries(
     assert pipeline.keys("samples/") == []
 
 
-def test_a_batch_that_fails_once_is_tried_again(pipeline: Pipeline, transform: str) -> None:
+def test_failed_batch_is_retried(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare()
     pipeline.create(transform)
     pipeline.put("raise once")
@@ -264,7 +258,7 @@ def test_a_batch_that_fails_once_is_tried_again(pipeline: Pipeline, transform: s
     assert pipeline.keys("failed/") == []
 
 
-def test_put_records_does_not_wait_for_the_transform(
+def test_put_records_does_not_wait_for_transform(
     pipeline: Pipeline, make_function: MakeFunction, tmp_path: Path
 ) -> None:
     # given a function that answers only when a gate is open
@@ -280,7 +274,7 @@ def test_put_records_does_not_wait_for_the_transform(
     assert {line["text"] for line in lines(pipeline, 2)} == {"first", "second"}
 
 
-def test_a_role_that_may_not_write_delivers_nothing_and_loses_nothing(pipeline: Pipeline, transform: str) -> None:
+def test_role_without_put_object_delays_delivery_without_loss(pipeline: Pipeline, transform: str) -> None:
     # given a role without s3:PutObject, and a function whose first invocations have succeeded
     pipeline.prepare(may_write=False)
     pipeline.create(transform)
@@ -294,7 +288,7 @@ def test_a_role_that_may_not_write_delivers_nothing_and_loses_nothing(pipeline: 
     assert {line["text"] for line in lines(pipeline, 2)} == {"first", "second"}
 
 
-def test_a_role_that_may_not_invoke_fails_the_transform(pipeline: Pipeline, transform: str) -> None:
+def test_role_without_invoke_fails_transform(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare()
     pipeline.aws.client("iam").delete_role_policy(RoleName=pipeline.name, PolicyName="lambda-InvokeFunction")
     pipeline.create(transform, retries=0)
@@ -303,7 +297,7 @@ def test_a_role_that_may_not_invoke_fails_the_transform(pipeline: Pipeline, tran
     assert (line["errorCode"], line["attemptsMade"]) == ("Lambda.InvokeAccessDenied", 1)
 
 
-def test_a_role_that_may_not_read_reads_later(pipeline: Pipeline, transform: str) -> None:
+def test_role_without_read_access_delays_reading(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare()
     iam = pipeline.aws.client("iam")
     iam.delete_role_policy(RoleName=pipeline.name, PolicyName="kinesis-DescribeStream")
@@ -315,7 +309,7 @@ def test_a_role_that_may_not_read_reads_later(pipeline: Pipeline, transform: str
     assert [line["text"] for line in lines(pipeline, 1)] == ["one"]
 
 
-def test_a_role_that_does_not_trust_firehose_is_refused(pipeline: Pipeline, transform: str) -> None:
+def test_role_without_trust_in_firehose_is_refused(pipeline: Pipeline, transform: str) -> None:
     pipeline.prepare(trusted="lambda.amazonaws.com")
     with pytest.raises(ClientError, match=r"does not let firehose\.amazonaws\.com assume it"):
         pipeline.create(transform)
@@ -330,7 +324,7 @@ def test_a_role_that_does_not_trust_firehose_is_refused(pipeline: Pipeline, tran
         ({"DynamicPartitioningConfiguration": {"Enabled": True}}, "DynamicPartitioningConfiguration is not supported"),
     ],
 )
-def test_a_wrong_configuration_is_refused(
+def test_invalid_configuration_is_refused(
     pipeline: Pipeline, transform: str, changes: dict[str, Any], message: str
 ) -> None:
     pipeline.prepare()
@@ -339,7 +333,7 @@ def test_a_wrong_configuration_is_refused(
     assert refusal.value.response["Error"]["Code"] == "InvalidArgumentException"
 
 
-def test_an_update_takes_effect_without_a_gap(pipeline: Pipeline, transform: str) -> None:
+def test_update_applies_without_loss(pipeline: Pipeline, transform: str) -> None:
     # given a delivery stream whose buffer would be due in 15 minutes
     pipeline.prepare()
     pipeline.create(transform, interval=900)
@@ -362,7 +356,7 @@ def test_an_update_takes_effect_without_a_gap(pipeline: Pipeline, transform: str
     assert all(f"/{pipeline.name}-2-" in key for key in pipeline.keys("moved/"))
 
 
-def test_without_a_transform_records_are_joined_with_the_delimiter_asked_for(pipeline: Pipeline) -> None:
+def test_records_without_transform_are_joined_by_delimiter(pipeline: Pipeline) -> None:
     pipeline.prepare()
     processing = {"Enabled": True, "Processors": [{"Type": "AppendDelimiterToRecord"}]}
     pipeline.create(None, interval=1, ProcessingConfiguration=processing, Prefix="samples/", FileExtension=".txt.gz")
@@ -372,7 +366,7 @@ def test_without_a_transform_records_are_joined_with_the_delimiter_asked_for(pip
     assert all(re.fullmatch(r"samples/\d{4}/\d\d/\d\d/\d\d/.*\.txt\.gz", key) for key in pipeline.keys(""))
 
 
-def test_objects_are_encrypted_with_the_key_asked_for(pipeline: Pipeline) -> None:
+def test_objects_are_encrypted_with_configured_key(pipeline: Pipeline) -> None:
     pipeline.prepare()
     key = pipeline.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     pipeline.aws.client("iam").put_role_policy(
@@ -385,7 +379,7 @@ def test_objects_are_encrypted_with_the_key_asked_for(pipeline: Pipeline) -> Non
     assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
-def test_deletion_delivers_first(pipeline: Pipeline, transform: str) -> None:
+def test_deletion_delivers_buffered_records(pipeline: Pipeline, transform: str) -> None:
     # given records in a buffer that would be due in 15 minutes
     pipeline.prepare()
     pipeline.create(transform, interval=900)
@@ -398,9 +392,7 @@ def test_deletion_delivers_first(pipeline: Pipeline, transform: str) -> None:
     assert {json.loads(line)["text"] for line in pipeline.delivered()} == {"one", "two"}
 
 
-def test_a_stack_updates_its_delivery_stream_and_delivers_before_it_deletes_it(
-    pipeline: Pipeline, transform: str
-) -> None:
+def test_stack_updates_and_drains_its_delivery_stream(pipeline: Pipeline, transform: str) -> None:
     # given a delivery stream of a stack, with a record in a buffer that would be due in 15 minutes
     pipeline.prepare()
     cloudformation = pipeline.aws.client("cloudformation")
@@ -431,8 +423,8 @@ def test_a_stack_updates_its_delivery_stream_and_delivers_before_it_deletes_it(
     assert {json.loads(line)["text"] for line in pipeline.delivered()} == {"one", "two"}
 
 
-def test_the_end_of_the_emulator_delivers_first(tmp_path: Path) -> None:
-    # given an emulator that keeps its objects on disk, and a record in a buffer that would be due in 15 minutes
+def test_shutdown_delivers_buffered_records(tmp_path: Path) -> None:
+    # given a process that stores objects on disk, and a record in a buffer that is due in 15 minutes
     with running_aws(tmp_path / "log", S3_PERSIST="1", S3_DATA_DIR=str(tmp_path / "s3")) as own:
         pipeline = Pipeline(own, f"samples-{uuid.uuid4().hex[:12]}")
         pipeline.prepare()
@@ -443,7 +435,7 @@ def test_the_end_of_the_emulator_delivers_first(tmp_path: Path) -> None:
     assert gzip.decompress(found.read_bytes()) == b"one"
 
 
-def test_a_delivered_object_is_announced_on_the_event_bus(aws: LocalAws, pipeline: Pipeline) -> None:
+def test_delivered_object_sends_event(aws: LocalAws, pipeline: Pipeline) -> None:
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
     # given a bucket that sends its events to the bus, and a rule that sends new objects to a queue
     pipeline.prepare()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from local_aws.tests.integration.factories import LocalAws
 
 
-def test_a_bucket_that_denies_requests_without_tls_is_usable(aws: LocalAws) -> None:
+def test_bucket_that_requires_tls_accepts_loopback_requests(aws: LocalAws) -> None:
     # given a user with full access, and a bucket whose policy denies what comes without TLS, and all of one folder
     name = f"data-{uuid.uuid4().hex[:12]}"
     aws.client("s3").create_bucket(Bucket=name)

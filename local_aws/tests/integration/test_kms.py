@@ -50,7 +50,7 @@ def refused(call: Callable[..., Any], /, **arguments: Any) -> str:
     return str(refusal.value)
 
 
-def test_an_encrypted_bucket_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
+def test_encrypted_bucket_requires_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     bucket = f"encrypted-{uuid.uuid4().hex[:12]}"
     aws.client("s3").create_bucket(Bucket=bucket)
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
@@ -62,7 +62,7 @@ def test_an_encrypted_bucket_takes_its_key(aws: LocalAws, key: str, somebody: An
     assert "kms:GenerateDataKey" in refused(reader.put_object, Bucket=bucket, Key="two", Body=b"2")
 
 
-def test_an_encrypted_queue_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
+def test_encrypted_queue_requires_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     url = aws.client("sqs").create_queue(QueueName=name, Attributes={"KmsMasterKeyId": key})["QueueUrl"]
     assert "kms:" in refused(somebody("kms:Decrypt")("sqs").send_message, QueueUrl=url, MessageBody="1")
@@ -72,7 +72,7 @@ def test_an_encrypted_queue_takes_its_key(aws: LocalAws, key: str, somebody: Any
     assert message["Body"] == "1"
 
 
-def test_an_encrypted_topic_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
+def test_encrypted_topic_requires_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     attributes = {"KmsMasterKeyId": key}
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     topic = aws.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
@@ -80,7 +80,7 @@ def test_an_encrypted_topic_takes_its_key(aws: LocalAws, key: str, somebody: Any
     somebody("kms:GenerateDataKey", "kms:Decrypt")("sns").publish(TopicArn=topic, Message="1")
 
 
-def test_an_encrypted_stream_takes_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
+def test_encrypted_stream_requires_its_key(aws: LocalAws, key: str, somebody: Any) -> None:
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     kinesis = aws.client("kinesis")
     kinesis.create_stream(StreamName=name, ShardCount=1)
@@ -91,7 +91,7 @@ def test_an_encrypted_stream_takes_its_key(aws: LocalAws, key: str, somebody: An
     assert somebody("kms:GenerateDataKey")("kinesis").put_records(**record)["FailedRecordCount"] == 0
 
 
-def test_what_a_template_encrypts_takes_the_key(aws: LocalAws, key: str, somebody: Any) -> None:
+def test_resources_encrypted_by_template_require_key(aws: LocalAws, key: str, somebody: Any) -> None:
     # given a stack of an encrypted bucket, stream and table
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
@@ -132,7 +132,7 @@ def test_what_a_template_encrypts_takes_the_key(aws: LocalAws, key: str, somebod
     assert len(owner("kinesis").get_records(**read)["Records"]) == 1
 
 
-def test_who_may_not_list_a_bucket_does_not_learn_what_is_not_there(aws: LocalAws) -> None:
+def test_missing_object_without_list_permission_is_forbidden(aws: LocalAws) -> None:
     bucket, name = f"quiet-{uuid.uuid4().hex[:12]}", f"reader-{uuid.uuid4().hex[:12]}"
     aws.client("s3").create_bucket(Bucket=bucket)
     iam = aws.client("iam")
@@ -148,7 +148,7 @@ def test_who_may_not_list_a_bucket_does_not_learn_what_is_not_there(aws: LocalAw
             reader.get_object(Bucket=bucket, Key="not-there")
 
 
-def test_what_aws_encrypts_with_its_own_key_takes_nothing(aws: LocalAws, somebody: Any) -> None:
+def test_aws_managed_key_requires_no_permission(aws: LocalAws, somebody: Any) -> None:
     name = f"encrypted-{uuid.uuid4().hex[:12]}"
     attributes = {"KmsMasterKeyId": "alias/aws/sqs"}
     url = aws.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]

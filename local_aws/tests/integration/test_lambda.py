@@ -104,7 +104,7 @@ def test_a_broken_handler_reports_the_kind_of_error(
     assert (error, payload["errorType"]) == ("Unhandled", error_type)
 
 
-def test_a_function_sees_its_own_environment_only(
+def test_function_has_only_its_own_environment(
     aws: LocalAws, make_function: MakeFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a function with a variable, and a search for modules of the local AWS
@@ -132,7 +132,7 @@ def test_a_function_sees_its_own_environment_only(
     assert 0 < report["milliseconds"] <= 10_000
 
 
-def test_the_last_layer_wins_and_code_wins_over_layers(aws: LocalAws, make_function: Any) -> None:
+def test_code_precedes_layers_and_later_layers_earlier(aws: LocalAws, make_function: Any) -> None:
     first = make_function.layer({"python/shared.py": "name = 'first'", "python/index.py": "name = 'layer'"})
     last = make_function.layer({"python/shared.py": "name = 'last'"})
     function = make_function(

@@ -1,4 +1,4 @@
-"""Blue/green on the emulator: traffic moves in steps, is watched at each, and returns when an alarm goes off."""
+"""Blue/green deployments: traffic moves in steps, alarms are checked in each, and an alarm rolls back."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def routing(kind: str, *, wait: int, alarm: str | None = None, size: int = 25) -
     return config | ({"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}} if alarm else {})
 
 
-def test_a_canary_takes_its_share_then_everything(site: Site, alarm: str, sent: Any) -> None:
+def test_canary_gets_its_share_then_all_traffic(site: Site, alarm: str, sent: Any) -> None:
     # given
     old = site.description()["EndpointConfigName"]
     # when
@@ -147,7 +147,7 @@ def test_a_canary_takes_its_share_then_everything(site: Site, alarm: str, sent: 
 
 
 @pytest.mark.parametrize("kind", ["ALL_AT_ONCE", "CANARY"])
-def test_an_alarm_brings_all_traffic_back(site: Site, alarm: str, sent: Any, kind: str) -> None:
+def test_alarm_rolls_deployment_back(site: Site, alarm: str, sent: Any, kind: str) -> None:
     # given a new fleet that has traffic and is watched
     old = site.description()["EndpointConfigName"]
     new = site.change(routing(kind, wait=60, alarm=alarm))
@@ -171,7 +171,7 @@ def test_an_alarm_brings_all_traffic_back(site: Site, alarm: str, sent: Any, kin
     assert states[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
 
 
-def test_an_alarm_that_is_off_already_stops_the_deployment_before_it_begins(site: Site, alarm: str) -> None:
+def test_active_alarm_prevents_deployment(site: Site, alarm: str) -> None:
     old = site.description()["EndpointConfigName"]
     site.stage.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="test")
     site.change(routing("ALL_AT_ONCE", wait=60, alarm=alarm))
@@ -180,21 +180,21 @@ def test_an_alarm_that_is_off_already_stops_the_deployment_before_it_begins(site
     assert "in ALARM already" in description["FailureReason"]
 
 
-def test_alarms_that_are_not_there_or_may_not_be_read_stop_it_too(site: Site, alarm: str) -> None:
+def test_missing_or_denied_alarm_prevents_deployment(site: Site, alarm: str) -> None:
     site.change(routing("ALL_AT_ONCE", wait=1, alarm="never-was"))
     assert "never-was do not exist" in site.settled()["FailureReason"]
     site.change(routing("ALL_AT_ONCE", wait=1, alarm=alarm), role=site.stage.role)
     assert "cannot be read" in site.settled()["FailureReason"]
 
 
-def test_linear_moves_part_by_part(site: Site, alarm: str) -> None:
+def test_linear_deployment_moves_traffic_in_steps(site: Site, alarm: str) -> None:
     new = site.change(routing("LINEAR", wait=1, alarm=alarm, size=50))
     site.until_stage("Baking", "linear capacity of 2 instance(s)")
     site.until_stage("Baking", "full capacity of 4 instance(s)")
     assert site.settled()["EndpointConfigName"] == new
 
 
-def test_requests_are_counted_for_each_endpoint_configuration(site: Site) -> None:
+def test_metrics_distinguish_endpoint_configs(site: Site) -> None:
     # given
     config = site.description()["EndpointConfigName"]
     runtime, cloudwatch = site.stage.client("sagemaker-runtime"), site.stage.client("cloudwatch")

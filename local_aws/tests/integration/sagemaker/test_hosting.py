@@ -1,4 +1,4 @@
-"""Endpoints on the emulator serve as SageMaker's XGBoost image serves, and change without a gap."""
+"""Endpoints serve as SageMaker's XGBoost image does, and are updated without a gap."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def ask(stage: Any) -> Callable[..., dict[str, Any]]:
         ("application/x-npy", "bytes"),
     ],
 )
-def test_only_two_content_types_are_text(endpoint: str, ask: Any, content_type: str, body: str) -> None:
+def test_csv_and_json_bodies_are_text_others_bytes(endpoint: str, ask: Any, content_type: str, body: str) -> None:
     # when
     answer = ask(endpoint, "1,2", content_type, Accept="text/plain")
     # then
@@ -90,12 +90,12 @@ def test_only_two_content_types_are_text(endpoint: str, ask: Any, content_type: 
     assert answer["InvokedProductionVariant"] == "AllTraffic"
 
 
-def test_an_answer_without_accept_is_json_and_a_bare_one_is_html(endpoint: str, ask: Any) -> None:
+def test_default_accept_is_json_and_bare_result_is_html(endpoint: str, ask: Any) -> None:
     assert ask(endpoint, "1,2")["ContentType"] == "application/json"
     assert ask(endpoint, "bare")["ContentType"].startswith("text/html")
 
 
-def test_what_goes_wrong_in_a_container_is_a_model_error(endpoint: str, ask: Any) -> None:
+def test_container_failure_is_a_model_error(endpoint: str, ask: Any) -> None:
     # when the code answers with a status of its own
     with pytest.raises(ClientError) as refused:
         ask(endpoint, "refuse")
@@ -117,7 +117,7 @@ def test_what_goes_wrong_in_a_container_is_a_model_error(endpoint: str, ask: Any
         assert "secret" not in str(answer)
 
 
-def test_who_asks_for_nothing_or_too_much_is_told(stage: Any, endpoint: str, ask: Any) -> None:
+def test_unknown_endpoint_and_large_body_are_refused(stage: Any, endpoint: str, ask: Any) -> None:
     with pytest.raises(ClientError, match="Endpoint never-was of account 000000000000 not found") as missing:
         ask("never-was", "1,2")
     assert missing.value.response["Error"]["Code"] == "ValidationError"
@@ -125,7 +125,7 @@ def test_who_asks_for_nothing_or_too_much_is_told(stage: Any, endpoint: str, ask
         ask(endpoint, b"1" * 6_291_457)
 
 
-def test_invoking_is_allowed_by_the_endpoints_arn(stage: Any, endpoint: str) -> None:
+def test_invoke_permission_is_checked_by_endpoint_arn(stage: Any, endpoint: str) -> None:
     # given
     statement = {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint"}
     arn = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/"
@@ -137,7 +137,7 @@ def test_invoking_is_allowed_by_the_endpoints_arn(stage: Any, endpoint: str) -> 
         wrong.invoke_endpoint(EndpointName=endpoint, Body="1,2", ContentType="text/csv")
 
 
-def test_a_slow_model_holds_up_nobody_else(stage: Any, endpoint: str, ask: Any, tmp_path: Path) -> None:
+def test_slow_model_does_not_block_other_requests(stage: Any, endpoint: str, ask: Any, tmp_path: Path) -> None:
     # given requests that the model answers only when a file appears
     answers: list[dict[str, Any]] = []
     sign = tmp_path / "go"
@@ -155,7 +155,7 @@ def test_a_slow_model_holds_up_nobody_else(stage: Any, endpoint: str, ask: Any, 
     assert len(answers) == 3
 
 
-def test_an_update_leaves_no_gap(  # noqa: PLR0917 (fixtures)
+def test_update_serves_without_gap(  # noqa: PLR0917 (fixtures)
     stage: Any, endpoint: str, ask: Any, deploy: Deploy, settled: Settled, sent: Any, tmp_path: Path
 ) -> None:
     # given somebody who asks all the time, and a request that the old model is still busy with
@@ -213,9 +213,7 @@ def test_an_update_leaves_no_gap(  # noqa: PLR0917 (fixtures)
     assert deployments[0]["PendingDeploymentSummary"]["EndpointConfigName"] == new
 
 
-def test_an_update_that_fails_leaves_the_old_model_serving(
-    stage: Any, endpoint: str, ask: Any, deploy: Deploy, settled: Settled
-) -> None:
+def test_failed_update_keeps_old_model(stage: Any, endpoint: str, ask: Any, deploy: Deploy, settled: Settled) -> None:
     # given
     old = stage.client("sagemaker").describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     # when the new model's code cannot be installed: pip wants the network
@@ -228,9 +226,7 @@ def test_an_update_that_fails_leaves_the_old_model_serving(
     assert "InstallModuleError" in stage.log(f"/aws/sagemaker/Endpoints/{endpoint}", "AllTraffic/")
 
 
-def test_an_endpoint_whose_role_may_not_read_the_model_fails_and_can_be_deleted(
-    stage: Any, ask: Any, deploy: Deploy, settled: Settled
-) -> None:
+def test_endpoint_without_access_to_model_fails(stage: Any, ask: Any, deploy: Deploy, settled: Settled) -> None:
     # given
     name = f"denied-{uuid.uuid4().hex[:12]}"
     # when
@@ -250,7 +246,7 @@ def test_an_endpoint_whose_role_may_not_read_the_model_fails_and_can_be_deleted(
     sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 
 
-def test_both_the_program_and_its_directory_must_be_named(stage: Any, deploy: Deploy, settled: Settled) -> None:
+def test_model_needs_program_and_directory(stage: Any, deploy: Deploy, settled: Settled) -> None:
     # when
     name = f"half-{uuid.uuid4().hex[:12]}"
     deploy(name, SERVING, SAGEMAKER_SUBMIT_DIRECTORY="")
@@ -259,7 +255,7 @@ def test_both_the_program_and_its_directory_must_be_named(stage: Any, deploy: De
     assert "SAGEMAKER_SUBMIT_DIRECTORY" in stage.log(f"/aws/sagemaker/Endpoints/{name}", "AllTraffic/")
 
 
-def test_requests_that_cannot_be_are_refused_as_aws_refuses_them(stage: Any, endpoint: str) -> None:
+def test_invalid_requests_are_refused(stage: Any, endpoint: str) -> None:
     # given
     sagemaker = stage.client("sagemaker")
     config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]

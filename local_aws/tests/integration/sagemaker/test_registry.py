@@ -1,4 +1,4 @@
-"""The model registry on the emulator: versions in a group, approval with its event, permissions by ARN, templates."""
+"""The model registry: versions in a group, approval with its event, permissions by ARN, templates."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def register(stage: Any, group: str) -> Callable[..., str]:
     return create
 
 
-def test_versions_count_up_and_a_repeated_request_is_one_version(stage: Any, group: str, register: Any) -> None:
+def test_versions_count_up_and_repeated_token_creates_one(stage: Any, group: str, register: Any) -> None:
     first = register(ClientToken="one", CustomerMetadataProperties={"model": "m-1"})
     assert register(ClientToken="one") == first == f"{ARN}:model-package/{group}/1"
     second = register(ClientToken="two", ModelApprovalStatus="Approved")
@@ -57,7 +57,7 @@ def test_versions_count_up_and_a_repeated_request_is_one_version(stage: Any, gro
     assert [each["ModelPackageArn"] for each in approved["ModelPackageSummaryList"]] == [second]
 
 
-def test_an_approval_is_told_with_the_reason(stage: Any, group: str, register: Any, sent: Any) -> None:
+def test_approval_sends_event_with_reason(stage: Any, group: str, register: Any, sent: Any) -> None:
     package = register()
     stage.client("sagemaker").update_model_package(
         ModelPackageArn=package, ModelApprovalStatus="Rejected", ApprovalDescription="too simple"
@@ -71,7 +71,7 @@ def test_an_approval_is_told_with_the_reason(stage: Any, group: str, register: A
     assert (described["ModelApprovalStatus"], described["ApprovalDescription"]) == ("Rejected", "too simple")
 
 
-def test_permissions_name_group_and_packages(stage: Any, group: str, register: Any) -> None:
+def test_permissions_apply_to_group_and_package_arns(stage: Any, group: str, register: Any) -> None:
     # given somebody who may register, and somebody who may only look
     packages = {"Effect": "Allow", "Resource": f"{ARN}:model-package/{group}/*"}
     may = stage.as_user("sagemaker", {**packages, "Action": "sagemaker:CreateModelPackage"})
@@ -85,7 +85,7 @@ def test_permissions_name_group_and_packages(stage: Any, group: str, register: A
         may.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
 
 
-def test_what_cannot_be_is_refused(stage: Any, group: str, register: Any) -> None:
+def test_invalid_requests_are_refused(stage: Any, group: str, register: Any) -> None:
     sagemaker = stage.client("sagemaker")
     with pytest.raises(ClientError, match="already exists"):
         sagemaker.create_model_package_group(ModelPackageGroupName=group)
@@ -104,7 +104,7 @@ def test_what_cannot_be_is_refused(stage: Any, group: str, register: Any) -> Non
         sagemaker.describe_model_package_group(ModelPackageGroupName=group)
 
 
-def test_a_template_makes_a_group_and_takes_it_away(stage: Any) -> None:
+def test_stack_creates_and_deletes_model_package_group(stage: Any) -> None:
     cloudformation, sagemaker = stage.client("cloudformation"), stage.client("sagemaker")
     name = f"stack-{uuid.uuid4().hex[:12]}"
     template = {

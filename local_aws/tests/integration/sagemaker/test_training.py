@@ -1,4 +1,4 @@
-"""Training jobs on the emulator do what jobs in SageMaker's XGBoost image do, under the role that they were given."""
+"""Training jobs work as in SageMaker's XGBoost image, with the permissions of their role."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ print("rmse=2.25 of the second", file=sys.stderr)
 """
 
 
-def test_a_job_trains_on_its_channels_and_leaves_model_output_and_logs(
-    stage: Any, train: Train, ended: Ended, sent: Any
-) -> None:
+def test_job_reads_channels_and_writes_model_output_and_logs(stage: Any, train: Train, ended: Ended, sent: Any) -> None:
     # given a manifest that names two of three objects, one object by its own key, and code as a channel
     for key in ("a/1.csv", "a/2.csv", "b/3.csv"):
         stage.put(f"full/samples/{key}", key)
@@ -116,7 +114,7 @@ def own_entrypoint(train: Train, script: str, **request: Any) -> str:
     return train(ENTRYPOINT, AlgorithmSpecification=algorithm, **request)
 
 
-def test_a_container_with_an_entry_point_of_its_own_runs_that(stage: Any, train: Train, ended: Ended) -> None:
+def test_container_entrypoint_replaces_script(stage: Any, train: Train, ended: Ended) -> None:
     # given code that lies in its channel unpacked, and that names /opt/ml
     code = stage.put("own/code/train.py", ENTRYPOINT).removesuffix("train.py")
     name = own_entrypoint(
@@ -139,29 +137,27 @@ def test_a_container_with_an_entry_point_of_its_own_runs_that(stage: Any, train:
     assert not Path("/opt/ml/model/seen.json").exists()
 
 
-def test_such_a_container_tells_why_it_failed_in_a_file(train: Train, ended: Ended) -> None:
+def test_failed_entrypoint_reports_reason_from_file(train: Train, ended: Ended) -> None:
     job = ended(own_entrypoint(train, "echo -n 'no such month' > /opt/ml/output/failure; exit 4"))
     assert job["FailureReason"] == "AlgorithmError: no such month, exit code: 4"
     job = ended(own_entrypoint(train, "exit 5"))
     assert job["FailureReason"] == "AlgorithmError: , exit code: 5"
 
 
-def test_metric_definitions_are_refused_as_for_every_image_of_sagemakers_own(train: Train) -> None:
+def test_metric_definitions_are_refused(train: Train) -> None:
     metrics = [{"Name": "rmse", "Regex": "rmse=([0-9.]+)"}]
     algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": metrics}
     with pytest.raises(ClientError, match="metric definitions of SageMaker's own algorithms cannot be overridden"):
         train(ENTRYPOINT, AlgorithmSpecification=algorithm)
 
 
-def test_arguments_without_a_command_are_refused(train: Train) -> None:
+def test_container_arguments_without_entrypoint_are_refused(train: Train) -> None:
     algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerArguments": ["train"]}
     with pytest.raises(ClientError, match="ContainerArguments without ContainerEntrypoint is not emulated"):
         train(ENTRYPOINT, AlgorithmSpecification=algorithm)
 
 
-def test_a_script_that_raises_fails_its_job_with_the_command_only(
-    stage: Any, train: Train, ended: Ended, sent: Any
-) -> None:
+def test_failed_script_reports_command_without_message(stage: Any, train: Train, ended: Ended, sent: Any) -> None:
     # given
     script = """
         import os, pathlib
@@ -187,7 +183,7 @@ def test_a_script_that_raises_fails_its_job_with_the_command_only(
     assert failed["detail"]["FailureReason"] == job["FailureReason"]
 
 
-def test_the_build_needs_the_network_unless_it_is_told_not_to(stage: Any, train: Train, ended: Ended) -> None:
+def test_install_without_network_needs_no_build_isolation(stage: Any, train: Train, ended: Ended) -> None:
     # when pip isolates its build, as it does by default and with the value that reads like the remedy
     names = [train("print(1)", Environment=each) for each in ({}, {"PIP_NO_BUILD_ISOLATION": "1"})]
     # then
@@ -198,14 +194,14 @@ def test_the_build_needs_the_network_unless_it_is_told_not_to(stage: Any, train:
         assert "setuptools" in stage.log(LOG_GROUP, name)
 
 
-def test_a_job_that_runs_too_long_is_stopped(train: Train, ended: Ended) -> None:
+def test_job_beyond_max_runtime_is_stopped(train: Train, ended: Ended) -> None:
     # when
     job = ended(train("import time; time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 2}))
     # then
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 
-def test_a_stopped_job_may_save_its_model(stage: Any, train: Train, ended: Ended) -> None:
+def test_stopped_job_can_save_its_model(stage: Any, train: Train, ended: Ended) -> None:
     # given a script that saves what it has when it is told to end
     script = """
         import os, pathlib, signal, sys, time
@@ -239,7 +235,7 @@ def test_a_stopped_job_may_save_its_model(stage: Any, train: Train, ended: Ended
         ("s3:PutObject", "Data upload failed: Access denied"),
     ],
 )
-def test_a_job_may_only_what_its_role_may(stage: Any, train: Train, ended: Ended, denied: str, reason: str) -> None:
+def test_job_has_permissions_of_its_role_only(stage: Any, train: Train, ended: Ended, denied: str, reason: str) -> None:
     # given
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     role = stage.make_role(everything, {"Effect": "Deny", "Action": denied, "Resource": "*"})
@@ -251,7 +247,7 @@ def test_a_job_may_only_what_its_role_may(stage: Any, train: Train, ended: Ended
     assert denied in job["FailureReason"]
 
 
-def test_an_isolated_job_cannot_fetch_its_code(train: Train, ended: Ended) -> None:
+def test_isolated_job_cannot_download_code(train: Train, ended: Ended) -> None:
     # when its code is in S3 and no channel
     job = ended(train("print(1)", EnableNetworkIsolation=True))
     # then
@@ -259,7 +255,7 @@ def test_an_isolated_job_cannot_fetch_its_code(train: Train, ended: Ended) -> No
     assert "network-isolated" in job["FailureReason"]
 
 
-def test_a_channel_without_objects_fails_the_job(stage: Any, train: Train, ended: Ended) -> None:
+def test_empty_channel_fails_the_job(stage: Any, train: Train, ended: Ended) -> None:
     # when
     job = ended(train("print(1)", channels={"samples": ("S3Prefix", stage.uri("there/is/nothing/"))}))
     # then
@@ -267,7 +263,7 @@ def test_a_channel_without_objects_fails_the_job(stage: Any, train: Train, ended
     assert "No S3 objects found" in job["FailureReason"]
 
 
-def test_starting_a_job_needs_the_right_to_pass_its_role_and_to_tag_it(stage: Any, train: Train, ended: Ended) -> None:
+def test_create_job_needs_pass_role_and_add_tags(stage: Any, train: Train, ended: Ended) -> None:
     # given a job's request, and users who may create jobs with one beginning of their name
     taken = train("print(1)")
     create = {
@@ -300,7 +296,7 @@ def test_starting_a_job_needs_the_right_to_pass_its_role_and_to_tag_it(stage: An
     assert ended(name)["TrainingJobStatus"] == "Completed"
 
 
-def test_requests_that_cannot_be_are_refused_as_aws_refuses_them(stage: Any, train: Train) -> None:
+def test_invalid_requests_are_refused(stage: Any, train: Train) -> None:
     # given
     name = train("print(1)")
     untrusting = stage.make_role(service="lambda.amazonaws.com")
@@ -320,7 +316,7 @@ def test_requests_that_cannot_be_are_refused_as_aws_refuses_them(stage: Any, tra
         stage.client("sagemaker").describe_training_job(TrainingJobName="never-was")
 
 
-def test_jobs_are_listed_and_tagged(stage: Any, train: Train, ended: Ended) -> None:
+def test_jobs_can_be_listed_and_tagged(stage: Any, train: Train, ended: Ended) -> None:
     # given
     name = train("print(1)", TrainingJobName=f"listed-{uuid.uuid4().hex[:12]}")
     sagemaker = stage.client("sagemaker")

@@ -24,7 +24,7 @@ def line(root: dict[str, Any], **directive: Any) -> str:
     return json.dumps({"_aws": {"Timestamp": NOW * 1000, "CloudWatchMetrics": [whole]}, **root})
 
 
-def test_what_powertools_prints(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_powertools_is_parsed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # given metrics as the functions here publish them
     monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
     metrics = Metrics(namespace="Shop", service="shop")
@@ -40,7 +40,7 @@ def test_what_powertools_prints(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert datum == Datum(expected, NOW, ((1.5, 1.0), (2.5, 1.0)), unit="Count", resolution=1)
 
 
-def test_every_dimension_set_is_a_series() -> None:
+def test_each_dimension_set_is_a_series() -> None:
     root = {"service": "shop", "reason": "no_model", "Count": 2, "Other": [1, 2]}
     sets = [["service"], ["service", "reason"], []]
     data = read(line(root, Dimensions=sets, Metrics=[{"Name": "Count", "Unit": "Count"}, {"Name": "Other"}]), NOW)
@@ -56,7 +56,7 @@ def test_every_dimension_set_is_a_series() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hello", '{"level": "INFO"}', '{"_aws": 1}', '{"_aws": {}}', '"_aws"', '{"_aws"'])
-def test_other_lines_are_no_metrics(text: str) -> None:
+def test_other_lines_have_no_metrics(text: str) -> None:
     assert read(text, NOW) == []
 
 
@@ -82,7 +82,7 @@ def test_other_lines_are_no_metrics(text: str) -> None:
         ('{"_aws": {"Timestamp": 1795415942500, "CloudWatchMetrics": [1]}}', "must be an object"),
     ],
 )
-def test_broken_metrics_say_what_is_wrong(text: str, reason: str) -> None:
+def test_invalid_metrics_are_refused_with_reason(text: str, reason: str) -> None:
     with pytest.raises(EmbeddedMetricError, match=reason):
         read(text, NOW)
 
@@ -98,6 +98,6 @@ JSON = st.recursive(
 
 
 @given(timestamp=JSON | st.just(NOW * 1000), directives=JSON | st.lists(JSON), value=JSON)
-def test_any_json_is_metrics_or_refused(timestamp: object, directives: object, value: object) -> None:
+def test_any_json_parses_or_is_refused(timestamp: object, directives: object, value: object) -> None:
     with contextlib.suppress(EmbeddedMetricError):
         read(json.dumps({"_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives}, "a": value}), NOW)

@@ -57,7 +57,9 @@ def judged(rule: dict[str, Any], text: str, current: Any = "OK") -> str:
         ("----0", "OK", "OK", "OK", "OK"),
     ],
 )
-def test_three_out_of_three(text: str, missing: str, ignore: str, breaching: str, not_breaching: str) -> None:
+def test_three_of_three_follows_table_of_user_guide(
+    text: str, missing: str, ignore: str, breaching: str, not_breaching: str
+) -> None:
     expected = {"missing": missing, "ignore": ignore, "breaching": breaching, "notBreaching": not_breaching}
     for treat, state_expected in expected.items():
         for current in ("OK", "ALARM", "INSUFFICIENT_DATA"):
@@ -76,14 +78,16 @@ def test_three_out_of_three(text: str, missing: str, ignore: str, breaching: str
         ("---X-", "ALARM", RETAIN, "ALARM", "OK"),
     ],
 )
-def test_two_out_of_three(text: str, missing: str, ignore: str, breaching: str, not_breaching: str) -> None:
+def test_two_of_three_follows_table_of_user_guide(
+    text: str, missing: str, ignore: str, breaching: str, not_breaching: str
+) -> None:
     expected = {"missing": missing, "ignore": ignore, "breaching": breaching, "notBreaching": not_breaching}
     for treat, state_expected in expected.items():
         wanted = "OK" if state_expected == RETAIN else state_expected
         assert judged(alarm(DatapointsToAlarm=2, TreatMissingData=treat), text) == wanted, treat
 
 
-def test_missing_is_the_default() -> None:
+def test_default_treatment_is_missing() -> None:
     assert judged(alarm(), "-----") == "INSUFFICIENT_DATA"
 
 
@@ -119,7 +123,7 @@ def walk(rule: dict[str, Any], text: str) -> str:
         ("XXXXX-------0", alarm(EvaluationPeriods=2, TreatMissingData="ignore"), "AAAAAAAAAO"),
     ],
 )
-def test_series(text: str, rule: dict[str, Any], states: str) -> None:
+def test_alarm_over_long_series(text: str, rule: dict[str, Any], states: str) -> None:
     assert walk(rule, text) == states
 
 
@@ -132,7 +136,7 @@ def test_series(text: str, rule: dict[str, Any], states: str) -> None:
         ("LessThanOrEqualToThreshold", ["ALARM", "ALARM", "OK"]),
     ],
 )
-def test_comparisons(operator: str, states: list[str]) -> None:
+def test_comparison_operators(operator: str, states: list[str]) -> None:
     rule = AlarmRule.read(alarm(ComparisonOperator=operator, EvaluationPeriods=1))
     assert [rule.evaluate([Point(0, value)], "OK").state for value in (0.5, 1.0, 1.5)] == states
 
@@ -157,7 +161,7 @@ def test_comparisons(operator: str, states: list[str]) -> None:
         ({"Metrics": [{"Id": "a", "Expression": "1"}]}, "exclude each other"),
     ],
 )
-def test_an_unsound_alarm_is_refused(changes: dict[str, Any], reason: str) -> None:
+def test_invalid_alarm_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         AlarmRule.read(alarm(**changes))
 
@@ -185,7 +189,7 @@ ERROR = {"Id": "error", "Expression": "IF(predicted >= 3, (squared / expected) ^
         ([total("a"), {"Id": "e", "Expression": "SQRT(a)"}], "no function SQRT"),
     ],
 )
-def test_unsound_metric_math_is_refused(metrics: list[dict[str, Any]], reason: str) -> None:
+def test_invalid_metric_math_is_refused(metrics: list[dict[str, Any]], reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         AlarmRule.read(math_alarm(*metrics))
 
@@ -197,7 +201,7 @@ def published(*data: tuple[str, float, float]) -> MetricStore:
     return store
 
 
-def test_metric_math_is_judged_over_complete_periods() -> None:
+def test_metric_math_is_evaluated_over_complete_periods() -> None:
     # given live errors that rise above what was promised, with enough predictions in two periods of three
     store = published(
         *[("predicted", at, 3.0) for at in (1000, 1010)],
@@ -214,7 +218,7 @@ def test_metric_math_is_judged_over_complete_periods() -> None:
     assert [point.value for point in third.evaluated] == pytest.approx([0, 2**0.5])
 
 
-def test_dimensions_are_exact() -> None:
+def test_alarm_uses_exact_dimensions() -> None:
     # given a metric that is published per service, and per service and reason
     store = MetricStore()
     both = Metric.create("Shop", "Fallbacks", {"service": "shop", "reason": "no_model"})
@@ -238,11 +242,11 @@ def test_dimensions_are_exact() -> None:
         (300, 1082.0, 1080),
     ],
 )
-def test_a_period_is_judged_two_seconds_after_its_end(period: int, now: float, end: float) -> None:
+def test_period_is_evaluated_two_seconds_after_end(period: int, now: float, end: float) -> None:
     assert AlarmRule.read(alarm(Period=period)).last_end(now) == end
 
 
-def test_the_reason_says_what_was_seen() -> None:
+def test_reason_lists_data_points() -> None:
     rule = AlarmRule.read(alarm(DatapointsToAlarm=2, TreatMissingData="notBreaching"))
     verdict = rule.evaluate([Point(NOW - 32.5, 3.0), Point(NOW - 22.5, 0.0), Point(NOW - 12.5, 4.0)], "OK")
     assert verdict.reason == (
@@ -257,7 +261,7 @@ def test_the_reason_says_what_was_seen() -> None:
     assert missing.reason == "Insufficient Data: 3 datapoints were unknown."
 
 
-def test_the_reason_data_are_those_of_cloudwatch() -> None:
+def test_reason_data_has_format_of_cloudwatch() -> None:
     rule = AlarmRule.read(alarm(EvaluationPeriods=2, TreatMissingData="breaching"))
     verdict = rule.evaluate([Point(NOW - 32.5, None), Point(NOW - 22.5, 5.0, 3.0), Point(NOW - 12.5, None)], "OK")
     assert json.loads(reason_data(rule, verdict, NOW)) == {
@@ -283,7 +287,7 @@ def in_alarm(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return record, previous
 
 
-def test_a_function_gets_the_event_of_a_direct_alarm_action() -> None:
+def test_function_event_has_format_of_cloudwatch() -> None:
     # given an alarm on one metric that went off
     record, previous = in_alarm(alarm(AlarmDescription="No model"))
     # when its event is written
@@ -323,7 +327,7 @@ def test_a_function_gets_the_event_of_a_direct_alarm_action() -> None:
     }
 
 
-def test_metric_math_is_told_with_all_its_queries() -> None:
+def test_configuration_contains_all_queries() -> None:
     record, previous = in_alarm(math_alarm(total("predicted"), total("squared"), total("expected"), ERROR))
     metrics = function_event(record, previous)["alarmData"]["configuration"]["metrics"]
     assert [metric["id"] for metric in metrics] == ["predicted", "squared", "expected", "error"]
@@ -334,13 +338,13 @@ def test_metric_math_is_told_with_all_its_queries() -> None:
     assert json.loads(message)["Trigger"]["Metrics"][3] == ERROR
 
 
-def test_history_has_both_states() -> None:
+def test_state_history_contains_both_states() -> None:
     summary, data = state_history(*in_alarm(alarm()))
     assert summary == "Alarm updated from INSUFFICIENT_DATA to ALARM"
     assert json.loads(data)["newState"] == {"stateValue": "ALARM", "stateReason": "why", "stateReasonData": {"a": 1}}
 
 
-def test_a_template_may_write_numbers_as_text() -> None:
+def test_record_from_template_converts_strings() -> None:
     texts = alarm(Period="10", EvaluationPeriods="3", Threshold="1", ActionsEnabled="false")
     arn = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:a"
     record = create_record(arn, texts, None, NOW)

@@ -38,7 +38,7 @@ def evaluate(text: str, **metrics: dict[float, float]) -> object:
         ("metric1 > 15 || metric2 > 15", series(1, 1, 1, 0)),
     ],
 )
-def test_a_missing_value_counts_as_zero_in_a_comparison(text: str, expected: dict[float, float]) -> None:
+def test_comparison_counts_missing_value_as_zero(text: str, expected: dict[float, float]) -> None:
     assert evaluate(text, metric1=series(30, 20, 0, 0), metric2=series(20, NO, 20, NO)) == expected
 
 
@@ -53,7 +53,7 @@ def test_a_missing_value_counts_as_zero_in_a_comparison(text: str, expected: dic
         ("IF(0, metric2)", {}),
     ],
 )
-def test_if_chooses_point_by_point(text: str, expected: dict[float, float]) -> None:
+def test_if_selects_per_data_point(text: str, expected: dict[float, float]) -> None:
     metrics = {
         "metric1": series(1, 1, 0, 0, NO),
         "metric2": series(30, NO, 0, 0, 30),
@@ -104,13 +104,13 @@ def test_if_chooses_point_by_point(text: str, expected: dict[float, float]) -> N
         ("IF(a >= 2, (b / a) ^ 0.5, 0)", series(0, 0)),
     ],
 )
-def test_operators_and_functions(text: str, expected: dict[float, float]) -> None:
+def test_operators_and_functions_match_documentation(text: str, expected: dict[float, float]) -> None:
     result = evaluate(text, a=series(1, 2), b=series(4, NO, 3))
     assert isinstance(result, dict)
     assert result == pytest.approx(expected)
 
 
-def test_ids_that_are_words_of_python_are_fine() -> None:
+def test_python_keywords_are_valid_ids() -> None:
     assert evaluate("in + is * if", **{"in": series(1), "is": series(2), "if": series(3)}) == series(7)
 
 
@@ -142,7 +142,7 @@ def test_ids_that_are_words_of_python_are_fine() -> None:
         ("a" * 2049, "1 to 2048"),
     ],
 )
-def test_what_is_no_metric_math_is_refused(text: str, reason: str) -> None:
+def test_invalid_syntax_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ExpressionError, match=reason):
         Expression(text)
 
@@ -158,13 +158,13 @@ def test_what_is_no_metric_math_is_refused(text: str, reason: str) -> None:
         ("METRICS(a)", "a text in quotation marks"),
     ],
 )
-def test_what_does_not_fit_is_refused_when_it_is_evaluated(text: str, reason: str) -> None:
+def test_wrong_operand_is_refused_at_evaluation(text: str, reason: str) -> None:
     with pytest.raises(ExpressionError, match=reason):
         evaluate(text, a=series(1), b=series(2))
 
 
 @given(st.text(alphabet="ab1.+-*/^()[]<>=!&|, 'IFSUMANDOR", max_size=40))
-def test_any_text_is_an_expression_or_refused(text: str) -> None:
+def test_any_text_parses_or_is_refused(text: str) -> None:
     try:
         expression = Expression(text)
         if expression.ids <= {"a", "b"}:
@@ -180,7 +180,7 @@ def query(name: str, **members: object) -> dict[str, object]:
     return {"Id": name, "MetricStat": {"Metric": metric, "Period": members.pop("Period", 10), "Stat": "Sum"}, **members}
 
 
-def test_expressions_may_use_each_other_in_any_order() -> None:
+def test_expressions_may_refer_to_later_ones() -> None:
     # given two metrics, and expressions named before what they rest on
     store = MetricStore()
     for name, value in (("a", 3.0), ("b", 4.0)):
@@ -208,12 +208,12 @@ def test_expressions_may_use_each_other_in_any_order() -> None:
         ([query("a", ReturnData="maybe")], "true or false"),
     ],
 )
-def test_unsound_queries_are_refused(queries: list[dict[str, object]], reason: str) -> None:
+def test_invalid_queries_are_refused(queries: list[dict[str, object]], reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         Queries.read(queries)
 
 
-def test_an_expression_over_different_periods_is_refused() -> None:
+def test_expression_over_different_periods_is_refused() -> None:
     queries = Queries.read([query("a"), query("b", Period=60), query("c", Expression="a + b")])
     with pytest.raises(QueryError, match="all of the same period"):
         queries.evaluate(MetricStore(), start=0, end=60, align=True)

@@ -28,7 +28,7 @@ def statistics(store: MetricStore, **members: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_periods_are_aligned_and_the_end_is_exclusive() -> None:
+def test_periods_are_aligned_and_end_is_exclusive() -> None:
     times = [MINUTE - 1, MINUTE, MINUTE + 59, MINUTE + 60]
     store = publish(*[{"Value": 1, "Timestamp": at, "StorageResolution": 1} for at in times])
     points = statistics(store, StartTime=MINUTE + 30, EndTime=MINUTE + 60)
@@ -52,13 +52,13 @@ def test_percentiles_are_interpolated() -> None:
     assert point["ExtendedStatistics"] == {"p0": 1.0, "p25": 1.75, "p100": 2.0}
 
 
-def test_a_unit_selects() -> None:
+def test_unit_filters_data() -> None:
     store = publish({"Value": 1, "Unit": "Count"}, {"Value": 5, "Unit": "Seconds"})
     assert statistics(store)[0]["Sum"] == 6.0
     assert statistics(store, Unit="Seconds") == [{"Timestamp": MINUTE, "Unit": "Seconds", "Sum": 5.0}]
 
 
-def test_what_is_kept_is_bounded_by_time() -> None:
+def test_prune_removes_data_beyond_retention() -> None:
     # given a value each second for longer than the retention, and a series that ended
     store = MetricStore()
     metric, ended = Metric("Test", "a"), Metric("Test", "ended")
@@ -72,7 +72,7 @@ def test_what_is_kept_is_bounded_by_time() -> None:
     assert store.metrics() == [metric]
 
 
-def test_metrics_are_listed_by_what_they_have() -> None:
+def test_list_metrics_applies_filters() -> None:
     store = publish({"Value": 1}, {"Value": 1, "Dimensions": [{"Name": "model", "Value": "m1"}]})
     assert len(list_metrics({"Namespace": "Test"}, store)["Metrics"]) == 2
     for wanted, found in (({"Name": "model"}, 1), ({"Name": "model", "Value": "m2"}, 0), ({"Name": "other"}, 0)):
@@ -96,7 +96,7 @@ def test_metrics_are_listed_by_what_they_have() -> None:
         ({"StatisticValues": {"SampleCount": 1}}, "needs Sum"),
     ],
 )
-def test_unsound_data_are_refused(datum: dict[str, Any], reason: str) -> None:
+def test_invalid_data_is_refused(datum: dict[str, Any], reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         publish(datum)
 
@@ -114,18 +114,18 @@ def test_unsound_data_are_refused(datum: dict[str, Any], reason: str) -> None:
         ({"StartTime": NOW - 86400, "Period": 1}, "at most 1440"),
     ],
 )
-def test_unsound_questions_are_refused(members: dict[str, Any], reason: str) -> None:
+def test_invalid_request_is_refused(members: dict[str, Any], reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         statistics(MetricStore(), **members)
 
 
-def test_times_come_in_every_form() -> None:
+def test_start_time_is_accepted_in_every_format() -> None:
     moment = datetime.fromtimestamp(NOW - 300, UTC)
     forms = [moment, moment.replace(tzinfo=None), moment.isoformat(), moment.timestamp()]
     assert [statistics(publish({"Value": 1}), StartTime=form)[0]["Sum"] for form in forms] == [1.0] * 4
 
 
-def test_forms_and_xml() -> None:
+def test_forms_are_parsed_and_xml_is_written() -> None:
     form = {"Action": ["Get"], "Q.member.2.Id": ["b"], "Q.member.1.Id": ["a"], "Q.member.1.M.D.member.1.Name": ["n"]}
     assert nested(form) == {"Action": "Get", "Q": [{"Id": "a", "M": {"D": [{"Name": "n"}]}}, {"Id": "b"}]}
     answer = {"Datapoints": [{"Timestamp": Timestamp(NOW), "Sum": 1.0}], "Label": "a < b", "Flag": True, "No": None}

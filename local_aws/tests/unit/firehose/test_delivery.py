@@ -31,11 +31,11 @@ WHEN = datetime(2018, 8, 7, 15, 4, 9, tzinfo=UTC)
         ("''HH'o''clock'", "'15o'clock"),
     ],
 )
-def test_a_time_is_written_as_java_writes_it(pattern: str, expected: str) -> None:
+def test_time_is_formatted_as_in_java(pattern: str, expected: str) -> None:
     assert object_keys.format_time(pattern, WHEN) == expected
 
 
-def test_a_prefix_without_a_time_gets_the_default_one_and_one_with_a_time_does_not() -> None:
+def test_default_time_is_appended_only_if_absent() -> None:
     assert object_keys.data_prefix("", WHEN) == "2018/08/07/15/"
     assert object_keys.data_prefix("samples/", WHEN) == "samples/2018/08/07/15/"
     assert object_keys.data_prefix("samples/!{timestamp:yyyy}/", WHEN) == "samples/2018/"
@@ -44,7 +44,7 @@ def test_a_prefix_without_a_time_gets_the_default_one_and_one_with_a_time_does_n
     )
 
 
-def test_failures_go_where_the_error_prefix_says_and_else_below_the_prefix() -> None:
+def test_failure_prefix_defaults_to_prefix_and_type() -> None:
     failure_prefix = object_keys.failure_prefix
     assert failure_prefix(None, "samples/", WHEN, "processing-failed") == "samples/processing-failed/2018/08/07/15/"
     assert failure_prefix("failed/!{firehose:error-output-type}/", "", WHEN, "processing-failed") == (
@@ -52,7 +52,7 @@ def test_failures_go_where_the_error_prefix_says_and_else_below_the_prefix() -> 
     )
 
 
-def test_a_random_string_differs_each_time() -> None:
+def test_random_string_differs_each_time() -> None:
     evaluated = {object_keys.data_prefix("!{firehose:random-string}/!{timestamp:HH}", WHEN) for _ in range(20)}
     assert len(evaluated) == 20
     assert all(len(prefix) == len("/15") + 11 for prefix in evaluated)
@@ -71,7 +71,7 @@ def test_a_random_string_differs_each_time() -> None:
         ("!{firehose:other}/", "!{firehose:error-output-type}/"),
     ],
 )
-def test_a_prefix_that_firehose_refuses_is_refused(prefix: str, error_prefix: str | None) -> None:
+def test_invalid_prefix_is_refused(prefix: str, error_prefix: str | None) -> None:
     with pytest.raises(object_keys.PrefixError):
         object_keys.check_prefixes(prefix, error_prefix)
 
@@ -95,7 +95,7 @@ def configuration(*processors: tuple[str, dict[str, str]], **changes: Any) -> di
     }
 
 
-def test_what_is_not_said_has_the_defaults_of_firehose() -> None:
+def test_missing_settings_have_firehose_defaults() -> None:
     settings = read_settings(configuration(("Lambda", {"LambdaArn": "function"})))
     mib = 1024 * 1024
     assert settings.hints == Hints(5 * mib, 300)
@@ -103,7 +103,7 @@ def test_what_is_not_said_has_the_defaults_of_firehose() -> None:
     assert (settings.gzip, settings.extension, settings.error_prefix) == (False, "", None)
 
 
-def test_numbers_and_switches_may_be_text_as_cloudformation_writes_them() -> None:
+def test_numbers_and_flags_may_be_strings() -> None:
     settings = read_settings(
         configuration(
             ("Lambda", {"LambdaArn": "function", "BufferSizeInMBs": "0.2", "BufferIntervalInSeconds": "0"}),
@@ -135,7 +135,7 @@ def test_numbers_and_switches_may_be_text_as_cloudformation_writes_them() -> Non
         (configuration(DataFormatConversionConfiguration={"Enabled": True}), "DataFormatConversionConfiguration"),
     ],
 )
-def test_a_wrong_configuration_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
+def test_invalid_setting_is_refused_by_name(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettingError, match=message):
         read_settings(changed)
 
@@ -143,7 +143,7 @@ def test_a_wrong_configuration_is_refused_by_name(changed: dict[str, Any], messa
 # --- buffers -----------------------------------------------------------------------------------------------------
 
 
-def test_a_buffer_is_due_by_age_of_its_oldest_item_or_by_size() -> None:
+def test_buffer_is_due_by_age_or_size() -> None:
     hints = Hints(size=10, seconds=5)
     buffer: Buffer[str] = Buffer()
     assert not buffer.is_due(hints, now=1e9)
@@ -157,7 +157,7 @@ def test_a_buffer_is_due_by_age_of_its_oldest_item_or_by_size() -> None:
 
 
 @given(sizes=st.lists(st.integers(0, 20)), limit=st.integers(1, 30), count=st.integers(1, 5))
-def test_taking_loses_nothing_keeps_the_order_and_stays_within_bounds(sizes: list[int], limit: int, count: int) -> None:
+def test_take_keeps_all_items_in_order_within_limits(sizes: list[int], limit: int, count: int) -> None:
     buffer: Buffer[tuple[int, int]] = Buffer()
     for number, size in enumerate(sizes):
         buffer.add((number, size), size, now=0)
@@ -171,7 +171,7 @@ def test_taking_loses_nothing_keeps_the_order_and_stays_within_bounds(sizes: lis
     assert buffer.size == 0
 
 
-def test_what_is_refused_waits_until_it_succeeds() -> None:
+def test_backoff_waits_until_success() -> None:
     backoff = Backoff()
     assert backoff.is_due()
     backoff.record_failure()
@@ -193,7 +193,7 @@ def read(*entries: object) -> transformation.BatchResult:
     return transformation.read_response(json.dumps({"records": entries}).encode(), RECORDS)
 
 
-def test_each_record_has_the_fate_that_the_answer_gives_it() -> None:
+def test_response_decides_about_each_record() -> None:
     answer = read(returned(2, "ProcessingFailed"), returned(0), {"recordId": RECORDS[1].record_id, "result": "Dropped"})
     assert answer.transformed == [(RECORDS[0], b"out")]
     assert [(failure.record, failure.code) for failure in answer.failed] == [
@@ -201,7 +201,7 @@ def test_each_record_has_the_fate_that_the_answer_gives_it() -> None:
     ]
 
 
-def test_a_missing_or_doubled_id_fails_that_record_only() -> None:
+def test_missing_or_repeated_id_fails_that_record_only() -> None:
     answer = read(returned(0), returned(2), returned(2), {"recordId": "unknown", "result": "Ok", "data": ""})
     assert answer.transformed == [(RECORDS[0], b"out")]
     assert [(failure.record, failure.code) for failure in answer.failed] == [
@@ -228,13 +228,13 @@ def test_a_missing_or_doubled_id_fails_that_record_only() -> None:
         (b'{"records": [{"recordId": "0000000", "result": "Ok", "data": "b3V"}]}', "Lambda.FunctionError"),
     ],
 )
-def test_an_answer_of_the_wrong_shape_fails_the_batch(payload: bytes, code: str) -> None:
+def test_invalid_response_fails_the_batch(payload: bytes, code: str) -> None:
     with pytest.raises(transformation.BatchFailedError) as failure:
         transformation.read_response(payload, RECORDS)
     assert failure.value.code == code
 
 
-def test_a_failure_keeps_the_data_as_it_came() -> None:
+def test_failure_line_contains_original_data() -> None:
     failure = transformation.Failure(RECORDS[0], "Lambda.Some", "why")
     line = transformation.failure_line(failure, attempts=2, ended=2_000, function_arn="function")
     assert line.endswith(b"}\n")
@@ -249,7 +249,7 @@ def test_a_failure_keeps_the_data_as_it_came() -> None:
     }
 
 
-def test_a_batch_of_the_greatest_size_fits_into_what_lambda_takes() -> None:
+def test_largest_batch_fits_into_lambda_limit() -> None:
     data = b"x" * (3 * 1024 * 1024 // transformation.MAX_BATCH_RECORDS)
     record = transformation.Record("shardId-000000000000", "1" * 56, "k" * 36, 1_700_000_000_000, data)
     event = transformation.build_event(
