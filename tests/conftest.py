@@ -5,6 +5,7 @@ SIGTERM ends a session as Ctrl-C does, so that fixtures stop what they have star
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
     interrupt = interrupt_once if hasattr(config, "workerinput") else signal.default_int_handler
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, interrupt)
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if worker:
+        from tests.parallel import BACKGROUND_NICENESS, is_background  # noqa: PLC0415 (others have no pytest-xdist)
+
+        if is_background(worker["workerid"], worker["workercount"]):
+            os.nice(BACKGROUND_NICENESS)
 
 
 def interrupt_once(number: int, frame: FrameType | None) -> None:
@@ -39,7 +46,7 @@ def interrupt_once(number: int, frame: FrameType | None) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a worker: the units that take longest come first."""
     if hasattr(config, "workerinput"):
-        from tests.parallel import rank  # noqa: PLC0415 (other environments have no pytest-xdist)
+        from tests.parallel import rank  # noqa: PLC0415 (as above)
 
         items.sort(key=lambda item: rank(item.nodeid))
 

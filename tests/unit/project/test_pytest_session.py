@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.eventually import eventually
-from tests.parallel import LONGEST_FIRST, SHARED_FOLDERS, rank, unit_of
+from tests.parallel import AWS_FOLDERS, LONGEST_FIRST, SHARED_FOLDERS, is_background, rank, unit_of
 from tests.process_tree import ProcessTree
 
 if TYPE_CHECKING:
@@ -101,5 +101,10 @@ def test_units_that_wait_longest_start_first() -> None:
     assert sorted(units, key=rank) == units[::-1]
 
 
+def test_only_the_last_of_several_workers_is_in_the_background() -> None:
+    assert [is_background(f"gw{number}", 3) for number in range(3)] == [False, False, True]
+    assert not is_background("gw0", 1)
+
+
 def test_paths_of_units_exist() -> None:
-    assert all((ROOT / path).exists() for path in (*SHARED_FOLDERS, *LONGEST_FIRST))
+    assert all((ROOT / path).exists() for path in (*AWS_FOLDERS, *SHARED_FOLDERS, *LONGEST_FIRST))
