@@ -7,7 +7,7 @@ VENVS := .venvs
 UV := $(VENVS)/uv/bin/uv
 PY := .venv/bin/python
 
-.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain bench alarm-quality
+.PHONY: help setup run test unit integration e2e invoke test-sam-local test-sdk notebooks lab lint format lock clean test-browser faults test-privileges lint-security fuzz sbom audit test-another-domain bench alarm-quality environments
 
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -102,6 +102,8 @@ format: setup ## Format the code.
 	.venv/bin/ruff format .
 
 # --- environments: one each where botocore pins differ -------------------------------------------------------
+
+environments: setup $(foreach name,browser checkov fuzz sam-local sdk supply,$(VENVS)/$(name)/.ready) ## Make every environment that a target here needs (2 GB).
 
 setup: .venv/.dwell $(VENVS)/sam/.ready $(VENVS)/local_aws/.ready $(VENVS)/image/.ready ## Make the environments.
 

@@ -157,7 +157,7 @@ def sequel(story: Story, deployed: Deployed, tmp_path_factory: pytest.TempPathFa
 def test_the_projects_own_unit_tests_hold_under_another_schema(schema: str, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     checkout = copy(tmp_path / "checkout", HERE / schema, tmp_path / "tmp")
-    done = checkout.python("-m", "pytest", "tests/unit", "-q", "-p", "no:cacheprovider")
+    done = checkout.python("-m", "pytest", "-n", "2", "tests/unit", "-q", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout[-5_000:]
     counted = {what: int(count) for count, what in re.findall(r"(\d+) (passed|skipped)", done.stdout)}
     assert counted["passed"] > 10 * counted["skipped"], "what tells of robots is a small part"
