@@ -20,8 +20,8 @@ def find_champion(store: Store, sagemaker: SageMakerClient, endpoint: str) -> Mo
     It is the model that serves once all changes in progress have succeeded, because promotion compares with that one
     at the end of the round. A round against the model that is being replaced would be of no use.
 
-    The table alone does not decide: if a person deleted the endpoint, its last model serves nobody and must not prevent
-    a promotion. A paused endpoint is deleted on purpose, and its model stays the champion.
+    The table alone does not decide: if a person deleted the endpoint, its last model serves no requests and must not
+    prevent a promotion. A paused endpoint is deleted on purpose, and its model stays the champion.
     """
     record = store.get(Endpoint, endpoint)
     model = None if record is None or record.next_model is None else store.get(Model, record.next_model)

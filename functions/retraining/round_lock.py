@@ -68,7 +68,7 @@ def find_in_flight(
     if reason is None:
         return holder
     mark_failed(store, holder.round, reason, now)
-    # Reported before the release: if this attempt dies in between, the next one finds the lock and reports again.
+    # Reported before the release: if this attempt crashes in between, the next one finds the lock and reports again.
     on_round_failed()
     release_round_lock(store, holder.round)
     return None

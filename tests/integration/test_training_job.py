@@ -1,4 +1,4 @@
-"""The whole training job as SageMaker's image runs it: its steps, its Python and packages, no network.
+"""The training job as SageMaker's image runs it: with its steps, its Python and packages, and no network.
 
 The image unpacks the source archive, generates a ``setup.py``, installs the code with pip, and runs the program with
 its environment; later it serves the archive's own code, installed in the same way.
@@ -32,7 +32,7 @@ GENERATED_SETUP = (
 GENERATED_MANIFEST = "recursive-include . *\nrecursive-exclude . __pycache__*\nrecursive-exclude . *.pyc\n"
 
 BEFORE, AFTER = 12_000, 6_000
-"""Rows before and after the made-up drift."""
+"""Rows before and after the synthetic drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Job:
 def trained(
     container: Container, rows: SyntheticDataset, *, champion_archive: Path | None = None, **changes: Any
 ) -> Job:
-    """Do a training container's steps, one by one."""
+    """Run a training container's steps."""
     inputs = container.folder / "input"
     variables = write_channels(inputs, rows.lines, **changes)
     channel = inputs / "code"
@@ -127,73 +127,74 @@ def trained(
 
 
 @pytest.fixture(scope="module")
-def old_world() -> SyntheticDataset:
+def rows_before_drift() -> SyntheticDataset:
     return make_dataset(BEFORE, seed=1)
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, old_world: SyntheticDataset) -> Job:
-    """The first round: no champion, one world. A tenth of the samples is delivered twice."""
+def first(tmp_path_factory: pytest.TempPathFactory, rows_before_drift: SyntheticDataset) -> Job:
+    """The first round: no champion and no drift. A tenth of the samples is delivered twice."""
     container = Container(tmp_path_factory.mktemp("first"))
     delivered = SyntheticDataset(
-        old_world.features, old_world.target, old_world.expected, old_world.lines + old_world.lines[::10]
+        rows_before_drift.features,
+        rows_before_drift.target,
+        rows_before_drift.expected,
+        rows_before_drift.lines + rows_before_drift.lines[::10],
     )
     return trained(container, delivered)
 
 
-def test_the_first_round_tells_everything_about_itself(first: Job, old_world: SyntheticDataset) -> None:
-    told = first.tournament
+def test_first_round_writes_complete_results(first: Job, rows_before_drift: SyntheticDataset) -> None:
+    results = first.tournament
     test = BEFORE // 4
-    assert (told["round"], told["schema_hash"]) == (ROUND, get_schema_hash())
-    assert told["dataset"]["duplicates"] == BEFORE // 10
-    assert (told["dataset"]["samples"], told["dataset"]["test"]) == (BEFORE, test)
-    assert [one["name"] for one in sorted(told["candidates"], key=lambda one: str(one["name"]))] == [
-        "k-nearest-neighbours",
-        "linear",
-        "xgboost",
-    ]
-    assert all(one["error"] is None and one["model"] == f"{one['name']}-{STAMP}" for one in told["candidates"])
-    scores = [one["rmse"] for one in told["candidates"]]
+    assert (results["round"], results["schema_hash"]) == (ROUND, get_schema_hash())
+    assert results["dataset"]["duplicates"] == BEFORE // 10
+    assert (results["dataset"]["samples"], results["dataset"]["test"]) == (BEFORE, test)
+    candidates = results["candidates"]
+    assert sorted(candidate["name"] for candidate in candidates) == ["k-nearest-neighbours", "linear", "xgboost"]
+    assert all(candidate["error"] is None for candidate in candidates)
+    assert all(candidate["model"] == f"{candidate['name']}-{STAMP}" for candidate in candidates)
+    scores = [candidate["rmse"] for candidate in candidates]
     assert scores == sorted(scores)
-    assert told["winner"] == told["candidates"][0]["name"]
-    assert told["champion"] is None
-    assert told["comparison"]["against"] == "baseline"
-    assert told["comparison"]["significant"]
-    # the winner is as good as anything can be, but for a few per cent
-    floor = old_world.noise_floor(BEFORE - test)
-    assert 0.98 * floor < scores[0] < 1.05 * floor < told["baseline_rmse"]
+    assert results["winner"] == results["candidates"][0]["name"]
+    assert results["champion"] is None
+    assert results["comparison"]["against"] == "baseline"
+    assert results["comparison"]["significant"]
+    # the winner is within a few per cent of the best possible error
+    floor = rows_before_drift.noise_floor(BEFORE - test)
+    assert 0.98 * floor < scores[0] < 1.05 * floor < results["baseline_rmse"]
 
 
-def test_its_log_tells_the_errors(first: Job) -> None:
+def test_log_has_every_error(first: Job) -> None:
     output = first.process.stdout + first.process.stderr
     for who in (*first.tournament["candidates"], {"name": "baseline", "rmse": first.tournament["baseline_rmse"]}):
         assert f"error of {who['name']}: {who['rmse']}" in output
 
 
-def test_after_a_drift_the_champion_loses_to_a_model_of_the_recent_part(first: Job, tmp_path: Path) -> None:
-    # given rows of the old world, then rows of another one, and an alarm that says when it began
+def test_champion_loses_after_drift_to_recent_model(first: Job, tmp_path: Path) -> None:
+    # given rows before and after a drift, and an alarm with its start
     champion = f"{first.tournament['winner']}-{STAMP}"
     rows = make_dataset(BEFORE + AFTER, seed=2, drift_from=BEFORE)
-    # when a second round is played, with the first one's archive as the champion
+    # when a second round runs with the first one's archive as the champion
     second = trained(
         Container(tmp_path), rows, champion_archive=first.model, champion=champion, recent_since=recorded_at(BEFORE)
     ).tournament
-    # then the champion was scored on the same rows, and is far off in the new world
+    # then the champion was scored on the same rows, with a large error after the drift
     test = AFTER // 4
     floor = rows.noise_floor(BEFORE + AFTER - test)
     assert second["dataset"]["test"] == test
     assert second["dataset"]["recent_train"] == AFTER - test
     assert (second["champion"]["model"], second["champion"]["error"]) == (champion, None)
     assert second["champion"]["rmse"] > 1.25 * floor
-    # and the winner learnt from the recent part, is significantly better, and is near the new noise floor
-    assert {one["name"] for one in second["candidates"]} == set(NAMES)
+    # and the winner was trained on the recent part, is significantly better, and near the new noise floor
+    assert {candidate["name"] for candidate in second["candidates"]} == set(NAMES)
     assert (second["winner"], second["candidates"][0]["trained_on"]) == (second["candidates"][0]["name"], "recent")
     assert (second["comparison"]["against"], second["comparison"]["model"]) == ("champion", champion)
     assert second["comparison"]["significant"]
     assert second["candidates"][0]["rmse"] < 1.1 * floor
 
 
-def test_in_the_same_world_a_round_does_not_unseat_the_champion(first: Job, tmp_path: Path) -> None:
+def test_champion_without_drift_is_not_beaten(first: Job, tmp_path: Path) -> None:
     champion = f"{first.tournament['winner']}-{STAMP}"
     second = trained(Container(tmp_path), make_dataset(4_000, seed=3), champion_archive=first.model, champion=champion)
     assert second.tournament["champion"]["rmse"] < second.tournament["candidates"][0]["rmse"]
@@ -206,18 +207,18 @@ SERVE = textwrap.dedent(
     module = importlib.import_module("serving")
     module = importlib.reload(module)  # as the image does
     model = module.model_fn(sys.argv[1])
-    answers = []
+    responses = []
     for body, accept in json.load(sys.stdin):
         result = module.output_fn(module.predict_fn(module.input_fn(body, "text/csv"), model), accept)
         is_answer = isinstance(result, tuple)
-        answers.append(list(result) if is_answer else [result.status_code, json.loads(result.get_data())])
-    print(json.dumps({"answers": answers, "serving": module.__file__}))
+        responses.append(list(result) if is_answer else [result.status_code, json.loads(result.get_data())])
+    print(json.dumps({"responses": responses, "serving": module.__file__}))
     """
 )
 
 
-def test_the_archive_serves_itself_from_its_installed_code(
-    first: Job, tmp_path: Path, old_world: SyntheticDataset
+def test_archive_serves_with_its_installed_code(
+    first: Job, tmp_path: Path, rows_before_drift: SyntheticDataset
 ) -> None:
     # given the archive as SageMaker unpacks it, and its code copied and installed as the image does
     container = Container(tmp_path)
@@ -228,51 +229,51 @@ def test_the_archive_serves_itself_from_its_installed_code(
     (model / "code").rename(code)
     installed = container.install(code, "serving")
     assert installed.returncode == 0, installed.stderr
-    # when it is asked from a folder that holds no code
-    lines = [",".join(line.split(",")[1 : len(FEATURES) + 1]) for line in old_world.lines[-500:]]
+    # when it is called from a folder without code
+    lines = [",".join(line.split(",")[1 : len(FEATURES) + 1]) for line in rows_before_drift.lines[-500:]]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    asked = [("\n".join(lines), "application/json"), (lines[0], "text/csv"), ("1,2", "application/json")]
+    requests = [("\n".join(lines), "application/json"), (lines[0], "text/csv"), ("1,2", "application/json")]
     process = subprocess.run(
         [str(IMAGE_PYTHON), "-c", SERVE, str(model)],
         cwd=elsewhere,
         env=container.environment({}),
-        input=json.dumps(asked),
+        input=json.dumps(requests),
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert process.returncode == 0, process.stderr
-    told = json.loads(process.stdout)
-    # then the installed code answers what the model promised, on rows that it never learnt from
-    assert told["serving"] == str(container.site / "serving.py")
-    (body, mimetype), (one, one_type), (status, reason) = told["answers"]
-    answer = json.loads(body)
+    results = json.loads(process.stdout)
+    # then the installed code predicts rows after the training set with the expected error
+    assert results["serving"] == str(container.site / "serving.py")
+    (body, mimetype), (single, single_type), (status, reason) = results["responses"]
+    prediction = json.loads(body)
     winner = first.tournament["candidates"][0]
     assert mimetype == "application/json"
-    assert (answer["model"], answer["expected_error"]) == (winner["model"], winner["rmse"])
-    assert answer["schema_hash"] == get_schema_hash()
-    error = float(((old_world.target[-500:] - answer["predictions"]) ** 2).mean() ** 0.5)
+    assert (prediction["model"], prediction["expected_error"]) == (winner["model"], winner["rmse"])
+    assert prediction["schema_hash"] == get_schema_hash()
+    error = float(((rows_before_drift.target[-500:] - prediction["predictions"]) ** 2).mean() ** 0.5)
     assert 0.8 < error / winner["rmse"] < 1.2
-    assert one_type == "text/csv"
-    assert float(one) == pytest.approx(answer["predictions"][0])
+    assert single_type == "text/csv"
+    assert float(single) == pytest.approx(prediction["predictions"][0])
     assert (status, reason["reason"]) == (400, "wrong_width")
 
 
-def test_a_job_that_cannot_begin_says_why_in_its_log(tmp_path: Path) -> None:
-    # given a dataset of which one object was not delivered, and then a hyperparameter that means nothing
+def test_job_that_cannot_start_logs_one_reason(tmp_path: Path) -> None:
+    # given a dataset of which one object is missing, and an unknown hyperparameter
     container = Container(tmp_path)
     variables = write_channels(tmp_path, make_dataset(1_000).lines, rows_per_object=500)
     code = tmp_path / "code"
     with tarfile.open(fileobj=io.BytesIO(build_source_archive().content)) as tar:
         tar.extractall(code, filter="data")
     outputs = {"SM_MODEL_DIR": str(tmp_path), "SM_OUTPUT_DATA_DIR": str(tmp_path / "output")}
-    # when each is run
+    # when each job runs
     wrong = container.run("-m", "train", cwd=code, **variables, **outputs, SM_HPS='{"xgboost.speed": 9}')
     next(Path(variables["SM_CHANNEL_SAMPLES"]).rglob("*.gz")).unlink()
     missing = container.run("-m", "train", cwd=code, **variables, **outputs, SM_HPS="{}")
-    # then both fail with one sentence
+    # then both fail with one line
     assert (wrong.returncode, missing.returncode) == (1, 1)
     assert "no algorithm has the hyperparameter 'xgboost.speed'" in wrong.stderr
     assert "1 objects of" in missing.stderr

@@ -59,7 +59,7 @@ ENVIRONMENT = {
 
 
 def cloud_with_samples(*, samples: int = 1_000, stored: int = 3) -> Cloud:
-    """New samples since the breach, and as many stored objects."""
+    """A cloud with new samples since the breach, and stored objects."""
     cloud = Cloud()
     cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(minutes=2), samples, service=STACK)
     cloud.cloudwatch.count("AcceptedSamples", NOW - timedelta(days=20), 10**9, service=STACK)
@@ -107,7 +107,7 @@ def add_champion(cloud: Cloud, status: str = "InService") -> None:
 
 
 def add_past_round(cloud: Cloud, ended: datetime, **changes: Any) -> None:
-    one = {
+    round_ = {
         "name": "20261123T051100Z-no-model",
         "cause": "no-model",
         "trigger": "alarm",
@@ -118,7 +118,7 @@ def add_past_round(cloud: Cloud, ended: datetime, **changes: Any) -> None:
         "finished_at": ended,
         **changes,
     }
-    make_context(cloud).store.create(Round.model_validate(one))
+    make_context(cloud).store.create(Round.model_validate(round_))
 
 
 def round_in_flight(cloud: Cloud) -> str | None:
@@ -127,12 +127,12 @@ def round_in_flight(cloud: Cloud) -> str | None:
 
 
 def stored_round(cloud: Cloud, trigger: Trigger = MODEL_ERROR) -> Round:
-    found = make_context(cloud).store.get(Round, trigger.round_name)
-    assert found is not None
-    return found
+    record = make_context(cloud).store.get(Round, trigger.round_name)
+    assert record is not None
+    return record
 
 
 def stored_decision(cloud: Cloud, trigger: Trigger = MODEL_ERROR) -> Decision:
-    found = make_context(cloud).store.get(Decision, trigger.decision_name)
-    assert found is not None
-    return found
+    record = make_context(cloud).store.get(Decision, trigger.decision_name)
+    assert record is not None
+    return record

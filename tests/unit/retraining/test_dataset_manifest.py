@@ -27,26 +27,26 @@ def key(days_ago: int, number: int) -> str:
 
 
 def listed(cloud: Cloud) -> list[str]:
-    return [one.key for one in list_objects(cloud.clients()[1], BUCKET, cut_off=NOW)]
+    return [stored.key for stored in list_objects(cloud.clients()[1], BUCKET, cut_off=NOW)]
 
 
 def test_objects_of_many_days_and_pages_are_listed_oldest_first() -> None:
     cloud = Cloud()
     keys = [key(days, number) for days in (29, 3, 1, 0) for number in range(5)]
-    for one in reversed(keys):
-        cloud.s3.store(one, b"x", NOW - timedelta(hours=1))
+    for name in reversed(keys):
+        cloud.s3.store(name, b"x", NOW - timedelta(hours=1))
     assert listed(cloud) == keys
 
 
-def test_what_is_older_than_a_month_or_elsewhere_is_left_out() -> None:
+def test_objects_older_than_30_days_or_elsewhere_are_excluded() -> None:
     cloud = Cloud()
-    for one in (key(30, 1), key(400, 1), "quarantine/date=2026-11-23/hour=05/x.ndjson", key(0, 1)):
-        cloud.s3.store(one, b"x", NOW - timedelta(hours=1))
+    for name in (key(30, 1), key(400, 1), "quarantine/date=2026-11-23/hour=05/x.ndjson", key(0, 1)):
+        cloud.s3.store(name, b"x", NOW - timedelta(hours=1))
     assert listed(cloud) == [key(0, 1)]
     assert len(cloud.s3.listed) == 31
 
 
-def test_what_came_after_the_cut_off_or_within_its_second_is_left_out() -> None:
+def test_objects_after_cut_off_or_within_its_second_are_excluded() -> None:
     cloud = Cloud()
     cloud.s3.store(key(0, 1), b"x", NOW - timedelta(seconds=1))
     cloud.s3.store(key(0, 2), b"x", NOW)
@@ -54,7 +54,7 @@ def test_what_came_after_the_cut_off_or_within_its_second_is_left_out() -> None:
     assert listed(cloud) == [key(0, 1)]
 
 
-def test_a_replaced_object_counts_in_its_current_version_and_an_empty_one_not_at_all() -> None:
+def test_replaced_object_lists_current_version_and_empty_none() -> None:
     cloud = Cloud()
     cloud.s3.store(key(0, 1), b"old", NOW - timedelta(hours=2))
     current = cloud.s3.store(key(0, 1), b"newer", NOW - timedelta(hours=1))
@@ -62,50 +62,52 @@ def test_a_replaced_object_counts_in_its_current_version_and_an_empty_one_not_at
     assert list_objects(cloud.clients()[1], BUCKET, cut_off=NOW) == [StoredObject(key(0, 1), current.number, 5)]
 
 
-def stored(sizes: list[int]) -> list[StoredObject]:
+def make_objects(sizes: list[int]) -> list[StoredObject]:
     return [StoredObject(f"samples/date=2026-11-23/hour=05/dwell-{n:05}.gz", "1", size) for n, size in enumerate(sizes)]
 
 
-def test_all_objects_are_chosen_as_long_as_the_job_may_learn_from_so_many() -> None:
-    objects = stored([BYTES_PER_SAMPLE] * 1_000)
+def test_objects_within_budget_are_all_selected() -> None:
+    objects = make_objects([BYTES_PER_SAMPLE] * 1_000)
     assert select_objects(objects, 1_000) == objects
 
 
-def test_of_too_many_the_newest_half_is_whole_and_the_older_are_thinned_evenly() -> None:
-    # given ten times as much as a job may read
-    objects = stored([BYTES_PER_SAMPLE] * 10_000)
+def test_too_many_objects_keep_newest_half_and_sample_older() -> None:
+    # given ten times the budget
+    objects = make_objects([BYTES_PER_SAMPLE] * 10_000)
     # when
-    taken = select_objects(objects, 1_000)
-    # then it is full, half of it is the newest, and each older part of the time has its share
-    assert len(taken) == 1_000
-    assert taken[500:] == objects[-500:]
-    fifths = [sum(one in taken[:500] for one in objects[start : start + 1_900]) for start in range(0, 9_500, 1_900)]
+    selected = select_objects(objects, 1_000)
+    # then the budget is used, half of it for the newest, and each older period has its share
+    assert len(selected) == 1_000
+    assert selected[500:] == objects[-500:]
+    fifths = [
+        sum(stored in selected[:500] for stored in objects[start : start + 1_900]) for start in range(0, 9_500, 1_900)
+    ]
     assert all(75 <= count <= 125 for count in fifths)
 
 
-def test_of_too_many_small_objects_no_more_are_chosen_than_a_job_downloads_in_time() -> None:
-    objects = stored([1] * (3 * MAX_OBJECTS))
-    taken = select_objects(objects, 2_000_000)
-    assert len(taken) == MAX_OBJECTS
-    assert taken[-MAX_OBJECTS // 2 :] == objects[-MAX_OBJECTS // 2 :]
+def test_many_small_objects_are_limited_by_number() -> None:
+    objects = make_objects([1] * (3 * MAX_OBJECTS))
+    selected = select_objects(objects, 2_000_000)
+    assert len(selected) == MAX_OBJECTS
+    assert selected[-MAX_OBJECTS // 2 :] == objects[-MAX_OBJECTS // 2 :]
 
 
-def test_an_older_object_that_was_chosen_stays_chosen_when_few_others_came() -> None:
-    objects = stored([BYTES_PER_SAMPLE] * 2_000)
+def test_selected_older_object_stays_selected_in_next_round() -> None:
+    objects = make_objects([BYTES_PER_SAMPLE] * 2_000)
     before, after = set(select_objects(objects[:1_990], 200)), set(select_objects(objects, 200))
-    assert len({one for one in after & before if one not in objects[-110:]}) >= 95
+    assert len({stored for stored in after & before if stored not in objects[-110:]}) >= 95
 
 
 @given(sizes=st.lists(st.integers(1, 300), min_size=1, max_size=60), maximum=st.integers(1, 100))
-def test_the_choice_is_in_order_within_its_room_and_never_empty(sizes: list[int], maximum: int) -> None:
-    objects = stored(sizes)
-    taken = select_objects(objects, maximum)
-    assert taken == [one for one in objects if one in set(taken)]
-    assert objects[-1] in taken
-    assert sum(one.size for one in taken) <= max(maximum * BYTES_PER_SAMPLE, objects[-1].size)
+def test_selection_is_ordered_within_budget_and_never_empty(sizes: list[int], maximum: int) -> None:
+    objects = make_objects(sizes)
+    selected = select_objects(objects, maximum)
+    assert selected == [stored for stored in objects if stored in set(selected)]
+    assert objects[-1] in selected
+    assert sum(stored.size for stored in selected) <= max(maximum * BYTES_PER_SAMPLE, objects[-1].size)
 
 
-def test_whether_anything_is_stored_takes_one_look_where_something_is() -> None:
+def test_has_objects_stops_listing_at_first_object() -> None:
     cloud = Cloud()
     s3 = cloud.clients()[1]
     assert not has_objects(s3, BUCKET, cut_off=NOW)
@@ -116,10 +118,10 @@ def test_whether_anything_is_stored_takes_one_look_where_something_is() -> None:
     assert len(cloud.s3.listed) == 2  # tomorrow's, for clocks ahead, and today's
 
 
-def test_the_files_are_what_sagemaker_and_the_job_expect() -> None:
+def test_written_files_match_sagemaker_and_job_contract() -> None:
     cloud = Cloud()
     objects = [StoredObject(key(1, 1), "v1", 10), StoredObject(key(0, 1), "v2", 20)]
-    details = dataset_manifest.build_dataset_spec(
+    spec = dataset_manifest.build_dataset_spec(
         objects,
         round_name="20261123T063900Z-model-error",
         round_stamp="20261123T063900Z",
@@ -127,9 +129,7 @@ def test_the_files_are_what_sagemaker_and_the_job_expect() -> None:
         champion="xgboost-20261123T051100Z",
         maximum_samples=2_000_000,
     )
-    written = dataset_manifest.write_dataset(
-        cloud.clients()[1], BUCKET, objects, details, cut_off=NOW, stored_objects=7
-    )
+    written = dataset_manifest.write_dataset(cloud.clients()[1], BUCKET, objects, spec, cut_off=NOW, stored_objects=7)
     folder = "datasets/20261123T063900Z-model-error"
     assert json.loads(cloud.s3.content(f"{folder}/manifest.json")) == [
         {"prefix": "s3://dwell-data/"},

@@ -70,31 +70,31 @@ any_inputs = st.builds(
         (replace(INPUTS, rounds_today=99, new_samples=0), "daily_budget"),
     ],
 )
-def test_the_table_of_decisions(kind: Kind, inputs: DecisionInputs, reason: str | None) -> None:
+def test_decision_table(kind: Kind, inputs: DecisionInputs, reason: str | None) -> None:
     verdict = decide(kind, inputs, POLICY)
     assert (verdict.outcome, verdict.reason) == (("start", kind) if reason is None else ("refuse", reason))
 
 
-def test_a_budget_of_zero_switches_automatic_rounds_off() -> None:
+def test_budget_of_zero_disables_automatic_rounds() -> None:
     none = replace(POLICY, rounds_per_day=0)
     assert decide("alarm", replace(INPUTS, rounds_today=0), none) == Verdict("refuse", "daily_budget")
     assert decide("manual", replace(INPUTS, rounds_today=0), none) == Verdict("start", "manual")
 
 
 @given(kinds, any_inputs)
-def test_never_two_rounds_at_once(kind: Kind, inputs: DecisionInputs) -> None:
+def test_round_in_flight_always_refuses(kind: Kind, inputs: DecisionInputs) -> None:
     if inputs.in_flight is not None:
         assert decide(kind, inputs, POLICY) == Verdict("refuse", "in_flight")
 
 
 @given(any_inputs)
-def test_an_operator_is_only_held_up_by_a_round_in_flight(inputs: DecisionInputs) -> None:
+def test_operator_is_refused_only_by_round_in_flight(inputs: DecisionInputs) -> None:
     verdict = decide("manual", inputs, POLICY)
     assert (verdict.outcome == "refuse") == (inputs.in_flight is not None)
 
 
 @given(st.sampled_from(["alarm", "schedule"]), any_inputs)
-def test_an_automatic_round_keeps_every_limit(kind: Kind, inputs: DecisionInputs) -> None:
+def test_automatic_start_meets_every_limit(kind: Kind, inputs: DecisionInputs) -> None:
     if decide(kind, inputs, POLICY).outcome == "start":
         assert inputs.in_flight is None
         assert inputs.new_samples >= 1_000
@@ -105,7 +105,7 @@ def test_an_automatic_round_keeps_every_limit(kind: Kind, inputs: DecisionInputs
 
 
 @given(st.integers(0, 10**6), st.integers(0, 40))
-def test_each_rollback_in_a_row_doubles_the_rest_up_to_a_day(seconds: int, rollbacks: int) -> None:
+def test_rollback_doubles_backoff_up_to_a_day(seconds: int, rollbacks: int) -> None:
     cool_down = timedelta(seconds=seconds)
     rest, longer = backoff(cool_down, rollbacks), backoff(cool_down, rollbacks + 1)
     assert backoff(cool_down, 0) == cool_down
@@ -114,7 +114,7 @@ def test_each_rollback_in_a_row_doubles_the_rest_up_to_a_day(seconds: int, rollb
 
 
 @given(kinds, any_inputs, st.integers(0, 1_000), st.integers(0, 7_200))
-def test_more_samples_or_more_time_never_turn_a_start_into_a_refusal(
+def test_more_samples_or_time_never_refuse_a_start(
     kind: Kind, inputs: DecisionInputs, samples: int, seconds: int
 ) -> None:
     better = replace(inputs, new_samples=inputs.new_samples + samples, now=inputs.now + timedelta(seconds=seconds))

@@ -67,7 +67,7 @@ def handle(event: dict[str, Any], context: Context) -> list[dict[str, str]]:
     return decisions
 
 
-def test_an_alarm_starts_a_round_and_counts_it_once(
+def test_repeated_alarm_starts_and_counts_one_round(
     cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
 ) -> None:
     for _ in range(2):
@@ -78,7 +78,7 @@ def test_an_alarm_starts_a_round_and_counts_it_once(
     assert list(cloud.sagemaker.jobs) == ["dwell-20261123T063900Z-model-error"]
 
 
-def test_a_refusal_is_counted(
+def test_refusal_is_counted(
     cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
 ) -> None:
     cloud.cloudwatch.counts.clear()
@@ -86,17 +86,17 @@ def test_a_refusal_is_counted(
     assert published() == {(frozenset(), "RoundsRefused"): 1}
 
 
-def test_an_alarm_that_is_fine_again_decides_nothing(
+def test_alarm_in_ok_state_decides_nothing(
     cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
 ) -> None:
-    given = event("alarm-model-error")
-    given["alarmData"]["state"]["value"] = "OK"
-    assert handle(given, context) == []
+    alarm = event("alarm-model-error")
+    alarm["alarmData"]["state"]["value"] = "OK"
+    assert handle(alarm, context) == []
     assert published() == {}
     assert cloud.steps.count == 0
 
 
-def test_the_look_finds_the_alarm_that_stayed(
+def test_schedule_finds_alarm_that_stays_in_alarm(
     cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context
 ) -> None:
     cloud.move(timedelta(minutes=21))
@@ -117,7 +117,7 @@ def test_the_look_finds_the_alarm_that_stayed(
     assert round_.recent_since == datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
 
 
-def test_an_operators_request_is_one_round_however_often_it_comes(
+def test_repeated_operator_request_is_one_round(
     cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context
 ) -> None:
     (first,) = handle(event("retrain-manual"), context)
@@ -128,13 +128,13 @@ def test_an_operators_request_is_one_round_however_often_it_comes(
     assert job["HyperParameters"]["xgboost.max_depth"] == "8"
 
 
-def test_an_operators_request_without_an_id_is_known_by_lambdas(cloud: Cloud, context: Context) -> None:
+def test_operator_request_without_id_uses_lambda_request_id(cloud: Cloud, context: Context) -> None:
     (first,) = handle({"source": "dwell.operator"}, context)
     cloud.move(timedelta(minutes=1))  # Lambda repeats a failed asynchronous event under the same request id
     assert handle({"source": "dwell.operator"}, context) == [first]
 
 
-def test_another_event_is_an_error(cloud: Cloud, context: Context) -> None:
+def test_unknown_event_raises_error(cloud: Cloud, context: Context) -> None:
     with pytest.raises(UnknownEventError):
         handle({"source": "aws.s3"}, context)
 
@@ -142,21 +142,21 @@ def test_another_event_is_an_error(cloud: Cloud, context: Context) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"), [("ROUNDS_PER_DAY", "-1"), ("MINIMUM_SAMPLES", "many"), ("TABLE_NAME", None)]
 )
-def test_a_wrong_environment_is_told_by_name(variable: str, value: str | None) -> None:
-    given = {name: text for name, text in {**VARIABLES, variable: value}.items() if text is not None}
+def test_invalid_variable_raises_error_with_its_name(variable: str, value: str | None) -> None:
+    environment = {name: text for name, text in {**VARIABLES, variable: value}.items() if text is not None}
     with pytest.raises(ValidationError, match=variable):
-        Settings.read(given)
+        Settings.read(environment)
 
 
-def test_a_round_that_is_given_up_is_told_to_the_alarm(
+def test_round_marked_failed_is_counted_for_alarm(
     cloud: Cloud, event: Callable[[str], dict[str, Any]], context: Context, published: Callable[[], Metrics]
 ) -> None:
-    # given a round whose starter died, and whose job never came
+    # given a round whose first attempt crashed before its job was created
     handle(event("alarm-model-error"), context)
     cloud.sagemaker.jobs.clear()
     published()
-    # when another trigger finds it
+    # when another trigger finds its lock
     cloud.move(timedelta(minutes=5))
     handle(event("retrain-manual"), context)
-    # then somebody is told, and the new round starts
+    # then the failure is counted, and the new round starts
     assert published() == {(frozenset(), "RoundsFailed"): 1, (frozenset(), "RoundsStarted"): 1}

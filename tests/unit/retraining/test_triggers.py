@@ -1,4 +1,4 @@
-"""Causes: the same event always asks for the same round, and a breach keeps its beginning."""
+"""Triggers: one event always gives the same round, and a breach the same start."""
 
 from __future__ import annotations
 
@@ -39,47 +39,47 @@ CHANGED = datetime(2026, 11, 23, 6, 39, 0, 412_000, tzinfo=UTC)
 FIRST_BREACH = datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
 
 
-def alarm_cause(event: dict[str, Any]) -> Trigger | None:
+def parse_alarm(event: dict[str, Any]) -> Trigger | None:
     parsed = parse_event(event)
     assert isinstance(parsed, AlarmEvent)
     return from_alarm(parsed, stack=STACK, alarms=ALARMS)
 
 
 class TestAlarm:
-    def test_a_model_error_asks_for_a_round_with_a_recent_part(self, event: Callable[[str], dict[str, Any]]) -> None:
-        trigger = alarm_cause(event("alarm-model-error"))
+    def test_model_error_has_drift_start(self, event: Callable[[str], dict[str, Any]]) -> None:
+        trigger = parse_alarm(event("alarm-model-error"))
         assert trigger is not None
         assert (trigger.cause, trigger.kind, trigger.alarm) == ("model-error", "alarm", "dwell-ModelError")
         assert trigger.round_name == "20261123T063900Z-model-error"
         assert trigger.decision_name == "2026-11-23T06:39:00.412Z#dwell-ModelError@2026-11-23T06:39:00.412Z"
         assert trigger.drift_start == FIRST_BREACH
 
-    def test_no_model_asks_for_a_round_on_everything(self, event: Callable[[str], dict[str, Any]]) -> None:
-        trigger = alarm_cause(event("alarm-no-model"))
+    def test_no_model_has_no_drift_start(self, event: Callable[[str], dict[str, Any]]) -> None:
+        trigger = parse_alarm(event("alarm-no-model"))
         assert trigger is not None
         assert trigger.round_name == "20261123T051100Z-no-model"
         assert trigger.drift_start is None
 
     @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
-    def test_only_the_alarm_state_asks(self, state: str, event: Callable[[str], dict[str, Any]]) -> None:
-        given_event = event("alarm-model-error")
-        given_event["alarmData"]["state"]["value"] = state
-        assert alarm_cause(given_event) is None
+    def test_other_state_is_no_trigger(self, state: str, event: Callable[[str], dict[str, Any]]) -> None:
+        alarm_event = event("alarm-model-error")
+        alarm_event["alarmData"]["state"]["value"] = state
+        assert parse_alarm(alarm_event) is None
 
-    def test_an_alarm_of_somebody_else_is_an_error(self, event: Callable[[str], dict[str, Any]]) -> None:
-        given_event = event("alarm-model-error")
-        given_event["alarmData"]["alarmName"] = "other-ModelError"
+    def test_unlisted_alarm_raises_error(self, event: Callable[[str], dict[str, Any]]) -> None:
+        alarm_event = event("alarm-model-error")
+        alarm_event["alarmData"]["alarmName"] = "other-ModelError"
         with pytest.raises(UnknownEventError, match="other-ModelError"):
-            alarm_cause(given_event)
+            parse_alarm(alarm_event)
 
-    def test_an_alarm_without_data_falls_back_to_its_periods(self, event: Callable[[str], dict[str, Any]]) -> None:
-        given_event = event("alarm-model-error")
-        del given_event["alarmData"]["state"]["reasonData"]
-        trigger = alarm_cause(given_event)
+    def test_alarm_without_reason_data_uses_its_period(self, event: Callable[[str], dict[str, Any]]) -> None:
+        alarm_event = event("alarm-model-error")
+        del alarm_event["alarmData"]["state"]["reasonData"]
+        trigger = parse_alarm(alarm_event)
         assert trigger is not None
         assert trigger.drift_start == CHANGED - timedelta(seconds=300)
-        del given_event["alarmData"]["configuration"]
-        bare = alarm_cause(given_event)
+        del alarm_event["alarmData"]["configuration"]
+        bare = parse_alarm(alarm_event)
         assert bare is not None
         assert bare.drift_start == CHANGED
 
@@ -92,13 +92,13 @@ class TestAlarm:
             ("dwell-Model Error (2)", "model-error-2"),
         ],
     )
-    def test_a_cause_is_named_after_its_alarm(self, alarm: str, name: str) -> None:
+    def test_cause_is_alarm_name_in_kebab_case(self, alarm: str, name: str) -> None:
         assert alarm_to_cause("dwell", alarm) == name
 
 
 class TestBreach:
     def data(self, **changes: Any) -> str:
-        known = {
+        data = {
             "version": "1.0",
             "startDate": "2026-11-23T06:23:00.000+0000",
             "period": 300,
@@ -110,10 +110,10 @@ class TestBreach:
                 {"timestamp": "2026-11-23T06:23:00.000+0000", "value": 1.0},
             ],
         }
-        return json.dumps({name: value for name, value in {**known, **changes}.items() if value is not None})
+        return json.dumps({name: value for name, value in {**data, **changes}.items() if value is not None})
 
     @pytest.mark.parametrize(
-        ("changes", "began"),
+        ("changes", "start"),
         [
             ({}, FIRST_BREACH),
             ({"evaluatedDatapoints": None}, FIRST_BREACH - timedelta(minutes=5)),
@@ -127,20 +127,19 @@ class TestBreach:
             ({"evaluatedDatapoints": "rubbish"}, CHANGED - timedelta(minutes=20)),
         ],
     )
-    def test_what_the_data_leaves_out_is_filled_in(self, changes: dict[str, Any], began: datetime) -> None:
-        assert find_breach_start(self.data(**changes), CHANGED, evaluation_window=timedelta(minutes=20)) == began
+    def test_missing_reason_data_falls_back(self, changes: dict[str, Any], start: datetime) -> None:
+        assert find_breach_start(self.data(**changes), CHANGED, evaluation_window=timedelta(minutes=20)) == start
 
     @pytest.mark.parametrize("data", [None, "", "not JSON", "[]", "null", '{"version": "1.0"}'])
-    def test_without_data_the_evaluated_time_counts_back(self, data: str | None) -> None:
-        assert find_breach_start(data, CHANGED, evaluation_window=timedelta(minutes=20)) == CHANGED - timedelta(
-            minutes=20
-        )
+    def test_unreadable_reason_data_uses_evaluation_window(self, data: str | None) -> None:
+        window = timedelta(minutes=20)
+        assert find_breach_start(data, CHANGED, evaluation_window=window) == CHANGED - window
 
     @given(st.text())
-    def test_no_text_breaks_it(self, data: str) -> None:
+    def test_any_text_as_reason_data_gives_a_start(self, data: str) -> None:
         assert find_breach_start(data, CHANGED, evaluation_window=timedelta(0)) <= CHANGED
 
-    def test_data_of_a_later_evaluation_does_not_move_the_beginning(self) -> None:
+    def test_reason_data_of_later_evaluation_is_ignored(self) -> None:
         later = self.data(
             startDate="2026-11-23T07:23:00.000+0000",
             evaluatedDatapoints=[{"timestamp": "2026-11-23T07:28:00.000+0000", "value": 1.9}],
@@ -148,7 +147,7 @@ class TestBreach:
         assert find_breach_start(later, CHANGED, evaluation_window=timedelta(0)) == CHANGED - timedelta(minutes=15)
 
 
-class TestLook:
+class TestSchedule:
     SCHEDULED = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 
     def triggers(self, alarms: list[dict[str, Any]]) -> list[Trigger]:
@@ -170,48 +169,48 @@ class TestLook:
             **data,
         }
 
-    def test_only_alarms_in_alarm_ask_in_their_order(self) -> None:
-        found = self.triggers(
+    def test_active_alarms_are_triggers_in_given_order(self) -> None:
+        triggers = self.triggers(
             [
                 self.alarm("dwell-NoModel", "ALARM"),
                 self.alarm("dwell-ModelError", "ALARM"),
                 self.alarm("dwell-NoSamples", "ALARM"),
             ]
         )
-        assert [trigger.round_name for trigger in found] == [
+        assert [trigger.round_name for trigger in triggers] == [
             "20261123T070000Z-model-error",
             "20261123T070000Z-no-model",
         ]
-        assert {trigger.kind for trigger in found} == {"schedule"}
-        assert len({trigger.decision_name for trigger in found}) == 2
+        assert {trigger.kind for trigger in triggers} == {"schedule"}
+        assert len({trigger.decision_name for trigger in triggers}) == 2
         assert self.triggers([self.alarm("dwell-ModelError", "OK")]) == []
 
-    def test_the_breach_begins_where_the_alarms_own_event_says(self, event: Callable[[str], dict[str, Any]]) -> None:
-        own = alarm_cause(event("alarm-model-error"))
-        (looked,) = self.triggers([self.alarm("dwell-ModelError", "ALARM", event("alarm-model-error"))])
-        assert own is not None
-        assert looked.drift_start == own.drift_start
+    def test_schedule_finds_same_drift_start_as_alarm_event(self, event: Callable[[str], dict[str, Any]]) -> None:
+        from_event = parse_alarm(event("alarm-model-error"))
+        (polled,) = self.triggers([self.alarm("dwell-ModelError", "ALARM", event("alarm-model-error"))])
+        assert from_event is not None
+        assert polled.drift_start == from_event.drift_start
 
-    def test_without_data_the_alarms_evaluation_counts_back(self) -> None:
-        (looked,) = self.triggers([self.alarm("dwell-ModelError", "ALARM")])
-        assert looked.drift_start == CHANGED - timedelta(minutes=10)
+    def test_active_alarm_without_reason_data_uses_its_evaluation(self) -> None:
+        (polled,) = self.triggers([self.alarm("dwell-ModelError", "ALARM")])
+        assert polled.drift_start == CHANGED - timedelta(minutes=10)
 
-    def test_a_later_update_of_the_state_does_not_move_the_beginning(self) -> None:
+    def test_later_state_update_keeps_drift_start(self) -> None:
         updated = self.alarm("dwell-ModelError", "ALARM") | {
             "StateTransitionedTimestamp": CHANGED,
             "StateUpdatedTimestamp": CHANGED + timedelta(minutes=15),
         }
-        (looked,) = self.triggers([updated])
-        assert looked.drift_start == CHANGED - timedelta(minutes=10)
+        (polled,) = self.triggers([updated])
+        assert polled.drift_start == CHANGED - timedelta(minutes=10)
 
 
-class TestOthers:
-    def test_the_schedule_tells_its_time(self, event: Callable[[str], dict[str, Any]]) -> None:
+class TestOtherEvents:
+    def test_schedule_event_has_scheduled_time(self, event: Callable[[str], dict[str, Any]]) -> None:
         parsed = parse_event(event("schedule"))
         assert isinstance(parsed, ScheduleEvent)
-        assert parsed.time == TestLook.SCHEDULED
+        assert parsed.time == TestSchedule.SCHEDULED
 
-    def test_an_operator_names_the_request(self, event: Callable[[str], dict[str, Any]]) -> None:
+    def test_operator_event_gives_manual_trigger(self, event: Callable[[str], dict[str, Any]]) -> None:
         parsed = parse_event(event("retrain-manual"))
         assert isinstance(parsed, OperatorEvent)
         trigger = from_operator(parsed, event_id="operator:try-deeper-trees", received_at=CHANGED)
@@ -220,18 +219,18 @@ class TestOthers:
         assert trigger.note == parsed.reason
 
     @pytest.mark.parametrize("name", ["a", "7 dwarves", "Team_A.2-b", "Zoë", "機械 学習", "a" * 40])
-    def test_an_entrant_enters_under_a_name_of_any_script(self, name: str) -> None:
+    def test_entrant_name_of_any_script_is_accepted(self, name: str) -> None:
         parsed = parse_event({"source": "dwell.operator", "entrant": name})
         assert isinstance(parsed, OperatorEvent)
         assert from_operator(parsed, event_id="operator:e", received_at=CHANGED).entrant == name
 
-    def test_one_name_typed_in_two_ways_is_one_entrant(self) -> None:
+    def test_entrant_name_is_normalised(self) -> None:
         parsed = parse_event({"source": "dwell.operator", "entrant": "Zoe\u0308"})
         assert isinstance(parsed, OperatorEvent)
         assert parsed.entrant == "Zo\u00eb"
 
     @pytest.mark.parametrize(
-        "bad",
+        "invalid",
         [
             {"source": "dwell.operator", "id": "a b"},
             {"source": "dwell.operator", "hyperparameters": {"sagemaker_program": "other.py"}},
@@ -250,25 +249,25 @@ class TestOthers:
             {"source": "aws.cloudwatch"},
         ],
     )
-    def test_a_request_that_breaks_the_contract_is_refused(self, bad: dict[str, Any]) -> None:
+    def test_invalid_operator_request_is_refused(self, invalid: dict[str, Any]) -> None:
         with pytest.raises(UnusableRequestError) as refused:
-            parse_event(bad)
+            parse_event(invalid)
         assert "pydantic" not in str(refused.value)
 
     @pytest.mark.parametrize(
-        ("bad", "sentence"),
+        ("invalid", "message"),
         [
             ({"entrant": "<b>x</b>"}, "entrant: 1 to 40 letters, digits, spaces and _ . - in any script, "),
             ({"hyperparameters": {"sagemaker_x": 1}}, "hyperparameters.sagemaker_x: hyperparameters called sagemaker_"),
         ],
     )
-    def test_a_person_is_told_in_a_sentence(self, bad: dict[str, Any], sentence: str) -> None:
+    def test_invalid_operator_request_has_clear_message(self, invalid: dict[str, Any], message: str) -> None:
         with pytest.raises(UnusableRequestError) as refused:
-            parse_event({"source": "dwell.operator", **bad})
-        assert str(refused.value).startswith(sentence)
+            parse_event({"source": "dwell.operator", **invalid})
+        assert str(refused.value).startswith(message)
 
     @pytest.mark.parametrize("unknown", [{}, {"source": "aws.s3"}, {"source": None}, {"Records": []}])
-    def test_other_events_are_errors(self, unknown: dict[str, Any]) -> None:
+    def test_other_events_raise_error(self, unknown: dict[str, Any]) -> None:
         with pytest.raises(UnknownEventError):
             parse_event(unknown)
 

@@ -1,4 +1,4 @@
-"""The training job's dataset: what is read, dropped, split and told, and what is refused with a reason."""
+"""The training job's dataset: reading, deduplication, split, summary, and errors for unusable input."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def read(folder: Path, lines: list[str], **options: Any) -> Dataset:
     return read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), description)
 
 
-def test_rows_are_read_as_the_validator_wrote_them_and_split_by_time(tmp_path: Path) -> None:
-    # given rows that lie in their objects in no order
+def test_rows_are_read_and_split_by_time(tmp_path: Path) -> None:
+    # given rows in random order
     shuffled = [ROWS.lines[position] for position in np.random.default_rng(1).permutation(len(ROWS.lines))]
     # when they are read
     dataset = read(tmp_path, shuffled, rows_per_object=70)
-    # then the oldest three quarters are learnt from, in order, and the newest quarter tests
+    # then the oldest three quarters are the training rows, in order, and the newest quarter is the test set
     assert (len(dataset.train), len(dataset.test), dataset.duplicates) == (300, 100, 0)
     np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
     np.testing.assert_array_equal(np.concatenate([dataset.train.target, dataset.test.target]), ROWS.target)
@@ -37,7 +37,7 @@ def test_rows_are_read_as_the_validator_wrote_them_and_split_by_time(tmp_path: P
     assert not dataset.has_recent_part
 
 
-def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> None:
+def test_test_set_is_newest_fraction_of_recent_part(tmp_path: Path) -> None:
     dataset = read(tmp_path, ROWS.lines, recent_since=recorded_at(200))
     assert (len(dataset.train), len(dataset.recent_train), len(dataset.test)) == (350, 150, 50)
     assert dataset.has_recent_part
@@ -55,12 +55,12 @@ def test_the_test_set_is_the_newest_share_of_the_recent_part(tmp_path: Path) -> 
     }
 
 
-def test_a_recent_part_that_leaves_nothing_out_is_none(tmp_path: Path) -> None:
+def test_recent_part_of_all_rows_counts_as_none(tmp_path: Path) -> None:
     assert not read(tmp_path, ROWS.lines, recent_since=recorded_at(0)).has_recent_part
 
 
-def test_of_a_sample_that_was_delivered_twice_the_earliest_stays(tmp_path: Path) -> None:
-    # given ten samples twice; a copy may have got a later time (a line without a time gets the stream's)
+def test_duplicate_sample_keeps_earliest_row(tmp_path: Path) -> None:
+    # given ten samples twice, with a later time in the copies (a line without a time gets the stream's)
     later = [line.replace("T06:00:", "T06:30:") for line in ROWS.lines[:10]]
     # when
     dataset = read(tmp_path, later + ROWS.lines)
@@ -69,16 +69,16 @@ def test_of_a_sample_that_was_delivered_twice_the_earliest_stays(tmp_path: Path)
     np.testing.assert_array_equal(dataset.train.target, ROWS.target[:300])
 
 
-def test_samples_of_one_moment_are_not_torn_apart(tmp_path: Path) -> None:
-    # given that the moment of the split is shared by its neighbours on both sides
+def test_samples_of_same_time_are_not_separated(tmp_path: Path) -> None:
+    # given rows on both sides of the split with the same time
     moment = ROWS.lines[300].split(",")[RECORDED_AT]
     lines = [",".join(cells(line, RECORDED_AT, moment)) for line in ROWS.lines[290:310]]
     dataset = read(tmp_path, ROWS.lines[:290] + lines + ROWS.lines[310:])
     assert (len(dataset.train), len(dataset.test)) == (290, 110)
 
 
-def test_of_too_many_samples_the_newest_half_stays_whole_and_the_older_are_thinned(tmp_path: Path) -> None:
-    # given twice as many samples as may be used, a tenth of them delivered twice
+def test_too_many_samples_keep_newest_half_and_sample_older(tmp_path: Path) -> None:
+    # given twice as many samples as the maximum, a tenth of them delivered twice
     lines = ROWS.lines + ROWS.lines[:40]
     # when the same objects are read twice
     dataset, again = (read(tmp_path / name, lines, maximum_samples=200) for name in ("first", "again"))
@@ -93,27 +93,27 @@ def test_of_too_many_samples_the_newest_half_stays_whole_and_the_older_are_thinn
     np.testing.assert_array_equal(dataset.train.target, again.train.target)
 
 
-def test_a_dataset_of_many_batches_is_the_same_as_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = read(tmp_path / "whole", ROWS.lines, rows_per_object=30)
+def test_many_batches_and_one_give_same_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = read(tmp_path / "original", ROWS.lines, rows_per_object=30)
     monkeypatch.setattr("retraining.training_job.dataset.BATCH_BYTES", 10_000)
     parts = read(tmp_path / "parts", ROWS.lines, rows_per_object=30)
-    np.testing.assert_array_equal(parts.train.features, whole.train.features)
-    np.testing.assert_array_equal(parts.test.recorded_at, whole.test.recorded_at)
+    np.testing.assert_array_equal(parts.train.features, original.train.features)
+    np.testing.assert_array_equal(parts.test.recorded_at, original.test.recorded_at)
 
 
-def test_echoed_predictions_and_a_missing_last_newline_do_not_disturb(tmp_path: Path) -> None:
+def test_echoed_prediction_and_missing_newline_are_accepted(tmp_path: Path) -> None:
     lines = [line.replace(",,,,", ",5.25,1.5,xgboost-20261123T063900Z,") for line in ROWS.lines]
     channels = write_channels(tmp_path, lines)
     (stored,) = Path(channels["SM_CHANNEL_SAMPLES"]).rglob("*.gz")
     stored.write_bytes(gzip.compress("\n".join(lines).encode()))
-    told = Path(channels["SM_CHANNEL_DATASET"]) / "dataset.json"
-    told.write_text(json.dumps(json.loads(told.read_text()) | {"objects": [{"size": stored.stat().st_size}]}))
-    dataset = read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), read_dataset_spec(told.parent))
+    spec_file = Path(channels["SM_CHANNEL_DATASET"]) / "dataset.json"
+    spec_file.write_text(json.dumps(json.loads(spec_file.read_text()) | {"objects": [{"size": stored.stat().st_size}]}))
+    dataset = read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), read_dataset_spec(spec_file.parent))
     np.testing.assert_array_equal(dataset.test.target, ROWS.target[300:])
 
 
-def test_rows_of_another_version_of_the_schema_are_left_out(tmp_path: Path) -> None:
-    # given rows from before and after a schema got another unit, some in the same object, and rows of another width
+def test_rows_of_another_schema_version_are_left_out(tmp_path: Path) -> None:
+    # given rows of two versions of a schema, some in the same object, and rows with another number of cells
     before = [line.replace("s1-", "old-") for line in of_version(VERSION - 1, ROWS.lines[:50])]
     wider = [f"1,{line}" for line in before]
     # when
@@ -122,17 +122,17 @@ def test_rows_of_another_version_of_the_schema_are_left_out(tmp_path: Path) -> N
     np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
 
 
-def test_a_number_is_learnt_from_as_it_is_asked_about(tmp_path: Path) -> None:
-    # given numbers of which a fast reader gets the last digit wrong
+def test_numbers_are_parsed_exactly(tmp_path: Path) -> None:
+    # given numbers whose last digit a fast parser gets wrong
     numbers = np.random.default_rng(1).normal(size=len(ROWS.lines))
     lines = [",".join(cells(line, 1, str(number))) for line, number in zip(ROWS.lines, numbers.tolist(), strict=True)]
     # when they are read
     dataset = read(tmp_path, lines)
-    # then they are what an endpoint would be asked with
+    # then they equal the numbers of an inference request
     np.testing.assert_array_equal(np.concatenate([dataset.train.features[:, 0], dataset.test.features[:, 0]]), numbers)
 
 
-def test_the_description_knows_the_schema(tmp_path: Path) -> None:
+def test_dataset_spec_has_schema(tmp_path: Path) -> None:
     channels = write_channels(tmp_path, ROWS.lines, recent_since="2026-11-23T07:00:00+01:00")
     description = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
     assert (description.schema_hash, description.schema_version) == (get_schema_hash(), VERSION)
@@ -140,7 +140,7 @@ def test_the_description_knows_the_schema(tmp_path: Path) -> None:
 
 
 def cells(line: str, position: int, value: str) -> list[str]:
-    """A row's cells, one of them changed."""
+    """A row with one changed cell."""
     changed = line.split(",")
     changed[position] = value
     return changed
@@ -180,21 +180,21 @@ def of_version(version: int, lines: list[str]) -> list[str]:
         (ROWS.lines, {"schema": {}}, "KeyError"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_a_reason(
+def test_unusable_dataset_raises_error_with_reason(
     tmp_path: Path, lines: list[str], changes: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(DatasetError, match=reason):
         read(tmp_path, lines, **changes)
 
 
-def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
+def test_damaged_or_missing_object_raises_error(tmp_path: Path) -> None:
     channels = write_channels(tmp_path, ROWS.lines, rows_per_object=100)
     samples = Path(channels["SM_CHANNEL_SAMPLES"])
     description = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
     victim = sorted(samples.rglob("*.gz"))[2]
-    whole = victim.read_bytes()
+    original = victim.read_bytes()
 
-    victim.write_bytes(whole[:-20] + bytes(20))
+    victim.write_bytes(original[:-20] + bytes(20))
     with pytest.raises(DatasetError, match=victim.name):
         read_dataset(samples, description)
 
@@ -203,6 +203,6 @@ def test_a_damaged_or_missing_object_is_named(tmp_path: Path) -> None:
         read_dataset(samples, description)
 
 
-def test_made_up_rows_have_the_floor_that_they_promise() -> None:
+def test_synthetic_rows_have_their_noise_floor() -> None:
     rows: SyntheticDataset = make_dataset(2_000, noise=0.0)
     assert rows.noise_floor(0) < (1.0 if TARGET.type == "integer" else 1e-9), "without noise only rounding remains"

@@ -14,22 +14,22 @@ def hashes(samples: int, seed: int = 1) -> np.ndarray[tuple[int], np.dtype[np.ui
 
 
 @given(samples=st.integers(0, 300), maximum=st.none() | st.integers(2, 300))
-def test_as_many_stay_as_may_in_order_and_the_newest_half_of_them_is_whole(samples: int, maximum: int | None) -> None:
+def test_selection_is_ordered_with_complete_newest_half(samples: int, maximum: int | None) -> None:
     positions = select_rows(hashes(samples), maximum)
     assert len(positions) == min(samples, samples if maximum is None else maximum)
     assert (np.diff(positions) > 0).all()
-    whole = len(positions) // 2 if maximum is not None else 0
-    assert positions[len(positions) - whole :].tolist() == list(range(samples - whole, samples))
+    newest = len(positions) // 2 if maximum is not None else 0
+    assert positions[len(positions) - newest :].tolist() == list(range(samples - newest, samples))
 
 
-def test_an_older_sample_that_was_left_out_stays_out_when_newer_ones_come() -> None:
+def test_excluded_older_sample_stays_excluded_later() -> None:
     identity = hashes(10_000)
     before, after = set(select_rows(identity[:9_000], 1_000)), set(select_rows(identity, 1_000))
     older = {position for position in after if position < 8_500}
     assert older <= before
 
 
-def test_the_older_samples_that_stay_are_spread_over_their_time() -> None:
+def test_selected_older_samples_are_spread_over_time() -> None:
     positions = select_rows(hashes(100_000), 20_000)
     counts, _ = np.histogram(positions[:10_000], bins=10, range=(0, 90_000))
     assert ((counts > 900) & (counts < 1_100)).all()

@@ -1,4 +1,4 @@
-"""The four functions that SageMaker's image calls: each of its traps, as a contract."""
+"""The four functions that SageMaker's image calls, with the image's special cases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def answer(
+def respond(
     model_dir: Path,
     body: str | bytes,
     content_type: str = CSV,
@@ -53,24 +53,24 @@ def answer(
     return module.output_fn(module.predict_fn(module.input_fn(body, content_type), model), accept)
 
 
-def test_json_names_the_model_its_expected_error_and_its_schema(model_dir: Path) -> None:
-    body, mimetype = answer(model_dir, BODY)
-    told = json.loads(body)
+def test_json_response_has_model_error_schema_and_predictions(model_dir: Path) -> None:
+    body, mimetype = respond(model_dir, BODY)
+    content = json.loads(body)
     assert mimetype == JSON
-    assert (told["model"], told["expected_error"]) == ("xgboost-20261123T063900Z", 1830.25)
-    assert told["schema_hash"] == get_schema_hash()
+    assert (content["model"], content["expected_error"]) == ("xgboost-20261123T063900Z", 1830.25)
+    assert content["schema_hash"] == get_schema_hash()
     expected = model_archive.load(model_dir).model.predict(ROWS.features[:3])
-    np.testing.assert_array_equal(told["predictions"], expected)
+    np.testing.assert_array_equal(content["predictions"], expected)
 
 
-def test_csv_is_one_plain_number_a_line(model_dir: Path) -> None:
-    body, mimetype = answer(model_dir, BODY, accept="text/csv; charset=utf-8")
+def test_csv_response_has_one_number_per_line(model_dir: Path) -> None:
+    body, mimetype = respond(model_dir, BODY, accept="text/csv; charset=utf-8")
     assert mimetype == CSV
-    assert [float(line) for line in body.splitlines()] == json.loads(answer(model_dir, BODY)[0])["predictions"]
+    assert [float(line) for line in body.splitlines()] == json.loads(respond(model_dir, BODY)[0])["predictions"]
 
 
-def test_an_answer_is_a_tuple_of_body_and_type_because_a_bare_string_would_be_html(model_dir: Path) -> None:
-    result = answer(model_dir, BODY)
+def test_response_is_body_and_media_type(model_dir: Path) -> None:
+    result = respond(model_dir, BODY)
     assert isinstance(result, tuple)
     assert [type(part) for part in result] == [str, str]
 
@@ -85,13 +85,13 @@ def test_an_answer_is_a_tuple_of_body_and_type_because_a_bare_string_would_be_ht
         (BODY.replace("\n", "\r\n"), "text/csv"),
     ],
 )
-def test_text_and_bytes_are_read_alike(model_dir: Path, body: Any, content_type: str) -> None:
-    assert answer(model_dir, body, content_type) == answer(model_dir, BODY)
+def test_text_and_bytes_are_parsed_alike(model_dir: Path, body: Any, content_type: str) -> None:
+    assert respond(model_dir, body, content_type) == respond(model_dir, BODY)
 
 
 @pytest.mark.parametrize("accept", [None, "", "*/*", "application/*", "text/html, application/json;q=0.9"])
-def test_a_client_that_does_not_choose_gets_json(model_dir: Path, accept: str | None) -> None:
-    assert answer(model_dir, BODY, accept=accept)[1] == JSON
+def test_unspecific_accept_header_gets_json(model_dir: Path, accept: str | None) -> None:
+    assert respond(model_dir, BODY, accept=accept)[1] == JSON
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_a_client_that_does_not_choose_gets_json(model_dir: Path, accept: str | 
         ((BODY, CSV, "text/html"), 406, "not_acceptable"),
     ],
 )
-def test_a_bad_request_is_a_4xx_response_because_an_exception_would_be_a_500_without_a_reason(
+def test_invalid_request_gets_4xx_response_with_reason(
     model_dir: Path, request_: tuple[str | bytes, str, str], status: int, reason: str
 ) -> None:
     body, content_type, accept = request_
-    response = answer(model_dir, body, content_type, accept)
+    response = respond(model_dir, body, content_type, accept)
     # then it is a response: a tuple of body and status would be a 500 too
     assert isinstance(response, flask.Response)
     assert (response.status_code, response.mimetype) == (status, JSON)
-    told = json.loads(response.get_data())
-    assert told["reason"] == reason
-    assert told["message"]
+    content = json.loads(response.get_data())
+    assert content["reason"] == reason
+    assert content["message"]
 
 
 def import_by_path(path: Path) -> ModuleType:
@@ -156,7 +156,7 @@ def test_archive_code_is_served_from_any_working_directory(
     # when
     module = import_by_path(code / "serving.py")
     # then every module of the package comes from the archive
-    assert answer(model_dir, BODY, module=module)[1] == JSON
+    assert respond(model_dir, BODY, module=module)[1] == JSON
     files = {str(sys.modules[name].__file__) for name in installed_modules()}
     assert str(code / "training_job" / "request_parser.py") in files
     assert all(file.startswith(f"{code}/training_job/") for file in files)
@@ -168,6 +168,6 @@ def test_entry_file_imported_again_refuses_alike(model_dir: Path) -> None:
     first = import_by_path(model_dir / "code" / "serving.py")
     refused = first.input_fn("1,2,x", CSV)
     again = import_by_path(model_dir / "code" / "serving.py")
-    # then a refusal of the one is a refusal to the other
+    # then both treat a rejected request alike
     assert isinstance(again.output_fn(again.predict_fn(refused, first.model_fn(str(model_dir))), JSON), flask.Response)
     assert sys.path.count(str(model_dir / "code")) == 1

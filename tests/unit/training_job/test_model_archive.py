@@ -1,4 +1,4 @@
-"""A model's archive: it says what it is, comes back as it was, and is refused when it is not one."""
+"""A model's archive: its metadata, its code, loading, and errors for invalid archives."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ DESCRIPTION = ModelMetadata(
 )
 
 
-def written(folder: Path, algorithm: Algorithm) -> Path:
+def write_archive(folder: Path, algorithm: Algorithm) -> Path:
     model, _ = algorithm.load_module().fit(ROWS.features, ROWS.target, **algorithm.hyperparameters)
     model_archive.write(folder, dataclasses.replace(DESCRIPTION, algorithm=algorithm.name), model)
     return folder
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda one: one.name)
-def test_an_archive_comes_back_as_it_was(algorithm: Algorithm, tmp_path: Path) -> None:
-    loaded = model_archive.load(written(tmp_path, algorithm))
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.name)
+def test_loaded_archive_equals_written_one(algorithm: Algorithm, tmp_path: Path) -> None:
+    loaded = model_archive.load(write_archive(tmp_path, algorithm))
     assert loaded.metadata == dataclasses.replace(DESCRIPTION, algorithm=algorithm.name)
     expected, _ = algorithm.load_module().fit(ROWS.features, ROWS.target, **algorithm.hyperparameters)
     np.testing.assert_array_equal(loaded.model.predict(ROWS.features), expected.predict(ROWS.features))
 
 
-def test_an_archive_describes_itself(tmp_path: Path) -> None:
-    told = json.loads((written(tmp_path, ALGORITHMS[1]) / "model.json").read_text())
-    assert told == {
+def test_archive_has_metadata(tmp_path: Path) -> None:
+    content = json.loads((write_archive(tmp_path, ALGORITHMS[1]) / "model.json").read_text())
+    assert content == {
         "format": 1,
         "model": "xgboost-20261123T063900Z",
         "algorithm": "linear",
@@ -74,7 +74,7 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def test_archive_holds_every_module_that_serving_imports(tmp_path: Path) -> None:
-    code = written(tmp_path, ALGORITHMS[1]) / "code"
+    code = write_archive(tmp_path, ALGORITHMS[1]) / "code"
     needed = set[str]()
     waiting = imported_modules(code / "serving.py") | {algorithm.module for algorithm in ALGORITHMS}
     while waiting:
@@ -115,7 +115,7 @@ def test_names_at_the_archive_root_hide_no_package(name: str) -> None:
         (json.dumps({**dataclasses.asdict(DESCRIPTION), "format": 1, "surprise": 1}), "surprise"),
     ],
 )
-def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+def test_invalid_metadata_raises_error(tmp_path: Path, content: str, reason: str) -> None:
     with pytest.raises(ArchiveError, match=r"model\.json cannot be read: FileNotFoundError"):
         model_archive.load(tmp_path)
     (tmp_path / "model.json").write_text(content)
@@ -123,7 +123,7 @@ def test_what_is_no_archive_of_ours_is_refused(tmp_path: Path, content: str, rea
         model_archive.load(tmp_path)
 
 
-def test_an_archive_cannot_write_outside_of_its_folder(tmp_path: Path) -> None:
+def test_archive_member_outside_folder_is_refused(tmp_path: Path) -> None:
     packed = tmp_path / "model.tar.gz"
     with tarfile.open(packed, "w:gz") as tar:
         member = tarfile.TarInfo("../escaped")

@@ -28,65 +28,67 @@ CHAMPION = "linear-20261101T000000Z"
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[DatasetSpec, Dataset]:
+def round_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[DatasetSpec, Dataset]:
     channels = write_channels(tmp_path_factory.mktemp("channels"), ROWS.lines, recent_since=recorded_at(1_000))
-    description = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
-    return description, read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), description)
+    spec = read_dataset_spec(Path(channels["SM_CHANNEL_DATASET"]))
+    return spec, read_dataset(Path(channels["SM_CHANNEL_SAMPLES"]), spec)
 
 
 class Constant:
     """A model that always answers the same."""
 
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
+    def __init__(self, prediction: Any) -> None:
+        self.prediction = prediction
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.full(len(features), self.answer)
+        return np.full(len(features), self.prediction)
 
 
-def constant(name: str, answer: Any, monkeypatch: pytest.MonkeyPatch) -> Candidate:
-    """A candidate whose model answers a constant, or whose training raises it if it is an exception."""
+def constant(name: str, prediction: Any, monkeypatch: pytest.MonkeyPatch) -> Candidate:
+    """A candidate whose model predicts a constant, or whose training raises it if it is an exception."""
 
     def fit(features: Any, target: Any) -> tuple[Constant, dict[str, Any]]:
-        if isinstance(answer, Exception):
-            raise answer
-        return Constant(answer), {}
+        if isinstance(prediction, Exception):
+            raise prediction
+        return Constant(prediction), {}
 
-    monkeypatch.setitem(sys.modules, f"retraining.training_job.made_up_{name}", SimpleNamespace(fit=fit))
-    return Candidate(name, Algorithm(name, f"made_up_{name}", {}), "all", {})
+    monkeypatch.setitem(sys.modules, f"retraining.training_job.fake_{name}", SimpleNamespace(fit=fit))
+    return Candidate(name, Algorithm(name, f"fake_{name}", {}), "all", {})
 
 
-def packed_champion(folder: Path, description: DatasetSpec, **changes: Any) -> Path:
-    """An archive of a ridge regression that learnt from the oldest rows, as SageMaker packs it."""
-    (ridge,) = (one.algorithm for one in build_candidates({}, with_recent=False) if one.name == "linear")
+def packed_champion(folder: Path, spec: DatasetSpec, **changes: Any) -> Path:
+    """An archive of a ridge regression trained on the oldest rows, as SageMaker packs it."""
+    (ridge,) = (
+        candidate.algorithm for candidate in build_candidates({}, with_recent=False) if candidate.name == "linear"
+    )
     model, _ = ridge.load_module().fit(ROWS.features[:800], ROWS.target[:800], **ridge.hyperparameters)
-    told = model_archive.ModelMetadata(
-        CHAMPION, "linear", 1.0, description.schema_hash, "r", description.features, description.target, "all"
+    metadata = model_archive.ModelMetadata(
+        CHAMPION, "linear", 1.0, spec.schema_hash, "r", spec.features, spec.target, "all"
     )
     content = folder / "model"
     content.mkdir()
-    model_archive.write(content, dataclasses.replace(told, **changes), model)
+    model_archive.write(content, dataclasses.replace(metadata, **changes), model)
     with tarfile.open(folder / "model.tar.gz", "w:gz") as tar:
         tar.add(content, arcname=".")
     return folder / "model.tar.gz"
 
 
-def outcome(given: tuple[DatasetSpec, Dataset], *candidates: Candidate, champion: Path | None = None) -> Tournament:
-    description, dataset = given
+def run(round_data: tuple[DatasetSpec, Dataset], *candidates: Candidate, champion: Path | None = None) -> Tournament:
+    spec, dataset = round_data
     if champion is not None:
-        description = dataclasses.replace(description, champion=CHAMPION)
-    return evaluate_candidates(description, dataset, candidates, champion)
+        spec = dataclasses.replace(spec, champion=CHAMPION)
+    return evaluate_candidates(spec, dataset, candidates, champion)
 
 
-def test_the_best_comes_first_and_is_compared_with_the_baseline(given: tuple[DatasetSpec, Dataset]) -> None:
-    tournament = outcome(given, *build_candidates({}, with_recent=True))
+def test_best_candidate_is_first_and_compared_with_baseline(round_data: tuple[DatasetSpec, Dataset]) -> None:
+    tournament = run(round_data, *build_candidates({}, with_recent=True))
     scores = [result.rmse for result in tournament.results if result.rmse is not None]
     assert len(scores) == len(NAMES)
     assert scores == sorted(scores)
     assert tournament.winner == tournament.results[0]
     assert tournament.winner.model == f"{tournament.winner.name}-{STAMP}"
     assert tournament.winner.expected_error == scores[0]
-    test = given[1].test
+    test = round_data[1].test
     assert tournament.baseline_rmse == pytest.approx(
         ((predict_baseline(test.features) - test.target) ** 2).mean() ** 0.5
     )
@@ -95,11 +97,11 @@ def test_the_best_comes_first_and_is_compared_with_the_baseline(given: tuple[Dat
     assert (tournament.comparison["against"], tournament.comparison["significant"]) == ("baseline", True)
 
 
-def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_go_on(
-    given: tuple[DatasetSpec, Dataset], monkeypatch: pytest.MonkeyPatch
+def test_failed_candidates_are_recorded_and_others_scored(
+    round_data: tuple[DatasetSpec, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = Candidate("missing", Algorithm("missing", "no_such_module", {}), "all", {})
-    answers: dict[str, Any] = {
+    predictions: dict[str, Any] = {
         "raises": ValueError("singular"),
         "nan": float("nan"),
         "infinite": float("inf"),
@@ -108,8 +110,8 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
         "full": MemoryError("no room"),
         "rude": np.array([1.0, 2.0]).mean() * 1e9,
     }
-    candidates = [missing, *(constant(name, answer, monkeypatch) for name, answer in answers.items())]
-    tournament = outcome(given, *candidates)
+    candidates = [missing, *(constant(name, prediction, monkeypatch) for name, prediction in predictions.items())]
+    tournament = run(round_data, *candidates)
     errors = {result.name: result.error for result in tournament.results}
     assert errors["raises"] == "ValueError: singular"
     assert errors["full"] == "MemoryError: no room"
@@ -120,21 +122,21 @@ def test_a_candidate_that_fails_or_answers_no_number_is_recorded_and_the_others_
     assert {(result.rmse, result.expected_error) for result in tournament.results[2:]} == {(None, None)}
 
 
-@pytest.mark.parametrize(("answer", "bound"), [(-1e30, TARGET.minimum), (1e30, TARGET.maximum)])
-def test_an_answer_counts_as_it_would_be_given_inside_the_targets_bounds(
-    given: tuple[DatasetSpec, Dataset], monkeypatch: pytest.MonkeyPatch, answer: float, bound: float
+@pytest.mark.parametrize(("prediction", "bound"), [(-1e30, TARGET.minimum), (1e30, TARGET.maximum)])
+def test_predictions_are_scored_within_target_bounds(
+    round_data: tuple[DatasetSpec, Dataset], monkeypatch: pytest.MonkeyPatch, prediction: float, bound: float
 ) -> None:
-    (result,) = outcome(given, constant("wild", answer, monkeypatch)).results
-    assert result.rmse == pytest.approx(((bound - given[1].test.target) ** 2).mean() ** 0.5)
+    (result,) = run(round_data, constant("wild", prediction, monkeypatch)).results
+    assert result.rmse == pytest.approx(((bound - round_data[1].test.target) ** 2).mean() ** 0.5)
 
 
-def test_a_baseline_counts_as_it_would_be_answered(given: tuple[DatasetSpec, Dataset]) -> None:
-    # given a feature that goes beyond the target's bounds
-    description, dataset = given
+def test_baseline_is_scored_within_target_bounds(round_data: tuple[DatasetSpec, Dataset]) -> None:
+    # given a feature with values beyond the target's bounds
+    spec, dataset = round_data
     features = dataset.test.features.copy()
     features[:, 0] = 10 * TARGET.maximum + 10
     beyond = dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, features=features))
-    changed = dataclasses.replace(description, baseline=description.features[0])
+    changed = dataclasses.replace(spec, baseline=spec.features[0])
     # when
     tournament = evaluate_candidates(changed, beyond, build_candidates({}, with_recent=False)[:1], None)
     # then
@@ -142,32 +144,32 @@ def test_a_baseline_counts_as_it_would_be_answered(given: tuple[DatasetSpec, Dat
     assert tournament.baseline_rmse == pytest.approx(expected)
 
 
-def test_without_any_model_there_is_no_winner(
-    given: tuple[DatasetSpec, Dataset], monkeypatch: pytest.MonkeyPatch
+def test_tournament_of_failed_candidates_has_no_winner(
+    round_data: tuple[DatasetSpec, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tournament = outcome(given, constant("raises", ValueError("singular"), monkeypatch))
+    tournament = run(round_data, constant("raises", ValueError("singular"), monkeypatch))
     assert (tournament.winner, tournament.winning_model, tournament.comparison) == (None, None, None)
 
 
-def test_the_champion_is_scored_from_its_own_archive_on_the_same_rows(
-    given: tuple[DatasetSpec, Dataset], tmp_path: Path
+def test_champion_is_scored_from_its_archive_on_same_rows(
+    round_data: tuple[DatasetSpec, Dataset], tmp_path: Path
 ) -> None:
-    champion = packed_champion(tmp_path, given[0])
-    tournament = outcome(given, *build_candidates({}, with_recent=True), champion=champion)
+    champion = packed_champion(tmp_path, round_data[0])
+    tournament = run(round_data, *build_candidates({}, with_recent=True), champion=champion)
     (tmp_path / "unpacked").mkdir()
     model_archive.unpack(champion, tmp_path / "unpacked")
-    predicted = model_archive.load(tmp_path / "unpacked").model.predict(given[1].test.features)
+    predicted = model_archive.load(tmp_path / "unpacked").model.predict(round_data[1].test.features)
     assert tournament.champion is not None
-    assert tournament.champion.rmse == pytest.approx(((predicted - given[1].test.target) ** 2).mean() ** 0.5)
+    assert tournament.champion.rmse == pytest.approx(((predicted - round_data[1].test.target) ** 2).mean() ** 0.5)
     assert tournament.comparison is not None
     assert (tournament.comparison["against"], tournament.comparison["model"]) == ("champion", CHAMPION)
 
 
-def test_a_challenger_worse_than_the_champion_is_not_significant(
-    given: tuple[DatasetSpec, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_challenger_worse_than_champion_is_not_significant(
+    round_data: tuple[DatasetSpec, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tournament = outcome(
-        given, constant("poor", TYPICAL_TARGET, monkeypatch), champion=packed_champion(tmp_path, given[0])
+    tournament = run(
+        round_data, constant("poor", TYPICAL_TARGET, monkeypatch), champion=packed_champion(tmp_path, round_data[0])
     )
     assert tournament.comparison is not None
     assert tournament.comparison["mean_gain"] < 0
@@ -183,11 +185,13 @@ def test_a_challenger_worse_than_the_champion_is_not_significant(
         ({"algorithm": "xgboost"}, "xgboost.ubj"),
     ],
 )
-def test_a_champion_that_cannot_be_used_is_recorded_and_the_baseline_takes_its_place(
-    given: tuple[DatasetSpec, Dataset], tmp_path: Path, changes: dict[str, str], reason: str
+def test_unusable_champion_is_recorded_and_baseline_compared(
+    round_data: tuple[DatasetSpec, Dataset], tmp_path: Path, changes: dict[str, str], reason: str
 ) -> None:
-    tournament = outcome(
-        given, *build_candidates({}, with_recent=False)[1:2], champion=packed_champion(tmp_path, given[0], **changes)
+    tournament = run(
+        round_data,
+        *build_candidates({}, with_recent=False)[1:2],
+        champion=packed_champion(tmp_path, round_data[0], **changes),
     )
     assert tournament.champion is not None
     assert tournament.champion.rmse is None
@@ -196,26 +200,26 @@ def test_a_champion_that_cannot_be_used_is_recorded_and_the_baseline_takes_its_p
     assert (tournament.comparison["against"], tournament.comparison["model"]) == ("baseline", None)
 
 
-def test_a_champion_whose_archive_is_absent_or_damaged_is_recorded(
-    given: tuple[DatasetSpec, Dataset], tmp_path: Path
+def test_missing_or_damaged_champion_archive_is_recorded(
+    round_data: tuple[DatasetSpec, Dataset], tmp_path: Path
 ) -> None:
     damaged = tmp_path / "model.tar.gz"
     damaged.write_bytes(b"not an archive")
     candidate = build_candidates({}, with_recent=False)[1]
     for packed, reason in ((None, "was not delivered"), (damaged, "cannot be unpacked")):
-        description = dataclasses.replace(given[0], champion=CHAMPION)
-        tournament = evaluate_candidates(description, given[1], (candidate,), packed)
+        spec = dataclasses.replace(round_data[0], champion=CHAMPION)
+        tournament = evaluate_candidates(spec, round_data[1], (candidate,), packed)
         assert tournament.champion is not None
         assert reason in (tournament.champion.error or "")
         assert tournament.winner is not None
 
 
-def test_a_test_set_too_small_to_decide_is_told_in_numbers_all_the_same(given: tuple[DatasetSpec, Dataset]) -> None:
+def test_small_test_set_is_compared_but_not_significant(round_data: tuple[DatasetSpec, Dataset]) -> None:
     # given fewer test rows than a comparison needs
-    description, dataset = given
+    spec, dataset = round_data
     few = dataclasses.replace(dataset, test=dataset.test.slice(0, 20))
     # when
-    tournament = evaluate_candidates(description, few, build_candidates({}, with_recent=False), None)
+    tournament = evaluate_candidates(spec, few, build_candidates({}, with_recent=False), None)
     # then nothing is significant, and the record is complete
     assert tournament.comparison is not None
     assert tournament.comparison["mean_gain"] > 0
