@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ logger = logging.getLogger("local_aws.faults")
 VARIABLE = "LOCAL_AWS_FAULTS"
 PATH = "/_local_aws/faults"
 DELIVERIES = "local_aws.lambda_.event_delivery"
+MAPPINGS = "local_aws.lambda_.queue_mapping"
 _ERROR_RESPONSES = frozenset({"throttled", "failed", "unavailable", "denied", "model_failed"})
 
 _rules = Rules()
@@ -68,6 +70,8 @@ def install() -> None:
     invoke = hooks.find(DELIVERIES, "invoke", arguments=("function_arn", "event", "sender"))
     for module in (DELIVERIES, "local_aws.cloudwatch.actions"):
         hooks.replace(module, "invoke", _repeating(invoke))
+    invoke_with_batch = hooks.find(MAPPINGS, "invoke", arguments=("func_rec", "event"))
+    hooks.replace(MAPPINGS, "invoke", _repeating_batches(invoke_with_batch))
     serve = hooks.find("hypercorn.asyncio", "serve")
 
     async def serve_closing_connections(app: Any, config: Any, **options: Any) -> None:
@@ -251,3 +255,21 @@ def _repeating(invoke: Callable[..., None]) -> Callable[..., None]:
             timer.start()
 
     return deliver
+
+
+def _repeating_batches(invoke: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Delay a batch of a queue, or invoke with it twice: Lambda delivers messages, also of FIFO queues, at least once.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
+
+    def invoke_with_faults(func_rec: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        rule = _rules.choose((func_rec.get("config") or func_rec)["FunctionName"], DELIVER)
+        if rule is not None and rule.fault == "late":
+            time.sleep(rule.seconds * _rules.draw_share())
+        result = invoke(func_rec, event)
+        if rule is not None and rule.fault == "twice":
+            result = invoke(func_rec, event)
+        return result
+
+    return invoke_with_faults

@@ -189,7 +189,7 @@ def run_batch(  # noqa: PLR0917 (ministack's call)
 
     The rest becomes visible again after the queue's visibility timeout.
     """
-    result = hooks.find(FUNCTIONS, "_execute_function")(func_rec, event)
+    result = invoke(func_rec, event)
     ids = {message["id"] for message in batch}
     failed_ids = ids if result.get("error") else set[str]()
     if not result.get("error") and "ReportBatchItemFailures" in (esm.get("FunctionResponseTypes") or []):
@@ -211,6 +211,12 @@ def run_batch(  # noqa: PLR0917 (ministack's call)
     else:
         esm["LastProcessingResult"] = "OK"
         pauses.pop(esm["UUID"], None)
+
+
+def invoke(func_rec: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """Invoke the function with a batch and wait for ministack's result: ``error``, ``body``, ``log``."""
+    result: dict[str, Any] = hooks.find(FUNCTIONS, "_execute_function")(func_rec, event)
+    return result
 
 
 def failed_messages(response: object, ids: Collection[str]) -> set[str]:
