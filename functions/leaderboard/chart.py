@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import tzinfo
 
-    from leaderboard.live_error import ErrorInterval
+    from leaderboard.live_error_metrics import ErrorInterval
     from leaderboard.page_data import PageData
     from leaderboard.time_range import TimeRange
 

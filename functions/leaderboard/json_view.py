@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leaderboard.leaderboard_state import LeaderboardState
-    from leaderboard.live_error import LiveError
+    from leaderboard.live_error_metrics import LiveError
     from leaderboard.ranking import RankedModel
     from rounds import Decision, Round
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leaderboard.live_error import get_live_errors
+from leaderboard.live_error_metrics import get_live_errors
 from leaderboard.query import MAX_LIMIT
 from leaderboard.ranking import rank_models
 from rounds import Decision, Endpoint, Model, Round
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from leaderboard.live_error import LiveError
+    from leaderboard.live_error_metrics import LiveError
     from leaderboard.ranking import RankedModel
     from rounds import Store
 

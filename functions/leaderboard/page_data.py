@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leaderboard.alarm_history import AlarmPeriod, get_alarm_periods
 from leaderboard.leaderboard_state import LeaderboardContext, LeaderboardState, load_leaderboard_state
-from leaderboard.live_error import ErrorInterval, get_live_error_series
+from leaderboard.live_error_metrics import ErrorInterval, get_live_error_series
 from leaderboard.rejections import Rejections, count_rejections
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Chromium as a person has it: a window of some width, a preference for light or dark, a keyboard. Nothing else."""
+"""Chromium with a window size, a preference for light or dark, and a keyboard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROGRAMS = ("chromium", "chromedriver")
 FLAGS = (
     "--headless",
-    "--no-sandbox",  # in a container there is none, and the only page is ours
+    "--no-sandbox",  # containers have no sandbox, and the only page is ours
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -34,58 +34,58 @@ FLAGS = (
 )
 
 
-def missing() -> list[str]:
-    """Which of the programs this machine lacks."""
+def list_missing_programs() -> list[str]:
+    """Return the programs that are not installed."""
     return [program for program in PROGRAMS if shutil.which(program) is None]
 
 
 @dataclass(frozen=True)
 class Browser:
-    """A window, and what was seen in it. ``driver`` is Selenium's."""
+    """A window; ``driver`` is Selenium's."""
 
     driver: Any
 
     def open(self, url: str, *, width: int = 1_200, theme: str = "light") -> None:
-        """Open a page in a window of so many pixels, for somebody who prefers light or dark."""
+        """Open a page in a window of ``width`` pixels, with the preferred colour scheme ``light`` or ``dark``."""
         command = self.driver.execute_cdp_cmd
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         command("Emulation.setDeviceMetricsOverride", size)
         command("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
-        self.said()  # what an earlier page said is not of interest
-        self.asked()
+        self.console_messages()  # drop the messages of the previous page
+        self.requested_urls()
         self.driver.get(url)
 
-    def asked(self) -> list[str]:
-        """The addresses that were asked for since the last look."""
+    def requested_urls(self) -> list[str]:
+        """Return the URLs requested since the last call."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
-    def said(self) -> list[str]:
-        """What the console says since the last look: errors, and what the page's policy has refused."""
+    def console_messages(self) -> list[str]:
+        """Return the console's messages since the last call: errors, and what the page's policy blocked."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What a script returns."""
+        """Run a script and return its result."""
         return self.driver.execute_script(script, *arguments)
 
     def find(self, selector: str) -> list[Any]:
-        """The elements that a selector fits."""
-        found: list[Any] = self.driver.find_elements(By.CSS_SELECTOR, selector)
-        return found
+        """Return the elements that match a CSS selector."""
+        elements: list[Any] = self.driver.find_elements(By.CSS_SELECTOR, selector)
+        return elements
 
-    def tab(self) -> str:
-        """Press the tab key; the accessible name of what then has the focus, or nothing at the end of the page."""
+    def press_tab(self) -> str:
+        """Press the tab key and return the accessible name of the focused element; empty at the end of the page."""
         body = self.driver.switch_to.active_element
         body.send_keys(Keys.TAB)
         focused = self.driver.switch_to.active_element
         return "" if focused.tag_name in {"body", "html"} else str(focused.accessible_name)
 
-    def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
+    def measure_overflow(self) -> int:
+        """Return by how many pixels the page is wider than the window."""
         return int(self.run("return document.documentElement.scrollWidth - window.innerWidth"))
 
-    def violations(self) -> list[str]:
-        """What axe-core finds fault with, best practices included."""
+    def find_violations(self) -> list[str]:
+        """Return the violations that axe-core finds, best practices included."""
         axe = Axe(self.driver)
         axe.inject()
         return [
@@ -94,21 +94,21 @@ class Browser:
             for node in rule["nodes"]
         ]
 
-    def picture(self, path: Path) -> None:
-        """The whole page as a PNG."""
+    def take_screenshot(self, path: Path) -> None:
+        """Write the full page as a PNG."""
         height = self.run("return document.documentElement.scrollHeight")
         width = self.run("return window.innerWidth")
-        taken = self.driver.execute_cdp_cmd(
+        screenshot = self.driver.execute_cdp_cmd(
             "Page.captureScreenshot",
             {"captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}},
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(taken["data"]))
+        path.write_bytes(base64.b64decode(screenshot["data"]))
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Browser]:
-    """A browser with a profile of its own, which ends with it."""
+def run_browser() -> Iterator[Browser]:
+    """Run a browser with a temporary profile."""
     with tempfile.TemporaryDirectory(prefix="dwell-chromium-") as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = str(shutil.which("chromium"))
@@ -125,6 +125,6 @@ def running() -> Iterator[Browser]:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Nobody's proxy stands between it and this machine; crash reports and the like stay in its folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return {**kept, "NO_PROXY": "127.0.0.1", "HOME": folder, "TMPDIR": folder}
+    """Return an environment without proxies, in which crash reports stay in the temporary folder."""
+    variables = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {**variables, "NO_PROXY": "127.0.0.1", "HOME": folder, "TMPDIR": folder}

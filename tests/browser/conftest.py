@@ -1,4 +1,4 @@
-"""What tests in a browser share: Chromium, and the real template with something to see in it."""
+"""Fixtures of the browser tests: Chromium, and the deployed template with data to show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests import emulators
 from tests.browser import chromium
-from tests.browser.showing import Shown, board, put
+from tests.browser.deployed_page import DeployedPage, fill_stack, run_board_command
 from tests.sample_history import SampleHistory
 
 if TYPE_CHECKING:
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[chromium.Browser]:
-    """Chromium. Where it is missing the tests are skipped, but not in CI."""
-    missing = chromium.missing()
+    """Chromium. Without it the tests are skipped, except in CI, where they fail."""
+    missing = chromium.list_missing_programs()
     if missing:
-        told = f"the page is tested in a real browser; missing here: {', '.join(missing)}"
-        told += " (Debian: apt-get install --no-install-recommends chromium chromium-driver fonts-dejavu-core)"
+        message = f"the page is tested in a real browser; missing here: {', '.join(missing)}"
+        message += " (Debian: apt-get install --no-install-recommends chromium chromium-driver fonts-dejavu-core)"
         if os.environ.get("CI") == "true":
-            pytest.fail(told)
-        pytest.skip(told)
-    with chromium.running() as running:
+            pytest.fail(message)
+        pytest.skip(message)
+    with chromium.run_browser() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def shown(browser: chromium.Browser, request: pytest.FixtureRequest) -> Iterator[Shown]:
-    """The template on an emulator of its own, a scene in its table and metrics, and the command that shows it."""
+def page(browser: chromium.Browser, request: pytest.FixtureRequest) -> Iterator[DeployedPage]:
+    """The template on a local AWS of its own, with records and metrics, and the command that shows the page."""
     with emulators.running("browser", request) as laptop, emulators.environment(laptop):
         stack = emulators.deploy(laptop, {"MinimumSamples": "1000000"})
-        # the emulator keeps metrics for three hours
-        scene = SampleHistory(datetime.now(UTC), timedelta(hours=2.5), entrant="night-shift", endpoint=stack.endpoint)
-        put(scene, stack)
-        with board(stack) as url:
-            yield Shown(laptop, stack, scene, url)
+        # the local AWS keeps metrics for three hours
+        history = SampleHistory(datetime.now(UTC), timedelta(hours=2.5), entrant="night-shift", endpoint=stack.endpoint)
+        fill_stack(history, stack)
+        with run_board_command(stack) as url:
+            yield DeployedPage(laptop, stack, history, url)

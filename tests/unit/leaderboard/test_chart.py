@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboard.chart import PLOT_HEIGHT, PLOT_SCALE, build_chart, choose_time_step
-from leaderboard.live_error import ErrorInterval
+from leaderboard.live_error_metrics import ErrorInterval
 from leaderboard.time_range import TimeRange
 from tests.unit.fake_aws import NOW
 from tests.unit.leaderboard.leaderboard_fixtures import HISTORY, PAGE

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard.live_error import get_live_error_series
+from leaderboard.live_error_metrics import get_live_error_series
 from leaderboard.time_range import TimeRange
 from tests.unit.fake_aws import NOW, STACK, Cloud
 

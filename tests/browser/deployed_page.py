@@ -1,4 +1,4 @@
-"""The template with something to see in it, and ``dwell board``, which shows it."""
+"""A deployed stack with data, and ``dwell board``, which shows its page."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ if TYPE_CHECKING:
     from tests.sample_history import SampleHistory
 
 ROOT = local.ROOT
-PICTURES = ROOT / "build" / "browser"
+SCREENSHOTS = ROOT / "build" / "browser"
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-"""What somebody could write where a name is asked for."""
+"""A hostile text for fields that people write."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A deployed stack with a scene in it, and the address at which ``dwell board`` shows it."""
+class DeployedPage:
+    """A deployed stack with a history, and the URL at which ``dwell board`` shows its page."""
 
     laptop: local.Laptop
     stack: Stack
-    scene: SampleHistory
+    history: SampleHistory
     url: str
 
     def widget(self, **context: Any) -> str:
-        """What a dashboard gets that asks as ``events/dashboard-widget.json`` does, now."""
+        """Return the widget for the event in ``events/dashboard-widget.json``, with the last 3 hours as its range."""
         event = json.loads((ROOT / "events" / "dashboard-widget.json").read_text())
         now = int(datetime.now(UTC).timestamp() * 1_000)
         event["widgetContext"]["timeRange"] = {"mode": "relative", "start": now - 10_800_000, "end": now}
         event["widgetContext"] |= context
-        answer = self.laptop.client("lambda").invoke(
+        response = self.laptop.client("lambda").invoke(
             FunctionName=f"{self.stack.name}-leaderboard", Payload=json.dumps(event).encode()
         )
-        assert "FunctionError" not in answer
-        return str(json.loads(answer["Payload"].read()))
+        assert "FunctionError" not in response
+        return str(json.loads(response["Payload"].read()))
 
 
-def put(scene: SampleHistory, stack: Stack) -> None:
-    """The scene's records and counts, and a decision and a refusal that somebody named with bad intent."""
+def fill_stack(history: SampleHistory, stack: Stack) -> None:
+    """Write the history's records and metrics, and a decision and a rejection reason with hostile texts."""
     store = Store(boto3.resource("dynamodb").Table(stack.table))
-    records = scene.records()
+    records = history.records()
     for record in records:
         assert store.create(record)
-    decision = next(one for one in records if one.kind == "decision")
+    decision = next(record for record in records if record.kind == "decision")
     store.create(decision.model_copy(update={"name": f"{decision.name}!", "facts": {"note": HOSTILE}}))
     cloudwatch = boto3.client("cloudwatch")
     data: list[MetricDatumTypeDef] = [
@@ -71,37 +71,35 @@ def put(scene: SampleHistory, stack: Stack) -> None:
             "Value": count.value,
             "StorageResolution": 1,
         }
-        for count in scene.counts()
+        for count in history.counts()
     ]
     hostile = {"service": stack.name, "reason": HOSTILE}
     data.append(
         {
             "MetricName": "RefusedSamples",
             "Dimensions": [{"Name": name, "Value": value} for name, value in hostile.items()],
-            "Timestamp": scene.at(0.9),
+            "Timestamp": history.at(0.9),
             "Value": 2,
             "StorageResolution": 1,
         }
     )
     for start in range(0, len(data), 500):
         cloudwatch.put_metric_data(Namespace="Dwell", MetricData=data[start : start + 500])
-    # its action asks for a round, which is refused: a decision as it is really made
-    cloudwatch.set_alarm_state(
-        AlarmName=f"{stack.name}-ModelError", StateValue="ALARM", StateReason="a test wants to see it on"
-    )
+    # the alarm's action triggers a round, which is refused: a decision made by the deployed function
+    cloudwatch.set_alarm_state(AlarmName=f"{stack.name}-ModelError", StateValue="ALARM", StateReason="set by a test")
 
 
 @contextlib.contextmanager
-def board(stack: Stack) -> Iterator[str]:
-    """``dwell board`` as an operator calls it; the address that it prints. Ctrl-C ends it."""
+def run_board_command(stack: Stack) -> Iterator[str]:
+    """Run ``dwell board`` and yield the URL that it prints; end it with Ctrl-C."""
     with subprocess.Popen(
         [str(ROOT / ".venv" / "bin" / "python"), "-m", "dwell", "board", "--stack", stack.name],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        # a shell lets what it starts in the background ignore Ctrl-C, and these tests with it
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads run here yet)
+        # processes that a shell starts in the background ignore Ctrl-C, and so would this child
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (there are no threads yet)
     ) as process:
         assert process.stdout is not None
         try:
