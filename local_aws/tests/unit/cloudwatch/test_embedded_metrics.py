@@ -20,12 +20,12 @@ NOW = 1_795_415_942.5
 
 def line(root: dict[str, Any], **directive: Any) -> str:
     """A line at ``NOW`` with one directive."""
-    whole = {"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": [{"Name": "Count"}], **directive}
-    return json.dumps({"_aws": {"Timestamp": NOW * 1000, "CloudWatchMetrics": [whole]}, **root})
+    complete = {"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": [{"Name": "Count"}], **directive}
+    return json.dumps({"_aws": {"Timestamp": NOW * 1000, "CloudWatchMetrics": [complete]}, **root})
 
 
 def test_output_of_powertools_is_parsed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    # given metrics as the functions here publish them
+    # given metrics published with Powertools
     monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
     metrics = Metrics(namespace="Shop", service="shop")
     metrics.add_dimension("model", "m1")
@@ -33,9 +33,9 @@ def test_output_of_powertools_is_parsed(capsys: pytest.CaptureFixture[str], monk
         metrics.add_metric("SquaredError", MetricUnit.Count, value, resolution=MetricResolution.High)
     metrics.set_timestamp(int(NOW * 1000))
     metrics.flush_metrics()
-    # when their line is read
+    # when the printed line is parsed
     (datum,) = read(capsys.readouterr().out, NOW)
-    # then nothing is lost
+    # then it has all values
     expected = Metric("Shop", "SquaredError", (("model", "m1"), ("service", "shop")))
     assert datum == Datum(expected, NOW, ((1.5, 1.0), (2.5, 1.0)), unit="Count", resolution=1)
 

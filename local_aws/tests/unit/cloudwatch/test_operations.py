@@ -1,4 +1,4 @@
-"""Metrics are kept and answered as CloudWatch does, for a bounded time."""
+"""CloudWatch's metric operations over a store."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from typing import Any
 
 import pytest
 
-from local_aws.cloudwatch.operations import Timestamp, list_metrics, metric_statistics, read_data
-from local_aws.cloudwatch.protocol import nested, xml
+from local_aws.cloudwatch.operations import list_metrics, metric_statistics, read_data
 from local_aws.cloudwatch.queries import QueryError
-from local_aws.cloudwatch.store import RETENTION_SECONDS, Datum, Metric, MetricStore
+from local_aws.cloudwatch.store import MetricStore
+from local_aws.tests.unit.cloudwatch.factories import NOW
 
-NOW = 1_795_415_942.5
 MINUTE = NOW // 60 * 60
 
 
 def publish(*data: dict[str, Any]) -> MetricStore:
     store = MetricStore()
-    store.put(read_data({"Namespace": "Test", "MetricData": [{"MetricName": "a", **each} for each in data]}, NOW))
+    store.put(read_data({"Namespace": "Test", "MetricData": [{"MetricName": "a", **datum} for datum in data]}, NOW))
     return store
 
 
 def statistics(store: MetricStore, **members: Any) -> list[dict[str, Any]]:
-    request = {"Namespace": "Test", "MetricName": "a", "StartTime": NOW - 300, "EndTime": NOW + 300, "Period": 60}
-    found: list[dict[str, Any]] = metric_statistics(request | {"Statistics": ["Sum"]} | members, store)["Datapoints"]
-    return found
+    request: dict[str, Any] = {
+        "Namespace": "Test",
+        "MetricName": "a",
+        "StartTime": NOW - 300,
+        "EndTime": NOW + 300,
+        "Period": 60,
+    }
+    datapoints: list[dict[str, Any]] = metric_statistics(request | {"Statistics": ["Sum"]} | members, store)[
+        "Datapoints"
+    ]
+    return datapoints
 
 
 def test_periods_are_aligned_and_end_is_exclusive() -> None:
@@ -58,25 +65,11 @@ def test_unit_filters_data() -> None:
     assert statistics(store, Unit="Seconds") == [{"Timestamp": MINUTE, "Unit": "Seconds", "Sum": 5.0}]
 
 
-def test_prune_removes_data_beyond_retention() -> None:
-    # given a value each second for longer than the retention, and a series that ended
-    store = MetricStore()
-    metric, ended = Metric("Test", "a"), Metric("Test", "ended")
-    oldest = int(NOW) - RETENTION_SECONDS - 100
-    store.put(Datum(metric, at, ((1.0, 1.0),), resolution=1) for at in range(oldest, int(NOW)))
-    store.put([Datum(ended, oldest, ((1.0, 1.0),))])
-    # when it is pruned, then what is older is gone, and an empty series with it
-    store.prune(int(NOW))
-    kept = store.series(metric, "Sum", period=1, start=0, end=NOW)
-    assert (len(kept), min(kept)) == (RETENTION_SECONDS, int(NOW) - RETENTION_SECONDS)
-    assert store.metrics() == [metric]
-
-
 def test_list_metrics_applies_filters() -> None:
     store = publish({"Value": 1}, {"Value": 1, "Dimensions": [{"Name": "model", "Value": "m1"}]})
     assert len(list_metrics({"Namespace": "Test"}, store)["Metrics"]) == 2
-    for wanted, found in (({"Name": "model"}, 1), ({"Name": "model", "Value": "m2"}, 0), ({"Name": "other"}, 0)):
-        assert len(list_metrics({"Dimensions": [wanted]}, store)["Metrics"]) == found
+    for dimension, count in (({"Name": "model"}, 1), ({"Name": "model", "Value": "m2"}, 0), ({"Name": "other"}, 0)):
+        assert len(list_metrics({"Dimensions": [dimension]}, store)["Metrics"]) == count
     assert list_metrics({"MetricName": "b"}, store)["Metrics"] == []
 
 
@@ -120,16 +113,6 @@ def test_invalid_request_is_refused(members: dict[str, Any], reason: str) -> Non
 
 
 def test_start_time_is_accepted_in_every_format() -> None:
-    moment = datetime.fromtimestamp(NOW - 300, UTC)
-    forms = [moment, moment.replace(tzinfo=None), moment.isoformat(), moment.timestamp()]
+    time = datetime.fromtimestamp(NOW - 300, UTC)
+    forms = [time, time.replace(tzinfo=None), time.isoformat(), time.timestamp()]
     assert [statistics(publish({"Value": 1}), StartTime=form)[0]["Sum"] for form in forms] == [1.0] * 4
-
-
-def test_forms_are_parsed_and_xml_is_written() -> None:
-    form = {"Action": ["Get"], "Q.member.2.Id": ["b"], "Q.member.1.Id": ["a"], "Q.member.1.M.D.member.1.Name": ["n"]}
-    assert nested(form) == {"Action": "Get", "Q": [{"Id": "a", "M": {"D": [{"Name": "n"}]}}, {"Id": "b"}]}
-    answer = {"Datapoints": [{"Timestamp": Timestamp(NOW), "Sum": 1.0}], "Label": "a < b", "Flag": True, "No": None}
-    assert xml(answer) == (
-        "<Datapoints><member><Timestamp>2026-11-23T06:39:02.500Z</Timestamp><Sum>1.0</Sum></member></Datapoints>"
-        "<Label>a &lt; b</Label><Flag>true</Flag>"
-    )
