@@ -31,7 +31,8 @@ class Stack:
     endpoint: str
     retraining_function: str
     failures_queue: str
-    promotion_function: str
+    promotion_queue: str
+    promotion_dead_letters: str
 
 
 def find(name: str) -> Stack:
@@ -57,7 +58,8 @@ def find(name: str) -> Stack:
             endpoint=outputs["EndpointName"],
             retraining_function=outputs["RetrainingFunctionName"],
             failures_queue=outputs["FailuresQueueUrl"],
-            promotion_function=outputs["PromotionFunctionName"],
+            promotion_queue=outputs["PromotionQueueUrl"],
+            promotion_dead_letters=outputs["PromotionDeadLettersUrl"],
         )
     except KeyError as error:
         raise StackError(f"the stack {name!r} has no output {error}: is it Dwell, and fully deployed?") from error

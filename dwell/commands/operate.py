@@ -15,7 +15,7 @@ from dwell.client.signed_api import api_for
 from dwell.client.stack import Stack, find
 from dwell.commands.board import board
 from dwell.commands.options import AsJson, StackName, explained, out, say_json
-from dwell.commands.promote import pause, promote, resume
+from dwell.commands.promote import outcome, pause, promote, resume
 from dwell.commands.publish import publish
 from dwell.commands.ranking import best, show_ranking, standing
 from dwell.commands.redrive import redrive
@@ -308,7 +308,7 @@ def _hyperparameters(given: list[str]) -> dict[str, Any]:
 def add_to(app: typer.Typer) -> None:
     """Give the commands to ``app``."""
     for command in (
-        leaderboard, board, rounds, decisions, replay, redrive, retrain, publish, promote, pause, resume,
+        leaderboard, board, rounds, decisions, replay, redrive, retrain, publish, promote, pause, resume, outcome,
     ):  # fmt: skip
         app.command()(command)
     app.command("quarantine")(show_quarantine)

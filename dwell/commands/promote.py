@@ -1,4 +1,4 @@
-"""``dwell promote``, ``dwell pause`` and ``dwell resume``."""
+"""``dwell promote``, ``dwell pause``, ``dwell resume`` and ``dwell outcome``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from typing import Annotated
 
 import boto3
 import typer
-from botocore.config import Config
 
 from dwell.client.leaderboard import read_board
 from dwell.client.signed_api import api_for
-from dwell.client.stack import find
+from dwell.client.stack import Stack, find
 from dwell.commands.options import AsJson, StackName, explained, out, say_json
 from dwell.operations import endpoint_requests as endpoint
+from rounds import Store
 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until that is so.")]
 Patience = Annotated[float, typer.Option(min=1, help="Seconds to wait at most.")]
+
+OUTCOME_SECONDS = 60.0
+"""How long to wait for a request's outcome, which takes seconds unless an event before it fails."""
 
 _TOLD = {
     "deploying": "{model} is on its way to the endpoint.",
@@ -62,12 +65,37 @@ def resume(
     _do(stack, {"action": "resume"}, wait=wait, patience=patience, as_json=as_json)
 
 
+def outcome(
+    request_id: Annotated[str, typer.Argument(help="The id of a request, as promote, pause or resume named it.")],
+    *,
+    stack: StackName = "dwell",
+    as_json: AsJson = False,
+) -> None:
+    """Show the outcome of an earlier promote, pause or resume; outcomes are kept for 30 days.
+
+    Exit status: 0 carried out, 1 refused or without an outcome (yet), 2 the request made no sense.
+    """
+    with explained():
+        found = endpoint.read_outcome(_store(find(stack)), request_id)
+        if found is None:
+            raise endpoint.EndpointError(f"the request {request_id} has no outcome (yet)")
+        if as_json:
+            say_json(found)
+        endpoint.raise_if_refused(found)
+    if not as_json:
+        out.print(_TOLD[found["reason"]].format(model=found["model"] or "no model"))
+
+
+def _store(stack: Stack) -> Store:
+    return Store(boto3.Session().resource("dynamodb").Table(stack.table))
+
+
 def _do(name: str, request: dict[str, str], *, wait: bool, patience: float, as_json: bool) -> None:
     ended = None
     with explained():
         stack = find(name)
-        functions = boto3.Session().client("lambda", config=Config(read_timeout=endpoint.ANSWER_SECONDS))
-        said = endpoint.ask(functions, stack.promotion_function, request, seconds=patience if wait else 60)
+        sqs, store = boto3.Session().client("sqs"), _store(stack)
+        said = endpoint.ask(sqs, store, stack.promotion_queue, request, seconds=patience if wait else OUTCOME_SECONDS)
         if not as_json:
             out.print(_TOLD[said["reason"]].format(model=said["model"] or "no model"))
         down = said["reason"] == "paused"

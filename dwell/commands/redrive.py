@@ -12,13 +12,14 @@ from dwell.client.stack import find
 from dwell.commands.options import FAILED, AsJson, StackName, err, explained, out, say_json
 from dwell.console.tables import Column, Row, counted, shortened, show
 from dwell.messaging.publisher import Publisher, sns_client
-from dwell.operations import failed_batches
+from dwell.operations import failed_batches, promotion_dead_letters
 from dwell.operations import failed_events as failures_queue
 
 if TYPE_CHECKING:
     from dwell.client.stack import Stack
     from dwell.operations.failed_batches import SentBack
     from dwell.operations.failed_events import Redriven
+    from dwell.operations.promotion_dead_letters import DeadLetter
 
 _WORDS = {"sent": "sent back", "would_go_back": "would go back", "kept": "stays", "refused": "refused, stays"}
 _GO = {"sent", "would_go_back"}
@@ -34,9 +35,9 @@ def redrive(
 ) -> None:
     """Send back what failed in every attempt: events in the failures queue, and batches that the validator failed.
 
-    An event goes to its function once more; a batch, through the topic. Mend what made them fail first. Exit status:
-    0 everything went back (or nothing waited), 1 something stays. With --json, each event has an "outcome": sent,
-    would_go_back (in a dry run), kept (it is none of this stack's) or refused (by Lambda).
+    An event goes to its function, or into promotion's queue, once more; a batch, through the topic. Mend what made
+    them fail first. Exit status: 0 everything went back (or nothing waited), 1 something stays. With --json, each event
+    has an "outcome": sent, would_go_back (in a dry run), kept (it is none of this stack's) or refused (by Lambda).
     """
     with explained():
         found = find(stack)
@@ -52,16 +53,26 @@ def redrive(
 
 def _events(stack: Stack, *, dry_run: bool) -> list[Redriven]:
     session = boto3.Session()
-    return list(
-        failures_queue.redrive(
-            session.client("sqs"),
-            session.client("lambda"),
-            stack.failures_queue,
-            stack=stack.name,
-            before=datetime.now(UTC),
-            dry_run=dry_run,
-        )
+    now = datetime.now(UTC)
+    events = failures_queue.redrive(
+        session.client("sqs"),
+        session.client("lambda"),
+        stack.failures_queue,
+        stack=stack.name,
+        before=now,
+        dry_run=dry_run,
+        promotion_queue=stack.promotion_queue,
     )
+    dead_letters = promotion_dead_letters.redrive(
+        session.client("sqs"), stack.promotion_dead_letters, stack.promotion_queue, before=now, dry_run=dry_run
+    )
+    return [*events, *(_redriven(letter, stack, dry_run=dry_run) for letter in dead_letters)]
+
+
+def _redriven(letter: DeadLetter, stack: Stack, *, dry_run: bool) -> Redriven:
+    error = f"{letter.kind}: the log of {stack.name}-promotion says why"
+    event = failures_queue.Parked(letter.message_id, "", letter.failed_at, f"{stack.name}-promotion", error=error)
+    return failures_queue.Redriven(event, "would_go_back" if dry_run else "sent")
 
 
 def _batches(stack: Stack, *, dry_run: bool) -> SentBack:

@@ -1,21 +1,31 @@
-"""Asking the promotion function for another model, for a pause and for its end, and waiting for what comes of it."""
+"""Requests to promotion for another model, a pause and its end, and waiting for what comes of them.
+
+A request is a message in promotion's queue. Its outcome is recorded in the table under the request's id.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from dwell.client.leaderboard import LOOKS_TO_BE_SURE, boards, is_passed_over
-from dwell.operations.function_response import read_answer
+from dwell.operations.function_response import UnusableRequestError
+from rounds import RequestOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
 
-ANSWER_SECONDS = 130
-"""The function has 120 s; a client should wait as long."""
+    from rounds import Store
+
+MESSAGE_GROUP = "promotion"
+"""The one message group of promotion's queue, so that its events are handled one at a time."""
+POLL_SECONDS = 0.5
+REPEAT_SECONDS = 2.0
+"""How long to wait before a request is repeated that was refused for a reason that passes."""
 
 REFUSALS = {
     "unknown_model": "there is no such model; `dwell leaderboard` names them",
@@ -26,9 +36,8 @@ REFUSALS = {
     "already_paused": "the endpoint is paused already",
     "not_paused": "the endpoint is not paused",
     "being_deleted": "the endpoint is still being deleted; ask again in a minute",
-    "busy": "an event of the endpoint is being answered; ask again in a moment",
 }
-_PASSING = {"being_deleted", "busy"}
+_PASSING = {"being_deleted"}
 
 
 class EndpointError(RuntimeError):
@@ -36,28 +45,67 @@ class EndpointError(RuntimeError):
 
 
 def ask(
-    functions: LambdaClient,
-    function: str,
+    sqs: SQSClient,
+    store: Store,
+    queue: str,
     request: dict[str, str],
     *,
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Ask for ``{"action": ...}``, again while an endpoint is still going down; what the function answers.
+    """Send a request such as ``{"action": "pause"}`` and wait for its outcome (see ``read_outcome``).
 
-    Raises ``EndpointError``, and ``UnusableRequestError`` if the request makes no sense.
+    A request that is refused because the endpoint is still being deleted is repeated, each time as a new one. Raises
+    ``EndpointError`` if it is refused or has no outcome after ``seconds``, and ``UnusableRequestError`` if it makes no
+    sense.
     """
     end = clock() + seconds
     while True:
-        event = {"source": "dwell.operator", **request}
-        answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-        said = read_answer(answer, function, failed=EndpointError)
-        if said["outcome"] == "done":
-            return said
-        if said["reason"] not in _PASSING or clock() >= end:
-            raise EndpointError(f"refused: {REFUSALS.get(said['reason'], said['reason'])}")
-        sleep(2)
+        request_id = send(sqs, queue, request)
+        outcome = read_outcome(store, request_id)
+        while outcome is None:
+            if clock() >= end:
+                raise EndpointError(
+                    f"the request {request_id} has no outcome after {seconds:.0f} s; it is carried out after the "
+                    f"events before it, within minutes: look again with `dwell outcome {request_id}`"
+                )
+            sleep(POLL_SECONDS)
+            outcome = read_outcome(store, request_id)
+        if outcome["outcome"] == "done" or outcome["reason"] not in _PASSING or clock() >= end:
+            return raise_if_refused(outcome)
+        sleep(REPEAT_SECONDS)
+
+
+def send(sqs: SQSClient, queue: str, request: dict[str, str]) -> str:
+    """Send a request under a new id, which is returned: the same request sent again is another one."""
+    request_id = str(uuid.uuid4())
+    body = {"source": "dwell.operator", "id": request_id, **request}
+    sqs.send_message(QueueUrl=queue, MessageGroupId=MESSAGE_GROUP, MessageBody=json.dumps(body))
+    return request_id
+
+
+def read_outcome(store: Store, request_id: str) -> dict[str, Any] | None:
+    """The outcome of a request, or None if it has not been carried out (yet)."""
+    record = store.get(RequestOutcome, request_id)
+    if record is None or record.finished_at is None:
+        return None
+    return {
+        "id": request_id,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "model": record.model,
+        "error": record.error,
+    }
+
+
+def raise_if_refused(outcome: dict[str, Any]) -> dict[str, Any]:
+    """The outcome, if it is "done". Raises ``EndpointError`` or ``UnusableRequestError`` for a refusal."""
+    if outcome["outcome"] == "done":
+        return outcome
+    if outcome["reason"] == "unusable":
+        raise UnusableRequestError(str(outcome["error"]))
+    raise EndpointError(f"refused: {REFUSALS.get(outcome['reason'], outcome['reason'])}")
 
 
 def wait(

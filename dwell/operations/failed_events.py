@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from dwell.operations import promotion_dead_letters
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,6 +37,8 @@ class Parked:
     function_arn: str = ""
     error: str = ""
     payload: Any = None
+    target: str = ""
+    """ARN of the queue that EventBridge could not deliver the event to, for an event of a rule or a schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ def parked(message: MessageTypeDef) -> Parked:
     receipt = message["ReceiptHandle"]
     at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
     nobodys = Parked(message["MessageId"], receipt, at, None)
+    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    if "TARGET_ARN" in attributes:  # what EventBridge and its Scheduler add to an event that they could not deliver
+        target, error = attributes["TARGET_ARN"], attributes.get("ERROR_MESSAGE", attributes.get("ERROR_CODE", ""))
+        return Parked(nobodys.message_id, receipt, at, None, error=error, payload=message["Body"], target=target)
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         record = json.loads(message["Body"])
         # Lambda names the version too; an operator is allowed to invoke the function.
@@ -73,9 +81,18 @@ def parked(message: MessageTypeDef) -> Parked:
 
 
 def redrive(
-    sqs: SQSClient, functions: LambdaClient, queue: str, *, stack: str, before: datetime, dry_run: bool = False
+    sqs: SQSClient,
+    functions: LambdaClient,
+    queue: str,
+    *,
+    stack: str,
+    before: datetime,
+    dry_run: bool = False,
+    promotion_queue: str = "",
 ) -> Iterator[Redriven]:
     """Send every event that was parked ``before`` (aware) back to its function of ``stack``, once.
+
+    What EventBridge could not deliver to ``promotion_queue`` (a URL) goes there.
 
     It is taken out of the queue when Lambda has it; dying between the two steps sends it again, which every function
     can bear. An event that Lambda does not take stays; so does one of no function of the stack, and one that is parked
@@ -85,6 +102,13 @@ def redrive(
     try:
         for event in _received(sqs, queue, held):
             if event.parked_at >= before:
+                continue
+            if event.target and event.target.rpartition(":")[2] == promotion_queue.rpartition("/")[2]:
+                if not dry_run:
+                    promotion_dead_letters.send_again(sqs, promotion_queue, event.message_id, event.payload)
+                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=event.receipt)
+                    del held[event.message_id]
+                yield Redriven(event, "would_go_back" if dry_run else "sent")
                 continue
             if event.function is None or not event.function.startswith(f"{stack}-"):
                 yield Redriven(event, "kept", "not Lambda's record of a function of this stack")
@@ -118,6 +142,7 @@ def _received(sqs: SQSClient, queue: str, held: dict[str, Parked]) -> Iterator[P
             VisibilityTimeout=HIDDEN_SECONDS,
             WaitTimeSeconds=1,
             MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=["All"],
         )
         events = [parked(message) for message in answer.get("Messages", [])]
         fresh = [event for event in events if event.message_id not in held]

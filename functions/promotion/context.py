@@ -1,33 +1,20 @@
-"""What the promotion function works with."""
+"""What the promotion function reads from and writes to."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from promotion.settings import Settings
+from rounds import AwsContext
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
-
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker import SageMakerClient
-
-    from promotion.settings import Settings
-    from rounds import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Settings, the table, clients, and what time it is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(AwsContext[Settings]):
+    """Settings, the table's store, AWS clients, the clock, and where metrics are counted."""
 
-    settings: Settings
-    store: Store
-    s3: S3Client
-    sagemaker: SageMakerClient
-    cloudwatch: CloudWatchClient
-    clock: Callable[[], datetime]
-    tell_rolled_back: Callable[[], None] = lambda: None
-    """Hears of every model that was taken back; at least once, since an alarm hangs on it."""
-    sleep: Callable[[float], None] = time.sleep
+    count: Callable[[str], None] = lambda _metric: None
+    """Counts one occurrence of a metric; alarms depend on it."""

@@ -34,20 +34,22 @@ _PROMISE: TypeAdapter[float] = TypeAdapter(ExpectedError)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """``promoted`` is the winner's model, or null if what is live stays; ``reason`` says why, either way."""
+class PromotionDecision:
+    """``promoted`` is the winner's model, or None if the live model stays; ``reason`` says why, either way."""
 
     promoted: str | None
     reason: Reason
 
 
-def judge(tournament: Tournament, *, champion: str | None, will_answer: str | None, schema_hash: str) -> Verdict:
+def decide_promotion(
+    tournament: Tournament, *, champion: str | None, will_answer: str | None, schema_hash: str
+) -> PromotionDecision:
     """``champion`` was to be beaten when the round started; ``will_answer`` is the model that answers if this one does
     not (see ``Endpoint``); ``schema_hash`` is the functions' own schema.
     """
     winner = tournament.candidate(tournament.winner)
     if winner is None:
-        return Verdict(None, "no_winner")
+        return PromotionDecision(None, "no_winner")
     scored = tournament.champion is not None and tournament.champion.rmse is not None
     rival = tournament.champion.rmse if tournament.champion is not None and scored else tournament.baseline_rmse
     comparison = tournament.comparison
@@ -55,29 +57,29 @@ def judge(tournament: Tournament, *, champion: str | None, will_answer: str | No
     if tournament.schema_hash != schema_hash:
         problem = "schema_changed"
     elif will_answer is not None and will_answer not in {champion, winner.model}:
-        # Another model came meanwhile, or is coming because somebody wants it: nothing says how the winner compares.
-        # (Itself: a repeated event.)
+        # Another model was deployed or requested meanwhile, and the winner was not compared with it. (The winner
+        # itself: a repeated event.)
         problem = "champion_changed"
     elif comparison is None or not _compared(tournament, comparison, champion):
         problem = "not_compared"
     elif not _finite(winner.rmse, rival, comparison.mean_gain, comparison.standard_error):
         problem = "not_finite"
-    elif not promisable(winner.expected_error):
+    elif not is_promisable(winner.expected_error):
         problem = "not_promisable"
     elif not _better(winner.rmse, rival, comparison):
         problem = "not_better"
     elif not comparison.significant:
         problem = "not_significant"
     if problem is not None:
-        return Verdict(None, problem)
-    return Verdict(winner.model, "beats_champion" if scored else "beats_baseline")
+        return PromotionDecision(None, problem)
+    return PromotionDecision(winner.model, "beats_champion" if scored else "beats_baseline")
 
 
-def promisable(expected_error: float | None) -> bool:
-    """Whether answers may carry this ``expected_error``, in the target's unit.
+def is_promisable(expected_error: float | None) -> bool:
+    """Whether predictions may carry this ``expected_error``, in the target's unit.
 
-    The contract of an answer decides. Inference takes a model that promises anything else (0, for instance) for broken
-    and answers every planner with the fallback, for a reason that no alarm retrains for.
+    The contract of a prediction decides. Inference treats a model that promises anything else (such as 0) as broken and
+    answers with the baseline, for a reason that no alarm retrains for.
     """
     try:
         _PROMISE.validate_python(expected_error)
@@ -87,7 +89,7 @@ def promisable(expected_error: float | None) -> bool:
 
 
 def _compared(tournament: Tournament, comparison: TournamentComparison, champion: str | None) -> bool:
-    """Whether the winner met the rival that it has to beat."""
+    """Whether the winner was compared with the rival that it has to beat."""
     rival = tournament.champion
     if champion is not None and (rival is None or rival.model != champion):
         return False

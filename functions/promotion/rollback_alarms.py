@@ -1,9 +1,9 @@
-"""What takes a new model back: alarms that watch it alone, and the way its traffic grows.
+"""What rolls a new model back: alarms on its own metrics, and how its traffic grows.
 
-The template defines the alarms, and they watch nobody. Before the endpoint moves they are pointed at the new model: its
-name or its endpoint configuration goes into the dimensions that ask for it, and everything else stays as the template
-says. A pointed alarm keeps the state of what it watched before, and an alarm in ALARM would stop the deployment before
-it begins, so the state is set back, too.
+The template defines the alarms, with `nobody` as the model. Before the endpoint moves they are retargeted: the model's
+name or its endpoint configuration goes into the dimensions for it, and everything else stays as the template says. A
+retargeted alarm keeps its previous state, and an alarm in ALARM would stop the deployment before it begins, so the
+state is reset, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import PutMetricAlarmInputTypeDef
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from promotion.settings import Settings
     from rounds import Model
 
-SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 600, 28_800
+MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 600, 28_800
+"""Bounds of a deployment's ``MaximumExecutionTimeoutInSeconds``.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html
+"""
 LAUNCH_SECONDS = 1_800
-"""How long the new instances may take to come up, on top of the waits."""
+"""How long the new instances may take to start, on top of the waits."""
 MODEL, CONFIGURATION = "model", "EndpointConfigName"
-"""The dimensions that name who is watched."""
+"""The dimensions that name the watched model."""
 
 _DEFINITION = (
     "AlarmName",
@@ -48,31 +52,31 @@ _DEFINITION = (
     "EvaluateLowSampleCountPercentile",
     "Metrics",
 )
-"""What of a described alarm defines it; the rest is its state."""
+"""The parts of a described alarm that define it; the others are its state."""
 
 
-class UnguardedError(RuntimeError):
-    """An alarm that shall watch the new model is not there, so the model is not deployed."""
+class MissingRollbackAlarmError(RuntimeError):
+    """An alarm that is to watch the new model does not exist, so the model is not deployed."""
 
 
-def tolerated(model: Model, champion: Model | None, error_ratio: float) -> float:
-    """Live error over promised error, above which the model is taken back: a pure function.
+def rollback_threshold(model: Model, champion: Model | None, error_ratio: float) -> float:
+    """Live error over promised error, above which the model is rolled back: a pure function.
 
-    A model must keep its promise, but going back has to help, too: after a drift the champion may be far off its own
-    promise, and worse than a successor that misses a little. So as long as the model errs less than the champion did
-    on the same test set, it stays.
+    A model must keep its promise, but a rollback has to help, too: after a drift the champion may be far off its own
+    promise, and worse than a successor that misses a little. So the model stays as long as its error is below the
+    champion's on the same test set.
     """
-    known = champion is not None and champion.test_set == model.test_set
-    if champion is None or not known or champion.test_rmse is None or not model.expected_error:
+    is_comparable = champion is not None and champion.test_set == model.test_set
+    if champion is None or not is_comparable or champion.test_rmse is None or not model.expected_error:
         return error_ratio
     return max(error_ratio, champion.test_rmse / model.expected_error)
 
 
-def watching(settings: Settings, model: Model) -> tuple[str, ...]:
-    """The alarms that take this model back.
+def alarms_of(settings: Settings, model: Model) -> tuple[str, ...]:
+    """The alarms that roll this model back.
 
-    An operator's choice is taken back for failing or for being slow only: whoever goes back to a model of yesterday
-    knows that it will miss what it promised then.
+    An operator's choice is rolled back for failures and latency only: a model of yesterday is expected to miss the
+    error that it promised then.
     """
     if model.promoted_by == "operator":
         return settings.endpoint_alarm_names
@@ -82,11 +86,12 @@ def watching(settings: Settings, model: Model) -> tuple[str, ...]:
 def rollout(settings: Settings, alarms: Sequence[str]) -> DeploymentConfigTypeDef:
     """How the traffic moves: a canary first if there are instances for it, all at once otherwise. A pure function.
 
-    Which of its two waits SageMaker bakes the last step for is not documented, so both are set.
+    SageMaker does not document for which of its two waits it watches the alarms after the last step, so both are set.
     """
     wait = settings.bake_seconds
     canary = settings.canary_percent > 0 and settings.instance_count > 1
     waits = wait * (3 if canary else 2)
+    timeout = min(max(waits + LAUNCH_SECONDS, MIN_TIMEOUT_SECONDS), MAX_TIMEOUT_SECONDS)
     config: DeploymentConfigTypeDef = {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {
@@ -97,7 +102,7 @@ def rollout(settings: Settings, alarms: Sequence[str]) -> DeploymentConfigTypeDe
             if canary
             else {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": wait},
             "TerminationWaitInSeconds": wait,
-            "MaximumExecutionTimeoutInSeconds": min(max(waits + LAUNCH_SECONDS, SHORTEST_TIMEOUT), LONGEST_TIMEOUT),
+            "MaximumExecutionTimeoutInSeconds": timeout,
         }
     }
     if alarms:
@@ -105,53 +110,55 @@ def rollout(settings: Settings, alarms: Sequence[str]) -> DeploymentConfigTypeDe
     return config
 
 
-def pointed(alarm: Mapping[str, Any], dimensions: Mapping[str, str]) -> dict[str, Any]:
+def retargeted(alarm: Mapping[str, Any], dimensions: Mapping[str, str]) -> dict[str, Any]:
     """The definition of a described alarm, with new values of those ``dimensions`` that it has. A pure function."""
 
-    def dimension(one: Mapping[str, str]) -> dict[str, str]:
-        return {"Name": one["Name"], "Value": dimensions.get(one["Name"], one["Value"])}
+    def replace(dimension: Mapping[str, str]) -> dict[str, str]:
+        return {"Name": dimension["Name"], "Value": dimensions.get(dimension["Name"], dimension["Value"])}
 
     definition = {name: alarm[name] for name in _DEFINITION if alarm.get(name) not in (None, [])}
     if "Dimensions" in definition:
-        definition["Dimensions"] = [dimension(one) for one in definition["Dimensions"]]
+        definition["Dimensions"] = [replace(dimension) for dimension in definition["Dimensions"]]
     if "Metrics" in definition:
-        definition["Metrics"] = [_query(one, dimension) for one in definition["Metrics"]]
+        definition["Metrics"] = [_retarget_query(query, replace) for query in definition["Metrics"]]
     return definition
 
 
-def _query(query: Mapping[str, Any], dimension: Any) -> dict[str, Any]:
+def _retarget_query(query: Mapping[str, Any], replace: Callable[[Mapping[str, str]], dict[str, str]]) -> dict[str, Any]:
     if "MetricStat" not in query:
         return dict(query)
     stat = query["MetricStat"]
-    metric = {**stat["Metric"], "Dimensions": [dimension(one) for one in stat["Metric"].get("Dimensions", [])]}
-    return {**query, "MetricStat": {**stat, "Metric": metric}}
+    dimensions = [replace(dimension) for dimension in stat["Metric"].get("Dimensions", [])]
+    return {**query, "MetricStat": {**stat, "Metric": {**stat["Metric"], "Dimensions": dimensions}}}
 
 
-def point(
-    cloudwatch: CloudWatchClient, settings: Settings, *, model: str, configuration: str, tolerated_ratio: float
+def retarget(
+    cloudwatch: CloudWatchClient, settings: Settings, *, model: str, configuration: str, error_ratio: float
 ) -> None:
-    """Let the alarms watch ``model`` under its endpoint ``configuration``. Raises ``UnguardedError``.
+    """Let the alarms watch ``model`` under its endpoint ``configuration``. Raises ``MissingRollbackAlarmError``.
 
-    Repeating it does no harm. It must not happen while another model is being deployed.
+    It can be repeated. It must not happen while another model is being deployed.
     """
-    names = [settings.live_error_alarm, *settings.endpoint_alarm_names]
-    found = {one["AlarmName"]: one for one in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
-    missing = [name for name in names if name not in found]
+    names = _alarm_names(settings)
+    alarms = {alarm["AlarmName"]: alarm for alarm in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
+    missing = [name for name in names if name not in alarms]
     if missing:
-        raise UnguardedError(f"{model} is not deployed unwatched: there is no alarm {', '.join(missing)}")
+        raise MissingRollbackAlarmError(f"{model} is not deployed unwatched: there is no alarm {', '.join(missing)}")
     for name in names:
-        definition = pointed(found[name], {MODEL: model, CONFIGURATION: configuration})
+        definition = retargeted(alarms[name], {MODEL: model, CONFIGURATION: configuration})
         if name == settings.live_error_alarm:
-            definition["Threshold"] = tolerated_ratio
+            definition["Threshold"] = error_ratio
         cloudwatch.put_metric_alarm(**cast("PutMetricAlarmInputTypeDef", definition))
         cloudwatch.set_alarm_state(
             AlarmName=name, StateValue="INSUFFICIENT_DATA", StateReason=f"It watches {model} from now on."
         )
 
 
-def tripped(cloudwatch: CloudWatchClient, alarms: Sequence[str]) -> str | None:
-    """Which of the alarms are in ALARM now and why, as a sentence; None if none is."""
-    found = cloudwatch.describe_alarms(AlarmNames=list(alarms), StateValue="ALARM")["MetricAlarms"]
-    reasons = {one["AlarmName"]: one.get("StateReason", "") for one in found if one["StateValue"] == "ALARM"}
-    told = [f"{name}: {reasons[name]}" for name in alarms if name in reasons]
-    return "; ".join(told) or None
+def find_active(cloudwatch: CloudWatchClient, settings: Settings) -> dict[str, str]:
+    """The rollback alarms that are in ALARM now, with CloudWatch's reason."""
+    response = cloudwatch.describe_alarms(AlarmNames=_alarm_names(settings), StateValue="ALARM")
+    return {alarm["AlarmName"]: alarm.get("StateReason", "") for alarm in response["MetricAlarms"]}
+
+
+def _alarm_names(settings: Settings) -> list[str]:
+    return [settings.live_error_alarm, *settings.endpoint_alarm_names]

@@ -20,7 +20,7 @@ from dwell.demo.bucket_contents import Storage
 from dwell.local import deployment
 from dwell.local import emulator_process as laptop
 from dwell.messaging.publisher import Publisher, sns_client
-from dwell.operations import failed_batches
+from dwell.operations import failed_batches, promotion_dead_letters
 from dwell.operations import failed_events as failures_queue
 from local_aws.faults import injection as faults
 from tests.faults.rules import document
@@ -92,23 +92,32 @@ class Stage:
         raise BrokenPromiseError(otherwise)
 
     def waiting(self) -> int:
-        """Events in the failures queue."""
+        """Events in the failures queue and in promotion's dead-letter queue."""
+        return sum(map(self._messages, (self.stack.failures_queue, self.stack.promotion_dead_letters)))
+
+    def _messages(self, queue: str) -> int:
         attributes = self.aws.client("sqs").get_queue_attributes(
-            QueueUrl=self.stack.failures_queue, AttributeNames=["ApproximateNumberOfMessages"]
+            QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 
     def redrive(self) -> None:
         """What ``dwell redrive`` does."""
         if self.waiting():
+            now, sqs = datetime.now(UTC), boto3.client("sqs")
             sent = failures_queue.redrive(
-                boto3.client("sqs"),
+                sqs,
                 boto3.client("lambda"),
                 self.stack.failures_queue,
                 stack=self.stack.name,
-                before=datetime.now(UTC),
+                before=now,
+                promotion_queue=self.stack.promotion_queue,
             )
             self.parked += sum(one.outcome == "sent" for one in sent)
+            again = promotion_dead_letters.redrive(
+                sqs, self.stack.promotion_dead_letters, self.stack.promotion_queue, before=now
+            )
+            self.parked += len(list(again))
         with Publisher(sns_client(self.stack.topic_arn), self.stack.topic_arn) as publisher:
             self.put_aside += failed_batches.send_back(boto3.client("s3"), self.stack.bucket, publisher).lines
 

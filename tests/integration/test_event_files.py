@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,13 @@ from aws_lambda_powertools.utilities.parser.models import (
     EventBridgeModel,
     KinesisFirehoseModel,
     SnsModel,
+    SqsModel,
 )
 
 from dwell.local.deployment import SAM
 from dwell.local.emulator_process import ROOT
+from dwell.operations.endpoint_requests import MESSAGE_GROUP
+from promotion.events import parse
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -27,6 +31,10 @@ GENERATED = {
     "firehose-direct-put": ("kinesis", "kinesis-firehose"),
     "firehose-": ("kinesis", "streams-as-source"),
     "api-": ("apigateway", "http-api-proxy"),
+    **dict.fromkeys(
+        ("training-job-", "endpoint-", "model-package-", "promote-", "pause-", "resume-", "reconcile"),
+        ("sqs", "receive-message"),
+    ),
 }
 """What sam calls an event, by how the name of a file begins; the first that fits. Of alarms, SageMaker's changes of
 state and our own schedule and request, sam knows nothing."""
@@ -35,6 +43,9 @@ ONLY_OURS = {
     "sourceKinesisStreamArn",  # of a delivery stream that reads a stream; sam's example is older
     "deliveryStreamArn",  # sam writes "deliverySteamArn" for the one that reads a stream
     "authorizer.iam",  # of a signed request; sam shows one with a JWT
+    "attributes.MessageDeduplicationId",  # of a FIFO queue; sam shows a standard one
+    "attributes.MessageGroupId",
+    "attributes.SequenceNumber",
 }
 ONLY_SAMS = {
     "deliverySteamArn",
@@ -61,9 +72,17 @@ PARSED: dict[str, type[BaseModel]] = {
     "sns-": SnsModel,
     "firehose-": KinesisFirehoseModel,
     "api-": APIGatewayProxyEventV2Model,
+}
+MESSAGES: dict[str, type[BaseModel] | None] = {
     "training-job-": EventBridgeModel,
     "endpoint-": EventBridgeModel,
+    "model-package-": EventBridgeModel,
+    "promote-": None,
+    "pause-": None,
+    "resume-": None,
+    "reconcile": None,
 }
+"""What is in a message of promotion's queue: an event of EventBridge, or one of our own."""
 
 
 def first[T](table: dict[str, T], event: str) -> T | None:
@@ -117,6 +136,20 @@ def test_powertools_reads_an_event(event: str) -> None:
     model = first(PARSED, event)
     assert model is not None
     model.model_validate_json(EVENTS[event].read_text())
+
+
+@pytest.mark.parametrize("event", sorted(name for name in EVENTS if any(name.startswith(one) for one in MESSAGES)))
+def test_powertools_reads_a_message_and_its_event(event: str) -> None:
+    (message,) = SqsModel.model_validate_json(EVENTS[event].read_text()).Records
+    assert message.attributes.MessageGroupId == MESSAGE_GROUP
+    assert isinstance(message.body, str)
+    # content-based deduplication: SQS hashes the body
+    assert message.attributes.MessageDeduplicationId == hashlib.sha256(message.body.encode()).hexdigest()
+    assert message.md5OfBody == hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest()
+    model = first(MESSAGES, event)
+    if model is not None:
+        model.model_validate_json(message.body)
+    parse(json.loads(message.body), endpoint="dwell")
 
 
 def test_a_difference_is_seen() -> None:

@@ -27,7 +27,12 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         patch.setenv("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.05")
         with emulators.running("privileges", request) as laptop, emulators.environment(laptop):
             # nothing starts by itself, and a deployment does not wait
-            parameters = {"MinimumSamples": "1000000", "LookAgain": "rate(1 day)", "BakeSeconds": "0"}
+            parameters = {
+                "MinimumSamples": "1000000",
+                "LookAgain": "rate(1 day)",
+                "ReconcileSchedule": "rate(1 day)",
+                "BakeSeconds": "0",
+            }
             stack = emulators.deploy(laptop, parameters)
             resources = laptop.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
             physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}

@@ -8,6 +8,7 @@ import copy
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,17 +176,65 @@ class Stage:
                 sagemaker.stop_training_job(TrainingJobName=f"{self.stack.name}-{name}")
         return self.told
 
+    def promotion_event(self, name: str, **detail: str) -> dict[str, Any]:
+        """An event of promotion's queue, with other values in the detail of what its message tells."""
+        event = self.event(name)
+        (record,) = event["Records"]
+        body = json.loads(record["body"])
+        body["detail"] |= detail
+        record["body"] = json.dumps(body)
+        return event
+
     def promote(self) -> str:
         """Tell the promotion function that the loop's job has ended."""
-        event = self.event("training-job-completed")
-        event["detail"]["TrainingJobName"] = self.job["TrainingJobName"]
+        event = self.promotion_event("training-job-completed", TrainingJobName=self.job["TrainingJobName"])
         return self.invoke("PromotionFunction", event)
 
     def tell_of_endpoint(self) -> str:
         """Tell the promotion function that the endpoint has changed."""
-        event = self.event("endpoint-in-service")
-        event["detail"]["EndpointName"] = self.stack.endpoint
+        event = self.promotion_event("endpoint-in-service", EndpointName=self.stack.endpoint)
         return self.invoke("PromotionFunction", event)
+
+    def send_to_promotion(self) -> str:
+        """Send an event to promotion's queue, and wait until it is handled or the emulator logs that it cannot be."""
+        start = self.log_size()
+        self.client("sqs").send_message(
+            QueueUrl=self.stack.promotion_queue,
+            MessageGroupId="promotion",
+            MessageBody=json.dumps({"source": "dwell.schedule", "time": uuid.uuid4().hex}),
+        )
+        return self._wait_for_promotion(start)
+
+    def let_the_schedule_send(self) -> str:
+        """Let promotion's schedule be due now; what the emulator logs meanwhile."""
+        start, before, scheduler = self.log_size(), self._attempts(), self.client("scheduler")
+        (name,) = [one["Name"] for one in scheduler.list_schedules()["Schedules"] if "Promotion" in one["Name"]]
+        schedule = scheduler.get_schedule(Name=name)
+        usual = {part: schedule[part] for part in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+        due = datetime.now(UTC) + timedelta(seconds=2)
+        scheduler.update_schedule(**usual | {"ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})"})
+        try:
+            eventually(lambda: self._attempts() > before or "Not delivered" in self.log_since(start), seconds=60)
+            return self.log_since(start)
+        finally:
+            scheduler.update_schedule(**usual)
+
+    def _attempts(self) -> int:
+        """How many messages of its schedule promotion has logged."""
+        logs, group = self.client("logs"), f"/aws/lambda/{self.physical['PromotionFunction']}"
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return sum("dwell.schedule" in event["message"] for page in pages for event in page["events"])
+
+    def _waiting_for_promotion(self) -> int:
+        attributes = self.client("sqs").get_queue_attributes(
+            QueueUrl=self.stack.promotion_queue, AttributeNames=["All"]
+        )["Attributes"]
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return sum(int(attributes[name]) for name in names)
+
+    def _wait_for_promotion(self, start: int) -> str:
+        eventually(lambda: not self._waiting_for_promotion() or "receives nothing" in self.log_since(start), seconds=30)
+        return self.log_since(start)
 
     # --- the table -------------------------------------------------------------------------------------------
 

@@ -124,15 +124,21 @@ def promote_the_first(stage: Stage) -> str:
 def promote_over_a_failed_endpoint(stage: Stage) -> str:
     probes.bring_endpoint(stage, "failed")
     stage.put_back_round()
-    told = stage.promote()
-    # with the permission it is being deleted, and the event has to come again
-    return "" if "EndpointBusyError" in told else told
+    return stage.promote()
 
 
 def promote_without_results(stage: Stage) -> str:
     stage.put_back_round()
     with stage.results_gone():
         return stage.promote()
+
+
+def read_the_queue(stage: Stage) -> str:
+    return stage.send_to_promotion()
+
+
+def schedule_promotion(stage: Stage) -> str:
+    return stage.let_the_schedule_send()
 
 
 def hear_of_the_endpoint(stage: Stage) -> str:
@@ -142,8 +148,7 @@ def hear_of_the_endpoint(stage: Stage) -> str:
 
 def hear_of_an_approval(stage: Stage) -> str:
     stage.put_back_records(Model.kind)
-    event = stage.event("model-package-approved")
-    event["detail"]["ModelPackageArn"] = stage.promoted.package
+    event = stage.promotion_event("model-package-approved", ModelPackageArn=str(stage.promoted.package))
     with stage.variables("PromotionFunction", APPROVAL_MODE="manual"):
         return stage.invoke("PromotionFunction", event)
 
@@ -185,7 +190,7 @@ def _log(function: str) -> Scenario:
     return scenario
 
 
-FAIL = {name: _fail(f"{name}Function") for name in ("Forwarder", "Retraining", "Promotion")}
+FAIL = {name: _fail(f"{name}Function") for name in ("Forwarder", "Retraining")}
 LOG = {
     name: _log(f"{name}Function")
     for name in ("Forwarder", "Validator", "Inference", "Retraining", "Promotion", "Leaderboard")
@@ -252,7 +257,12 @@ SCENARIOS: dict[tuple[str, str], Scenario] = {
     ("PromotionRole", "cloudwatch:PutMetricAlarm"): promote,
     ("PromotionRole", "cloudwatch:SetAlarmState"): promote,
     ("PromotionRole", "iam:PassRole"): promote,
-    ("PromotionRole", "kms:GenerateDataKey"): FAIL["Promotion"],
+    ("PromotionRole", "sqs:ReceiveMessage"): read_the_queue,
+    ("PromotionRole", "sqs:DeleteMessage"): read_the_queue,
+    ("PromotionRole", "sqs:GetQueueAttributes"): read_the_queue,
+    ("PromotionScheduleRole", "sqs:SendMessage"): schedule_promotion,
+    ("PromotionScheduleRole", "kms:GenerateDataKey"): schedule_promotion,
+    ("PromotionScheduleRole", "kms:Decrypt"): schedule_promotion,
     ("PromotionRole", "kms:Decrypt"): promote,
     ("PromotionRole", "kms:CreateGrant"): promote,
     ("ServingRole", "cloudwatch:DescribeAlarms"): replace_what_serves,
@@ -311,6 +321,10 @@ BLAMED = {
     # it goes on without knowing, and counts a fault
     ("InferenceRole", "dynamodb:GetItem"): "no_model",
     ("InferenceRole", "kms:Decrypt"): "no_model",
+    # Lambda's own words
+    ("PromotionRole", "sqs:ReceiveMessage"): "ReceiveMessage",
+    ("PromotionRole", "sqs:DeleteMessage"): "DeleteMessage",
+    ("PromotionRole", "sqs:GetQueueAttributes"): "GetQueueAttributes",
 }
 """What is told of where it is not the action's own name."""
 

@@ -34,6 +34,7 @@ FUNCTION_OF = {
     "promote-": "promotion",
     "pause-": "promotion",
     "resume-": "promotion",
+    "reconcile": "promotion",
 }
 """Whose event a file is, by how its name begins; the first that fits."""
 
@@ -187,7 +188,9 @@ def test_what_became_of_a_job_is_recorded(sam_local: SamLocal) -> None:
     assert ended == "Failed"
     # when its event arrives (again: the deployed function has had it)
     event = read("training-job-failed")
-    event["detail"] |= {"TrainingJobName": name, "TrainingJobStatus": ended}
+    body = json.loads(event["Records"][0]["body"])
+    body["detail"] |= {"TrainingJobName": name, "TrainingJobStatus": ended}
+    event["Records"][0]["body"] = json.dumps(body)
     sam_local.invoke("promotion", event)
     # then the round says so
     (begun,) = items(sam_local, "round")

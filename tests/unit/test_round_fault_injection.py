@@ -24,12 +24,12 @@ from promotion import handler as promotion
 from retraining import handler as retraining
 from retraining import source_archive
 from rounds import Endpoint, Round
+from rounds.metric_counter import count_metric
 from tests.unit.conftest import EVENTS, Context
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK
 from tests.unit.fault_injection import FAULT_KINDS, FaultInjector, inject_faults, invoke_with_retries
-from tests.unit.promotion import test_job_end as promoting
-from tests.unit.promotion.test_job_results import packed
-from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER, comparison, tournament
+from tests.unit.promotion import factories as promotion_factories
+from tests.unit.promotion.factories import CHAMPION, JOB, WINNER, make_archive, make_comparison, make_tournament
 from tests.unit.retraining.factories import add_champion, cloud_with_samples, make_context
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tests.unit.fault_injection import FaultKind
 
 ALARM, JOB_ENDED, ENDPOINT_CHANGED = "alarm-model-error", "training-job-completed", "endpoint-in-service"
-JOB = promoting.JOB
 TRAINED, DEPLOYED = timedelta(seconds=126), timedelta(minutes=8)
 
 type Ending = str
@@ -59,13 +58,13 @@ ENDINGS = tuple(METRICS)
 @cache
 def results(ending: Ending, *, champion: bool) -> bytes:
     """What the job leaves behind. Packed once: an archive holds the second in which it was made."""
-    against = comparison(significant=ending != "kept")
+    against = make_comparison(significant=ending != "kept")
     changes: dict[str, Any] = {}
     if not champion:
         against |= {"against": "baseline", "model": None}
         changes = {"champion": None}
-    outcome = tournament(schema_hash=get_schema_hash(), comparison=against, **changes)
-    archive = packed(("tournament.json", outcome.model_dump_json().encode()))
+    outcome = make_tournament(schema_hash=get_schema_hash(), comparison=against, **changes)
+    archive = make_archive(("tournament.json", outcome.model_dump_json().encode()))
     return archive[: len(archive) // 2] if ending == "broken" else archive
 
 
@@ -74,7 +73,7 @@ class Story:
 
     def __init__(self, ending: Ending, *, champion: bool = True, troubles: dict[int, FaultKind] | None = None) -> None:
         self.cloud: Cloud = cloud_with_samples()
-        self.cloud.cloudwatch.alarms += promoting.guards()
+        self.cloud.cloudwatch.alarms += promotion_factories.make_rollback_alarms()
         self.ending = ending
         self.champion = champion
         self.attempts = 0
@@ -88,7 +87,7 @@ class Story:
         add_champion(self.cloud)
         self.cloud.sagemaker.endpoint = {
             "EndpointName": ENDPOINT,
-            "EndpointConfigName": promoting.OLD,
+            "EndpointConfigName": promotion_factories.OLD,
             "EndpointStatus": "InService",
             "LastModifiedTime": NOW - timedelta(hours=1),
         }
@@ -113,8 +112,7 @@ class Story:
         event = json.loads((EVENTS / f"{name}.json").read_text())
         with pytest.MonkeyPatch.context() as patch:
             function: Any = retraining if name == ALARM else promotion
-            create_context = "create_context" if name == ALARM else "surroundings"
-            patch.setattr(function, create_context, lambda: self._around(name))
+            patch.setattr(function, "create_context", lambda: self._around(name))
             patch.setattr(function, "logger", Logger(service=STACK, stream=io.StringIO()))
             with redirect_stdout(self.log):
                 return function.handler(event, Context())
@@ -122,7 +120,7 @@ class Story:
     def _around(self, name: str) -> Any:
         if name == ALARM:
             return make_context(self.cloud)
-        return promoting.around(self.cloud, tell_rolled_back=promotion.tell_rolled_back)
+        return promotion_factories.make_context(self.cloud, count=count_metric)
 
     def _train(self) -> None:
         cloud = self.cloud
@@ -176,8 +174,8 @@ def test_the_stories_end_as_their_names_say() -> None:
         assert undisturbed(ending).counted() == {"RoundsStarted": 1, **dict.fromkeys(METRICS[ending], 1)}
 
     def end(story: Story) -> tuple[str, str | None, str | None]:
-        store = promoting.around(story.cloud).store
-        round_, endpoint = store.get(Round, promoting.ROUND), store.get(Endpoint, ENDPOINT)
+        store = promotion_factories.make_context(story.cloud).store
+        round_, endpoint = store.get(Round, promotion_factories.ROUND), store.get(Endpoint, ENDPOINT)
         assert round_ is not None
         assert endpoint is not None
         return round_.status, round_.deployment, endpoint.serving_model

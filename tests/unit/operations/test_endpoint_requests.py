@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -11,78 +10,94 @@ from typing import Any
 
 import pytest
 
-import rounds
 from dwell.client.leaderboard import LOOKS_TO_BE_SURE, BoardError, read_board
 from dwell.operations import endpoint_requests as endpoint
 from dwell.operations.endpoint_requests import REFUSALS, EndpointError, wait
 from dwell.operations.function_response import UnusableRequestError
-from promotion.operator import Reason
+from promotion.decide import RequestReason
+from promotion.events import OperatorRequest, parse
+from rounds import RequestOutcome
+from tests.unit.fake_aws import NOW
 
 
-class FakeFunctions:
-    """Answers like Lambda, one answer after the other."""
+class FakePromotion:
+    """Promotion with its queue and its records: each request gets the next outcome, once it was looked for twice."""
 
-    def __init__(self, *payloads: dict[str, Any], **more: str) -> None:
-        self.events: list[dict[str, Any]] = []
-        self._payloads, self._more = list(payloads), more
+    def __init__(self, *outcomes: dict[str, Any]) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self._outcomes = list(outcomes)
+        self._looks = 0
 
-    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        assert FunctionName == "dwell-promotion"
-        self.events.append(json.loads(Payload))
-        payload = self._payloads.pop(0)
-        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(payload).encode()), **self._more}
+    def send_message(self, *, QueueUrl: str, MessageGroupId: str, MessageBody: str) -> None:  # noqa: N803
+        assert (QueueUrl, MessageGroupId) == ("queue", "promotion")
+        self.requests.append(json.loads(MessageBody))
+        self._looks = 0
+
+    def get(self, _kind: type[RequestOutcome], request_id: str) -> RequestOutcome | None:
+        assert request_id == self.requests[-1]["id"]
+        self._looks += 1
+        if self._looks == 1 or len(self._outcomes) < len(self.requests):
+            return None
+        outcome = self._outcomes[len(self.requests) - 1]
+        finished_at = None if self._looks == 2 else NOW
+        return RequestOutcome(name=request_id, decided_at=NOW, finished_at=finished_at, expires_at=1, **outcome)
 
 
-def ask(functions: FakeFunctions, **request: str) -> dict[str, Any]:
-    clock = iter(range(100))
+def ask(promotion: FakePromotion, seconds: float = 30, **request: str) -> dict[str, Any]:
+    clock = iter(range(200))
     return endpoint.ask(
-        functions,  # type: ignore[arg-type]  # a fake
-        "dwell-promotion",
+        promotion,  # type: ignore[arg-type]  # a fake
+        promotion,  # type: ignore[arg-type]  # of two things
+        "queue",
         request or {"action": "pause"},
-        seconds=5,
+        seconds=seconds,
         sleep=lambda _: None,
         clock=lambda: next(clock),
     )
 
 
-def said(outcome: str, reason: str) -> dict[str, Any]:
-    return {"outcome": outcome, "reason": reason, "model": "m"}
+def said(outcome: str, reason: str, **more: str) -> dict[str, Any]:
+    return {"outcome": outcome, "reason": reason, "model": "m", **more}
 
 
-def test_the_request_is_the_functions_own_event() -> None:
-    functions = FakeFunctions(said("done", "deploying"))
-    assert ask(functions, action="promote", model="m")["reason"] == "deploying"
-    assert functions.events == [{"source": "dwell.operator", "action": "promote", "model": "m"}]
-
-
-def test_an_endpoint_that_is_still_going_down_is_asked_again() -> None:
-    functions = FakeFunctions(
-        said("refused", "being_deleted"), said("refused", "being_deleted"), said("done", "resuming")
+def test_ask_sends_the_event_that_promotion_reads() -> None:
+    promotion = FakePromotion(said("done", "deploying"))
+    answer = ask(promotion, action="promote", model="m")
+    assert (answer["outcome"], answer["reason"], answer["model"]) == ("done", "deploying", "m")
+    (request,) = promotion.requests
+    assert parse(request, endpoint="dwell") == OperatorRequest(
+        source="dwell.operator", id=answer["id"], action="promote", model="m"
     )
-    assert ask(functions, action="resume")["reason"] == "resuming"
-    assert len(functions.events) == 3
+
+
+def test_ask_repeats_a_request_as_a_new_one_while_the_endpoint_is_deleted() -> None:
+    promotion = FakePromotion(*[said("refused", "being_deleted")] * 2, said("done", "resuming"))
+    assert ask(promotion, action="resume")["reason"] == "resuming"
+    assert len({request["id"] for request in promotion.requests}) == 3
     with pytest.raises(EndpointError, match="still being deleted"):
-        ask(FakeFunctions(*[said("refused", "being_deleted")] * 9))
+        ask(FakePromotion(*[said("refused", "being_deleted")] * 99))
 
 
-def test_a_refusal_is_said_at_once_and_in_words() -> None:
-    functions = FakeFunctions(said("refused", "no_archive"))
+def test_ask_raises_a_refusal_at_once_and_in_words() -> None:
+    promotion = FakePromotion(said("refused", "no_archive"))
     with pytest.raises(EndpointError, match="only the winner of a round is kept"):
-        ask(functions)
-    assert len(functions.events) == 1
-    assert REFUSALS.keys() <= set(Reason.__args__)  # type: ignore[attr-defined]  # a Literal has them
+        ask(promotion)
+    assert len(promotion.requests) == 1
+    assert REFUSALS.keys() <= set(RequestReason.__args__)  # type: ignore[attr-defined]  # a Literal has them
 
 
-def test_what_the_function_cannot_do_is_said() -> None:
-    failed = FakeFunctions({"errorMessage": "throttled", "errorType": "X"}, FunctionError="Unhandled")
-    with pytest.raises(EndpointError, match="cannot do it: throttled"):
-        ask(failed)
+def test_ask_names_the_request_that_has_no_outcome_in_time() -> None:
+    promotion = FakePromotion()
+    with pytest.raises(EndpointError) as late:
+        ask(promotion, seconds=5)
+    request_id = promotion.requests[0]["id"]
+    assert f"the request {request_id} has no outcome after 5 s" in str(late.value)
+    assert f"`dwell outcome {request_id}`" in str(late.value)
 
 
-def test_a_request_that_makes_no_sense_is_told_apart() -> None:
-    answer = {"errorMessage": "it is nonsense", "errorType": rounds.UnusableRequestError.__name__}
+def test_ask_tells_a_request_that_makes_no_sense_apart() -> None:
     with pytest.raises(UnusableRequestError, match=r"^it is nonsense$"):
-        ask(FakeFunctions(answer, FunctionError="Unhandled"))
+        ask(FakePromotion(said("refused", "unusable", error="it is nonsense")))
 
 
 def a_board(status: str, model: str | None, *, standing: str = "deploying", **more: Any) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class Queue:
     def receive_message(self, **given: Any) -> dict[str, Any]:
         assert given["VisibilityTimeout"] > 0
         assert given["MessageSystemAttributeNames"] == ["SentTimestamp"]
+        assert given["MessageAttributeNames"] == ["All"]
         visible = [name for name in self.bodies if name not in self.hidden][:3]
         messages = []
         for name in visible:

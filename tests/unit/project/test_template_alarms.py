@@ -8,7 +8,7 @@ import pytest
 
 from local_aws.cloudwatch.evaluation import AlarmRule
 from local_aws.cloudwatch.store import Datum, Metric, MetricStore
-from promotion.rollback_alarms import pointed
+from promotion.rollback_alarms import retargeted
 from promotion.sagemaker_endpoint import VARIANT
 from tests.template import ALARMS, DEFAULT, PARAMETERS, STACK, TEMPLATE
 
@@ -43,6 +43,11 @@ FLEET = {"EndpointName": PARAMETERS["EndpointName"], "VariantName": VARIANT, "En
 INVOCATIONS = Metric.create("AWS/SageMaker", "Invocations", FLEET)
 FAILURES = Metric.create("AWS/SageMaker", "InvocationModelErrors", FLEET)
 LATENCY = Metric.create("AWS/SageMaker", "ModelLatency", FLEET)
+DEAD_LETTERS = Metric.create(
+    "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "PromotionDeadLetters.QueueName"}
+)
+OLDEST = Metric.create("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "PromotionQueue.QueueName"})
+RECONCILE_FAILED = make_metric("ReconcileFailures")
 WAITING = Metric.create("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "FailuresQueue.QueueName"})
 
 type Sums = Mapping[Metric, float]
@@ -75,8 +80,8 @@ def make_echoes(predictions: float, echoed: float | None) -> Sums:
 
 def evaluate(alarm: str, periods: Sequence[Sums], first: str = "INSUFFICIENT_DATA") -> list[str]:
     """Return the alarm's state after each period."""
-    rule = AlarmRule.read(pointed(ALARMS[alarm], {"model": NEW, "EndpointConfigName": f"{STACK}-{NEW}"}))
-    length = 60 if alarm == "ForwarderFailures" else PERIOD
+    rule = AlarmRule.read(retargeted(ALARMS[alarm], {"model": NEW, "EndpointConfigName": f"{STACK}-{NEW}"}))
+    length = ALARMS[alarm].get("Period", PERIOD)
     store = MetricStore()
     state: Any = first
     states: list[str] = []
@@ -117,6 +122,15 @@ CASES: list[tuple[str, str, Sequence[Sums], str]] = [
     ("ForwarderFailures", "an empty queue", [{WAITING: 0}], "OK"),
     ("ForwarderFailures", "one event in the queue", [{WAITING: 1}], "ALARM"),
     ("ForwarderFailures", "no data", [{}, {}], "OK"),
+    ("PromotionDeadLetters", "an empty queue", [{DEAD_LETTERS: 0}], "OK"),
+    ("PromotionDeadLetters", "one event in the queue", [{DEAD_LETTERS: 1}], "ALARM"),
+    ("PromotionDeadLetters", "no data", [{}, {}], "OK"),
+    ("PromotionBehind", "held up for two minutes by an event that fails", [{OLDEST: 121}], "OK"),
+    ("PromotionBehind", "more than five minutes behind", [{OLDEST: 301}], "ALARM"),
+    ("PromotionBehind", "no data", [{}, {}], "OK"),
+    ("ReconcileFailed", "one failure", [{RECONCILE_FAILED: 1}, {}, {}], "OK"),
+    ("ReconcileFailed", "failures for a quarter of an hour", [{RECONCILE_FAILED: 1}] * 3, "ALARM"),
+    ("ReconcileFailed", "no failure", [{}, {}, {}], "OK"),
     ("TrainingFailed", "a successful round", [{FAILED: 0}], "OK"),
     ("TrainingFailed", "a failed round", [{FAILED: 1}], "ALARM"),
     ("TrainingFailed", "no round", [{}, {}], "OK"),

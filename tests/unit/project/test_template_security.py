@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dwell.operations.endpoint_requests import MESSAGE_GROUP
 from tests.template import PARAMETERS, TEMPLATE, TEXT, as_list, resources
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ WITHOUT_DATA = {
     "AWS::ApiGatewayV2::Integration",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::Events::Rule",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
     "AWS::Lambda::Permission",
@@ -49,6 +51,7 @@ WITHOUT_DATA = {
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
     "AWS::SageMaker::ModelPackageGroup",
     "AWS::Serverless::Function",
     "AWS::Serverless::HttpApi",
@@ -142,10 +145,49 @@ def test_only_the_account_and_its_alarms_may_publish() -> None:
     assert {action for _, statement in allowed for action in as_list(statement["Action"])} == {"sns:Publish"}
 
 
-@pytest.mark.parametrize("kind", ["AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"])
-def test_bucket_and_queue_policies_only_deny(kind: str) -> None:
+def test_bucket_policy_only_denies() -> None:
     """So access is what the account's own roles are granted."""
-    assert [statement for _, statement in list_statements(kind) if statement["Effect"] != "Deny"] == []
+    statements = [statement for _, statement in list_statements("AWS::S3::BucketPolicy")]
+    assert [statement for statement in statements if statement["Effect"] != "Deny"] == []
+
+
+def test_queue_policies_allow_promotions_rules_alone() -> None:
+    """Other access is what the account's own roles are granted."""
+    rules = resources("AWS::Events::Rule")
+    statements = {name: one for name, one in list_statements("AWS::SQS::QueuePolicy") if one["Effect"] != "Deny"}
+    assert set(statements) == {"FailuresQueuePolicy", "PromotionQueuePolicy"}
+    for name, statement in statements.items():
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        assert statement["Action"] == "sqs:SendMessage"
+        assert statement["Resource"] == {"GetAtt": f"{name.removesuffix('Policy')}.Arn"}
+        sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        assert {source["GetAtt"] for source in sources} == {f"{rule}.Arn" for rule in rules}
+
+
+def test_promotion_senders_use_the_one_message_group() -> None:
+    targets = [target for rule in resources("AWS::Events::Rule").values() for target in rule["Targets"]]
+    targets += [schedule["Target"] for schedule in resources("AWS::Scheduler::Schedule").values()]
+    assert len(targets) == 4
+    for target in targets:
+        assert target["Arn"] == {"GetAtt": "PromotionQueue.Arn"}
+        assert target["SqsParameters"] == {"MessageGroupId": MESSAGE_GROUP}
+        # a rule's and a schedule's dead-letter queue has to be a standard queue
+        assert target["DeadLetterConfig"] == {"Arn": {"GetAtt": "FailuresQueue.Arn"}}
+    assert "FifoQueue" not in resources("AWS::SQS::Queue")["FailuresQueue"]
+
+
+def test_failing_promotion_event_is_set_aside_within_two_minutes() -> None:
+    queues, function = resources("AWS::SQS::Queue"), resources("AWS::Serverless::Function")["PromotionFunction"]
+    queue = queues["PromotionQueue"]
+    assert function["Events"] == {
+        "Queue": {"Type": "SQS", "Properties": {"Queue": {"GetAtt": "PromotionQueue.Arn"}, "BatchSize": 1}}
+    }
+    assert queue["FifoQueue"] is queue["ContentBasedDeduplication"] is True
+    redrive = queue["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"GetAtt": "PromotionDeadLetters.Arn"}
+    assert queues["PromotionDeadLetters"]["FifoQueue"] is True
+    assert function["Timeout"] < queue["VisibilityTimeout"]
+    assert queue["VisibilityTimeout"] * redrive["maxReceiveCount"] <= 120
 
 
 def test_the_stream_has_no_policy_of_its_own() -> None:

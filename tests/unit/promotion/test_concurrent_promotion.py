@@ -1,12 +1,13 @@
-"""Two events come at the same time, each to an environment of its own.
+"""The queue gives one event at a time; what can still happen at once are two attempts at the same event.
 
-The endpoint ends its changes at once, which is the worst that it can do. However the requests mix, a deployment ends as
-if one event had come after the other, and table and endpoint tell the same story.
+Lambda and SQS deliver at least once: an attempt may run twice side by side, or die anywhere and be repeated while the
+events behind it wait. However the requests of two attempts mix, a deployment ends as if the event had been handled
+once, and table and endpoint agree. A deployment takes longer than an attempt (30 s), so that SageMaker ends it between
+two events here.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,49 +16,60 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promotion import turn
-from promotion.endpoint_changed import endpoint_changed
-from promotion.job_ended import job_ended
-from promotion.operator import OperatorEvent, operate
+from promotion.events import EndpointChanged, JobEnded, OperatorRequest, Reconcile
+from promotion.reconcile import reconcile
 from tests.unit.fake_aws import ENDPOINT
-from tests.unit.interleaving import Interleaving, interleave
-from tests.unit.promotion.test_job_end import JOB, OLD, a_cloud, around, endpoint, model, remembered
-from tests.unit.promotion.test_operator_requests import a_third
-from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER
+from tests.unit.interleaving import interleave
+from tests.unit.promotion.factories import (
+    CHAMPION,
+    JOB,
+    OLD,
+    WINNER,
+    add_kept_winner,
+    get_endpoint,
+    get_model,
+    handle_endpoint_change,
+    make_cloud,
+    make_context,
+    snapshot,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from promotion.context import Surroundings
+    from promotion.events import Event
     from tests.unit.fake_aws import Cloud
 
-type Plan = Sequence[tuple[str, int | None]]
-"""Who makes how many requests, in order (null: all that are left)."""
+type Plan = Sequence[tuple[Literal["first", "second"], int]]
+"""Which attempt makes how many requests, in order. The second starts at its first request; what is left after the plan
+is done by the first and then by the second."""
+type Operator = Literal["promote", "pause"]
 
-JOB_ENDED, ENDPOINT_CHANGED, LATE, OPERATOR = "job ended", "endpoint changed", "late event", "operator"
-MANY, LEASE = 80, timedelta(minutes=2)
+ONCE: Plan = ()
 FAILED = "it did not pass the ping health check"
-PLANS = st.lists(
-    st.tuples(st.sampled_from([JOB_ENDED, ENDPOINT_CHANGED, LATE, OPERATOR]), st.integers(1, 20)), max_size=14
-)
+MAX_EVENTS = 20
+"""More than any scene needs: a scene that goes on has no end."""
 
 
 class Scene:
-    """A job has ended. ``stale``: a failed endpoint is in the way, and its event comes again, late.
+    """A job has ended. ``stale``: a failed endpoint is in the way.
 
-    ``operator``: somebody asks for a third model, or for a pause, at the same time.
+    ``operator``: a third model or a pause is requested, before (``operator_first``) or after the job's end.
     """
 
     def __init__(
-        self, *, champion: bool, fail: bool, stale: bool = False, operator: Literal["promote", "pause"] | None = None
+        self,
+        *,
+        champion: bool,
+        fail: bool,
+        stale: bool = False,
+        operator: Operator | None = None,
+        operator_first: bool = False,
     ) -> None:
-        self.cloud: Cloud = a_cloud(champion=champion)
+        self.cloud: Cloud = make_cloud(champion=champion)
         self.fail = fail
-        self.stale = stale
-        self.operator = operator
-        self.asked_at = 0
-        """At which of its requests the job's end had asked for the endpoint."""
-        self.changes = 0
+        self.queue: list[Event] = [JobEnded(JOB)]
+        self.attempts = 0
         if stale:
             self.cloud.sagemaker.endpoint = {
                 "EndpointName": ENDPOINT,
@@ -66,60 +78,65 @@ class Scene:
                 "FailureReason": "long ago",
                 "LastModifiedTime": self.cloud.time - timedelta(minutes=5),
             }
-            endpoint_changed(around(self.cloud))
-        self.third = a_third(self.cloud) if operator else None
-        self.turns: Interleaving = interleave(self.cloud)
+            handle_endpoint_change(make_context(self.cloud))
+            self.queue.append(EndpointChanged())
+        self.third = add_kept_winner(self.cloud) if operator else None
+        if operator:
+            model = self.third if operator == "promote" else None
+            request = OperatorRequest(source="dwell.operator", id="1", action=operator, model=model)
+            self.queue.insert(0 if operator_first else 1, request)
 
-    def play(self, plan: Plan) -> Scene:
-        """The plan, and then whoever has not ended."""
-        with self.turns as turns:
-            self._start(JOB_ENDED, lambda cloud: job_ended(JOB, cloud))
-            if self.stale:
-                self._start(LATE, endpoint_changed)
-            if self.operator:
-                self._start(OPERATOR, lambda cloud: operate(self._request(), cloud))
-            for name, requests in plan:
-                self._give(f"{name} {self.changes}" if name == ENDPOINT_CHANGED else name, requests or MANY)
-            while sum(self._give(name, MANY) for name in list(turns.working)):
-                pass  # whoever has ended may have made another event, or let another go on
-        return self
-
-    def _start(self, name: str, answer: Callable[[Surroundings], Any]) -> None:
-        cloud = replace(around(self.cloud), sleep=lambda _seconds: None)
-
-        def handle() -> None:
-            with turn.taken(name, cloud, lease=LEASE):
-                answer(cloud)
-
-        self.turns.start(name, handle)
-
-    def _request(self) -> OperatorEvent:
-        asked = {"model": self.third} if self.operator == "promote" else {}
-        return OperatorEvent.model_validate({"source": "dwell.operator", "action": self.operator, **asked})
-
-    def _give(self, name: str, requests: int) -> int:
-        given = 0
-        while name in self.turns.working and given != requests and self.turns.give(name):
-            given += 1
+    def play(self, plans: Sequence[Plan] = (), *, die: bool = False) -> Scene:
+        """Handle the queue's events in order, each by the next plan. With ``die`` the first attempt never goes on."""
+        remaining = list(plans)
+        for _ in range(MAX_EVENTS):
+            if not self.queue:
+                return self
+            self._handle(self.queue.pop(0), remaining.pop(0) if remaining else ONCE, die=die)
             self._settle()
-        return given
+        raise AssertionError(f"the queue still holds {self.queue}")
+
+    def _handle(self, event: Event, plan: Plan, *, die: bool) -> None:
+        with interleave(self.cloud) as attempts:
+
+            def start(name: str) -> None:
+                self.attempts += 1
+                attempts.start(name, lambda: reconcile(event, make_context(self.cloud)))
+
+            start("first")
+            for name, requests in plan:
+                if name not in attempts.working:
+                    start(name)
+                for _ in range(requests):
+                    attempts.give(name)
+            if die and plan:
+                attempts.working["first"].give_up()
+                if "second" not in attempts.working:
+                    start("second")
+            for attempt in list(attempts.working):
+                while not (die and plan and attempt == "first") and attempts.give(attempt):
+                    pass
 
     def _settle(self) -> None:
-        """SageMaker is done at once, and says so."""
-        sagemaker, found = self.cloud.sagemaker, self.cloud.sagemaker.endpoint
-        if found is None or found["EndpointStatus"] not in {"Creating", "Updating", "Deleting"}:
-            return
-        if found["EndpointStatus"] == "Deleting":
-            sagemaker.endpoint = None
-        else:
-            self.asked_at = self.turns.working[JOB_ENDED].requests
-            self.cloud.move(timedelta(seconds=1))
+        """SageMaker ends the change that was asked for, and says so; the schedule finds the end of a deletion."""
+        sagemaker = self.cloud.sagemaker
+        status = None if sagemaker.endpoint is None else sagemaker.endpoint["EndpointStatus"]
+        self.cloud.move(timedelta(seconds=1))
+        if status in {"Creating", "Updating"}:
             sagemaker.settle(self.cloud.time, fail=FAILED if self.fail else None)
-            self.changes += 1
-            self._start(f"{ENDPOINT_CHANGED} {self.changes}", endpoint_changed)
+            self.queue.append(EndpointChanged())
+        elif status == "Deleting":
+            sagemaker.endpoint = None
+            self.queue.append(Reconcile())
 
-    def remembered(self) -> dict[Any, Any]:
-        return remembered(self.cloud)
+    def snapshot(self) -> dict[Any, Any]:
+        """The table and the deployments; of times that a repeated attempt notes earlier, only that they are set."""
+        times = {"request": {"decided_at", "finished_at", "expires_at"}, "model": {"retired_at"}}
+        table = {
+            key: {name: name in times.get(key[0], ()) or value for name, value in item.items()}
+            for key, item in snapshot(self.cloud).items()
+        }
+        return {"table": table, "deployments": self.cloud.sagemaker.deployments}
 
 
 SCENES: dict[str, dict[str, Any]] = {
@@ -129,62 +146,75 @@ SCENES: dict[str, dict[str, Any]] = {
     "update is rolled back": {"champion": True, "fail": True},
     "created anew": {"champion": False, "fail": False, "stale": True},
     "creation fails again": {"champion": False, "fail": True, "stale": True},
-}
+    "another model is promoted": {"champion": True, "fail": False, "operator": "promote"},
+    "another model is promoted first": {
+        "champion": True, "fail": False, "operator": "promote", "operator_first": True,
+    },
+    "paused": {"champion": True, "fail": False, "operator": "pause"},
+    "paused first": {"champion": True, "fail": False, "operator": "pause", "operator_first": True},
+}  # fmt: skip
+PLANS = st.lists(st.lists(st.tuples(st.sampled_from(["first", "second"]), st.integers(1, 25)), max_size=6), max_size=4)
 
 
 @cache
-def one_after_the_other(name: str) -> dict[Any, Any]:
-    return Scene(**SCENES[name]).play([(LATE, None), (JOB_ENDED, None)]).remembered()
+def handle_once(name: str) -> dict[Any, Any]:
+    return Scene(**SCENES[name]).play().snapshot()
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_one_in_the_middle_of_the_other_changes_nothing(name: str) -> None:
-    straight = Scene(**SCENES[name]).play([(JOB_ENDED, None)])
-    asked, ended = straight.asked_at, straight.turns.working[JOB_ENDED].requests
-    assert 10 < asked < ended - 2
-    for first in range(1 if straight.stale else asked, ended):
-        for second in range(1, 16):
-            plan = [(JOB_ENDED, first), (LATE, second), (ENDPOINT_CHANGED, second), (JOB_ENDED, None)]
-            assert Scene(**SCENES[name]).play(plan).remembered() == one_after_the_other(name), plan
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_second_attempt_inside_the_first_changes_nothing(name: str, position: int) -> None:
+    for before in range(1, 45):
+        scene = Scene(**SCENES[name]).play([ONCE] * position + [[("first", before), ("second", 100)]])
+        assert scene.snapshot() == handle_once(name), before
 
 
-@given(name=st.sampled_from(list(SCENES)), plan=PLANS)
-@settings(max_examples=200)
-def test_any_order_of_requests_ends_the_same(name: str, plan: Plan) -> None:
-    assert Scene(**SCENES[name]).play(plan).remembered() == one_after_the_other(name)
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_an_attempt_that_dies_anywhere_is_repeated(name: str, position: int) -> None:
+    for before in range(1, 45):
+        scene = Scene(**SCENES[name]).play([ONCE] * position + [[("first", before)]], die=True)
+        assert scene.snapshot() == handle_once(name), before
 
 
-@given(fail=st.booleans(), plan=PLANS)
+@given(name=st.sampled_from(list(SCENES)), plans=PLANS, die=st.booleans())
 @settings(max_examples=150)
-def test_of_two_models_at_once_each_is_told_what_became_of_it(*, fail: bool, plan: Plan) -> None:
+def test_any_mix_of_two_attempts_ends_the_same(name: str, plans: list[Plan], *, die: bool) -> None:
+    assert Scene(**SCENES[name]).play(plans, die=die).snapshot() == handle_once(name)
+
+
+@given(fail=st.booleans(), first=st.booleans(), plans=PLANS, die=st.booleans())
+@settings(max_examples=60)
+def test_of_two_models_each_has_its_outcome_recorded(*, fail: bool, first: bool, plans: list[Plan], die: bool) -> None:
     # given a winner and an operator who asks for a third model
-    scene = Scene(champion=True, fail=fail, operator="promote").play(plan)
-    # then the table tells who answers, and nobody is on the way any more
-    cloud, seen, sagemaker = scene.cloud, endpoint(scene.cloud), scene.cloud.sagemaker
+    scene = Scene(champion=True, fail=fail, operator="promote", operator_first=first).play(plans, die=die)
+    # then the table names the model that answers, and none is on its way
+    cloud, endpoint, sagemaker = scene.cloud, get_endpoint(scene.cloud), scene.cloud.sagemaker
     assert sagemaker.endpoint is not None
-    assert sagemaker.endpoint["EndpointConfigName"] == f"dwell-{seen.serving_model}"
-    assert (seen.deploying_model, seen.desired_model) == (None, None)
-    status = {name: model(cloud, name).status for name in (CHAMPION, WINNER, str(scene.third))}
-    assert [name for name, one in status.items() if one == "live"] == [seen.serving_model]
-    asked = {name.removeprefix("dwell-") for name in sagemaker.deployments}
-    assert {status[name] for name in asked - {seen.serving_model}} <= {"rolled_back" if fail else "retired"}
+    assert sagemaker.endpoint["EndpointConfigName"] == f"dwell-{endpoint.serving_model}"
+    assert (endpoint.deploying_model, endpoint.desired_model) == (None, None)
+    status = {name: get_model(cloud, name).status for name in (CHAMPION, WINNER, str(scene.third))}
+    assert [name for name, value in status.items() if value == "live"] == [endpoint.serving_model]
+    deployed = {name.removeprefix("dwell-") for name in sagemaker.deployments}
+    assert {status[name] for name in deployed - {endpoint.serving_model}} <= {"rolled_back" if fail else "retired"}
 
 
-@given(plan=PLANS)
-@settings(max_examples=150)
-def test_a_round_overrides_no_model_that_an_operator_had_asked_for(plan: Plan) -> None:
+@given(first=st.booleans(), plans=PLANS, die=st.booleans())
+@settings(max_examples=60)
+def test_a_round_overrides_no_model_that_an_operator_asked_for(*, first: bool, plans: list[Plan], die: bool) -> None:
     # given a winner that is judged against the champion, while a third model is on its way
-    scene = Scene(champion=True, fail=False, operator="promote").play(plan)
+    scene = Scene(champion=True, fail=False, operator="promote", operator_first=first).play(plans, die=die)
     # then the winner goes before it, or not at all: nothing says which of the two is better
-    asked = list(dict.fromkeys(name.removeprefix("dwell-") for name in scene.cloud.sagemaker.deployments))
-    assert asked in ([WINNER, scene.third], [scene.third])
+    assert scene.third is not None
+    deployed = [name.removeprefix("dwell-") for name in scene.cloud.sagemaker.deployments]
+    assert deployed == ([scene.third] if first else [WINNER, scene.third])
 
 
-@given(fail=st.booleans(), plan=PLANS)
-@settings(max_examples=150)
-def test_a_pause_at_any_moment_ends_with_no_endpoint(*, fail: bool, plan: Plan) -> None:
-    scene = Scene(champion=True, fail=fail, operator="pause").play(plan)
-    seen = endpoint(scene.cloud)
+@given(fail=st.booleans(), first=st.booleans(), plans=PLANS, die=st.booleans())
+@settings(max_examples=60)
+def test_a_pause_at_any_moment_ends_with_no_endpoint(*, fail: bool, first: bool, plans: list[Plan], die: bool) -> None:
+    scene = Scene(champion=True, fail=fail, operator="pause", operator_first=first).play(plans, die=die)
+    endpoint = get_endpoint(scene.cloud)
     assert scene.cloud.sagemaker.endpoint is None
-    assert (seen.pause, seen.deploying_model) == ("paused", None)
-    assert seen.model_after_resume in ({CHAMPION, WINNER} if fail else {WINNER})
+    assert (endpoint.pause, endpoint.deploying_model) == ("paused", None)
+    assert endpoint.model_after_resume in ({CHAMPION, WINNER} if fail else {WINNER})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +11,35 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from promotion import endpoint_changed as endpoint_changed_module
 from promotion import handler
-from promotion.endpoint_changed import endpoint_changed
-from promotion.job_ended import job_ended
-from promotion.outcome import Change
-from promotion.sagemaker_endpoint import EndpointBusyError, EndpointState, action
-from promotion.submission import submit
+from promotion.decide import EndpointResult, next_step
+from promotion.events import UnknownEventError
+from promotion.observation import EndpointState
+from rounds.metric_counter import count_metric
 from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, ProcessDied, make_client_error
-from tests.unit.promotion.test_job_end import (
+from tests.unit.promotion.factories import (
+    CHAMPION,
     ENVIRONMENT,
     JOB,
     NEW,
     OLD,
     ROUND,
-    a_cloud,
-    around,
-    endpoint,
-    model,
-    remembered,
-    stored_round,
+    SETTLED,
+    WINNER,
+    get_endpoint,
+    get_model,
+    get_round,
+    handle_endpoint_change,
+    handle_job_end,
+    handle_schedule,
+    make_cloud,
+    make_comparison,
+    make_context,
+    make_deploying_cloud,
+    read_body,
+    snapshot,
+    want_model,
 )
-from tests.unit.promotion.test_promotion_gate import CHAMPION, WINNER, comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,50 +47,43 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Context, Metrics
 
 LIVE_ERROR_ALARM = ENVIRONMENT["LIVE_ERROR_ALARM"]
-SETTLED = NOW + timedelta(minutes=8)
 
 
-def deploying(*, champion: bool = True) -> Cloud:
-    cloud = a_cloud(champion=champion)
-    job_ended(JOB, around(cloud))
-    return cloud
-
-
-def with_event(cloud: Cloud) -> Change:
-    return endpoint_changed(around(cloud))
+def with_event(cloud: Cloud) -> EndpointResult:
+    return handle_endpoint_change(make_context(cloud))
 
 
 class TestInService:
     def test_the_winner_goes_live_and_the_old_champion_retires(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
-        assert with_event(cloud) == Change("InService", WINNER)
-        winner, old = model(cloud, WINNER), model(cloud, CHAMPION)
+        assert with_event(cloud) == EndpointResult("InService", WINNER)
+        winner, old = get_model(cloud, WINNER), get_model(cloud, CHAMPION)
         assert (winner.status, winner.live_since) == ("live", SETTLED)
         assert (old.status, old.retired_at) == ("retired", SETTLED)
-        seen = endpoint(cloud)
+        seen = get_endpoint(cloud)
         assert (seen.serving_model, seen.desired_model, seen.status, seen.updated_at) == (
             WINNER,
             None,
             "InService",
             SETTLED,
         )
-        assert (stored_round(cloud).deployment, stored_round(cloud).deployed_at) == ("live", SETTLED)
+        assert (get_round(cloud).deployment, get_round(cloud).deployed_at) == ("live", SETTLED)
 
     def test_repeated_and_late_events_change_nothing(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         with_event(cloud)  # UPDATING, while it is
-        assert endpoint(cloud).status == "Updating"
-        assert model(cloud, WINNER).status == "deploying"
+        assert get_endpoint(cloud).status == "Updating"
+        assert get_model(cloud, WINNER).status == "deploying"
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)  # IN_SERVICE
         before = {key: dict(item) for key, item in cloud.table.items.items()}
         for _ in range(3):  # UPDATING again, late: the endpoint is what it is
-            assert with_event(cloud) == Change("InService", WINNER)
+            assert with_event(cloud) == EndpointResult("InService", WINNER)
         assert cloud.table.items == before
 
     def test_dying_anywhere_and_being_repeated_ends_the_same(self) -> None:
-        undisturbed = deploying()
+        undisturbed = make_deploying_cloud()
         undisturbed.sagemaker.settle(SETTLED)
         before = undisturbed.steps.count
         with_event(undisturbed)
@@ -90,138 +91,144 @@ class TestInService:
         assert steps > 8
         for fatal in range(1, steps + 1):
             for effective in (False, True):
-                cloud = deploying()
+                cloud = make_deploying_cloud()
                 cloud.sagemaker.settle(SETTLED)
                 cloud.steps.count, cloud.steps.fatal, cloud.steps.effective = 0, fatal, effective
                 with pytest.raises(ProcessDied):
                     with_event(cloud)
                 cloud.steps.fatal = None
                 with_event(cloud)
-                assert remembered(cloud) == remembered(undisturbed)
+                assert snapshot(cloud) == snapshot(undisturbed)
 
     def test_a_configuration_made_by_hand_leaves_no_known_model_live(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint |= {"EndpointConfigName": "by-hand", "LastModifiedTime": SETTLED + timedelta(hours=1)}
-        assert with_event(cloud) == Change("InService", None)
-        assert model(cloud, WINNER).status == "retired"
-        assert endpoint(cloud).serving_model is None
+        assert with_event(cloud) == EndpointResult("InService", None)
+        assert get_model(cloud, WINNER).status == "retired"
+        assert get_endpoint(cloud).serving_model is None
 
     def test_an_old_model_that_is_put_back_by_hand_is_live_again(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)
-        around(cloud).store.create(
-            stored_round(cloud).model_copy(update={"name": "20261123T051100Z-no-model", "promoted": CHAMPION})
+        make_context(cloud).store.create(
+            get_round(cloud).model_copy(update={"name": "20261123T051100Z-no-model", "promoted": CHAMPION})
         )
         back = SETTLED + timedelta(hours=1)
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint |= {"EndpointConfigName": OLD, "LastModifiedTime": back}
-        assert with_event(cloud) == Change("InService", CHAMPION)
-        assert (model(cloud, CHAMPION).status, model(cloud, CHAMPION).live_since) == ("live", back)
-        assert model(cloud, CHAMPION).retired_at is None
-        assert model(cloud, WINNER).status == "retired"
+        assert with_event(cloud) == EndpointResult("InService", CHAMPION)
+        assert (get_model(cloud, CHAMPION).status, get_model(cloud, CHAMPION).live_since) == ("live", back)
+        assert get_model(cloud, CHAMPION).retired_at is None
+        assert get_model(cloud, WINNER).status == "retired"
 
 
 class TestFailure:
     def test_a_creation_that_fails_is_recorded_and_nobody_is_live(self) -> None:
-        cloud = deploying(champion=False)
+        cloud = make_deploying_cloud(champion=False)
         cloud.sagemaker.settle(SETTLED, fail="it did not pass the ping health check")
-        assert with_event(cloud) == Change("Failed", None, None, WINNER, "failed")
-        winner = model(cloud, WINNER)
+        assert with_event(cloud) == EndpointResult("Failed", None, None, WINNER, "failed")
+        winner = get_model(cloud, WINNER)
         assert (winner.status, winner.reason) == ("failed", "it did not pass the ping health check")
-        assert (stored_round(cloud).status, stored_round(cloud).deployment) == ("promoted", "failed")
-        assert (endpoint(cloud).serving_model, endpoint(cloud).desired_model, endpoint(cloud).status) == (
+        assert (get_round(cloud).status, get_round(cloud).deployment) == ("promoted", "failed")
+        assert (get_endpoint(cloud).serving_model, get_endpoint(cloud).desired_model, get_endpoint(cloud).status) == (
             None,
             None,
             "Failed",
         )
 
     def test_an_update_that_is_rolled_back_keeps_the_champion_live(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
-        assert with_event(cloud) == Change("InService", CHAMPION, None, WINNER, "rolled_back")
-        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("rolled_back", "an alarm went off")
-        assert (model(cloud, CHAMPION).status, model(cloud, CHAMPION).retired_at) == ("live", None)
-        round_ = stored_round(cloud)
+        assert with_event(cloud) == EndpointResult("InService", CHAMPION, None, WINNER, "rolled_back")
+        assert (get_model(cloud, WINNER).status, get_model(cloud, WINNER).reason) == (
+            "rolled_back",
+            "an alarm went off",
+        )
+        assert (get_model(cloud, CHAMPION).status, get_model(cloud, CHAMPION).retired_at) == ("live", None)
+        round_ = get_round(cloud)
         assert (round_.deployment, round_.deployment_reason) == ("rolled_back", "an alarm went off")
-        assert with_event(cloud) == Change("InService", CHAMPION)
+        assert with_event(cloud) == EndpointResult("InService", CHAMPION)
         assert cloud.sagemaker.deployments == [NEW]
 
     def test_the_alarm_that_took_it_back_is_the_reason_even_when_it_rests_again(self) -> None:
         # given a winner whose own live error is too high, while SageMaker moves the traffic back
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         error = cloud.cloudwatch.alarm(LIVE_ERROR_ALARM)
         error.update(StateValue="ALARM", StateReason="3.1 was greater than the threshold")
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "RollingBack"
-        assert with_event(cloud) == Change("RollingBack", CHAMPION, WINNER)
+        assert with_event(cloud) == EndpointResult("RollingBack", CHAMPION, WINNER)
         # when that is over, and no sample is of the winner any more
         error["StateValue"] = "OK"
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         with_event(cloud)
         # then
-        assert model(cloud, WINNER).status == "rolled_back"
-        assert stored_round(cloud).deployment_reason == f"{LIVE_ERROR_ALARM}: 3.1 was greater than the threshold"
+        assert get_model(cloud, WINNER).status == "rolled_back"
+        assert get_round(cloud).deployment_reason == f"{LIVE_ERROR_ALARM}: 3.1 was greater than the threshold"
 
     def test_an_alarm_that_is_still_off_is_the_reason_without_an_event_in_between(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.cloudwatch.alarm(LIVE_ERROR_ALARM).update(StateValue="ALARM", StateReason="3.1")
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         with_event(cloud)
-        assert model(cloud, WINNER).reason == f"{LIVE_ERROR_ALARM}: 3.1"
+        assert get_model(cloud, WINNER).reason == f"{LIVE_ERROR_ALARM}: 3.1"
 
     def test_a_model_that_was_taken_back_is_not_promoted_by_any_later_event(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         for _ in range(3):
             with_event(cloud)
-            assert job_ended(JOB, around(cloud)).outcome == "repeated"
+            assert handle_job_end(JOB, make_context(cloud)).outcome == "repeated"
         assert cloud.sagemaker.deployments == [NEW]
-        assert endpoint(cloud).serving_model == CHAMPION
+        assert get_endpoint(cloud).serving_model == CHAMPION
 
     def test_what_the_endpoint_was_before_it_was_asked_takes_nobody_back(self) -> None:
         # given a deployment, and an answer of SageMaker that does not know of it yet
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         assert cloud.sagemaker.endpoint is not None
         asked_at = NOW - timedelta(hours=1) + timedelta(microseconds=750)  # the table keeps milliseconds
         stale = {"EndpointStatus": "InService", "LastModifiedTime": asked_at}
         now = dict(cloud.sagemaker.endpoint)
         cloud.sagemaker.endpoint |= stale
         # when a late event comes
-        assert with_event(cloud) == Change("InService", CHAMPION, WINNER)
+        assert with_event(cloud) == EndpointResult("InService", CHAMPION, WINNER)
         # then the winner is still on its way
-        assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("deploying", WINNER)
+        assert (get_model(cloud, WINNER).status, get_endpoint(cloud).deploying_model) == ("deploying", WINNER)
         cloud.sagemaker.endpoint = now
         cloud.sagemaker.settle(SETTLED)
-        assert with_event(cloud) == Change("InService", WINNER)
+        assert with_event(cloud) == EndpointResult("InService", WINNER)
 
     def test_an_endpoint_that_somebody_deletes_leaves_nobody_live_and_is_not_made_again(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)
         cloud.sagemaker.endpoint = None
         cloud.move(timedelta(hours=1))
-        assert with_event(cloud) == Change("Absent", None)
-        assert model(cloud, WINNER).status == "retired"
-        assert endpoint(cloud).serving_model is None
+        assert with_event(cloud) == EndpointResult("Absent", None)
+        assert get_model(cloud, WINNER).status == "retired"
+        assert get_endpoint(cloud).serving_model is None
         assert cloud.sagemaker.endpoint is None
 
     def test_a_model_whose_endpoint_is_deleted_before_anybody_saw_it_serve_has_failed(self) -> None:
-        cloud = deploying(champion=False)
+        cloud = make_deploying_cloud(champion=False)
         cloud.sagemaker.endpoint = None
-        assert with_event(cloud) == Change("Absent", None, None, WINNER, "failed")
-        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("failed", "the endpoint went away")
-        assert (endpoint(cloud).deploying_model, endpoint(cloud).next_model) == (None, None)
+        assert with_event(cloud) == EndpointResult("Absent", None, None, WINNER, "failed")
+        assert (get_model(cloud, WINNER).status, get_model(cloud, WINNER).reason) == (
+            "failed",
+            "the endpoint went away",
+        )
+        assert (get_endpoint(cloud).deploying_model, get_endpoint(cloud).next_model) == (None, None)
 
     @pytest.mark.parametrize("champion", [True, False])
     def test_a_model_that_sagemaker_refuses_keeps_nobody_else_out(
         self, monkeypatch: pytest.MonkeyPatch, *, champion: bool
     ) -> None:
         # given a quota that is used up
-        cloud = a_cloud(champion=champion)
+        cloud = make_cloud(champion=champion)
 
         def no_quota(*_: Any, **__: Any) -> None:
             raise make_client_error(
@@ -232,84 +239,84 @@ class TestFailure:
         # when Lambda gives up after its attempts
         for _ in range(3):
             with pytest.raises(ClientError, match="service limit"):
-                job_ended(JOB, around(cloud))
+                handle_job_end(JOB, make_context(cloud))
         # then the one that is live is the one to beat
-        assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("candidate", None)
-        assert endpoint(cloud).next_model == (CHAMPION if champion else None)
+        assert (get_model(cloud, WINNER).status, get_endpoint(cloud).deploying_model) == ("candidate", None)
+        assert get_endpoint(cloud).next_model == (CHAMPION if champion else None)
 
     def test_a_model_that_waits_replaces_one_that_does_not_come_up(self) -> None:
         # given a creation, and a model that an operator wants after it
-        cloud = deploying(champion=False)
+        cloud = make_deploying_cloud(champion=False)
         second = "linear-20261123T064000Z"
         told = {"name": second, "status": "candidate", "revision": 0}
-        around(cloud).store.create(model(cloud, WINNER).model_copy(update=told))
-        submit(second, around(cloud))
+        make_context(cloud).store.create(get_model(cloud, WINNER).model_copy(update=told))
+        want_model(second, make_context(cloud))
         # when the creation fails
         cloud.sagemaker.settle(SETTLED, fail="it did not pass the ping health check")
-        with pytest.raises(EndpointBusyError):  # it makes way
-            with_event(cloud)
-        cloud.sagemaker.endpoint = None
         with_event(cloud)
+        assert cloud.sagemaker.endpoint is not None
+        assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"  # it makes way
+        cloud.sagemaker.endpoint = None
+        handle_schedule(make_context(cloud))
         # then
-        assert model(cloud, WINNER).status == "failed"
-        assert (model(cloud, second).status, endpoint(cloud).deploying_model) == ("deploying", second)
+        assert get_model(cloud, WINNER).status == "failed"
+        assert (get_model(cloud, second).status, get_endpoint(cloud).deploying_model) == ("deploying", second)
 
     def test_a_failed_endpoint_of_before_fails_nobody_who_is_to_replace_it(self) -> None:
-        cloud = a_cloud(champion=False)
+        cloud = make_cloud(champion=False)
         cloud.sagemaker.endpoint = {
             "EndpointName": ENDPOINT,
             "EndpointConfigName": OLD,
             "EndpointStatus": "Failed",
             "LastModifiedTime": NOW,
         }
-        for late in (lambda: job_ended(JOB, around(cloud)), lambda: with_event(cloud)):
-            with pytest.raises(EndpointBusyError):
-                late()
-        assert model(cloud, WINNER).status == "candidate"
+        handle_job_end(JOB, make_context(cloud))
+        assert with_event(cloud) == EndpointResult("Deleting", None, WINNER)
+        assert get_model(cloud, WINNER).status == "candidate"
         cloud.sagemaker.endpoint = None
         assert with_event(cloud).wanted == WINNER
-        assert model(cloud, WINNER).status == "deploying"
+        assert get_model(cloud, WINNER).status == "deploying"
 
     def test_nobody_is_live_behind_an_endpoint_that_is_out_of_service(self) -> None:
-        cloud = a_cloud()
+        cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint |= {"EndpointStatus": "OutOfService", "LastModifiedTime": SETTLED}
-        assert with_event(cloud) == Change("OutOfService", None)
-        assert (model(cloud, CHAMPION).status, endpoint(cloud).next_model) == ("retired", None)
+        assert with_event(cloud) == EndpointResult("OutOfService", None)
+        assert (get_model(cloud, CHAMPION).status, get_endpoint(cloud).next_model) == ("retired", None)
 
     def test_a_rollback_that_fails_is_the_models_end_too(self) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "UpdateRollbackFailed"
-        assert with_event(cloud) == Change("UpdateRollbackFailed", CHAMPION, None, WINNER, "rolled_back")
-        assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("rolled_back", None)
+        assert with_event(cloud) == EndpointResult("UpdateRollbackFailed", CHAMPION, None, WINNER, "rolled_back")
+        assert (get_model(cloud, WINNER).status, get_endpoint(cloud).deploying_model) == ("rolled_back", None)
 
     def test_who_asks_next_records_the_end_of_the_one_before(self) -> None:
         # given a model that was taken back, whose event is still on its way
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         second = "linear-20261123T064000Z"
         told = {"name": second, "status": "candidate", "revision": 0}
-        around(cloud).store.create(model(cloud, WINNER).model_copy(update=told))
+        make_context(cloud).store.create(get_model(cloud, WINNER).model_copy(update=told))
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         # when another is submitted, and the event comes then
         heard: list[str] = []
-        submit(second, around(cloud, tell_rolled_back=lambda: heard.append("rolled back")))
+        want_model(second, make_context(cloud, count=heard.append))
         with_event(cloud)
         # then
-        assert (model(cloud, WINNER).status, heard) == ("rolled_back", ["rolled back"])
-        assert endpoint(cloud).deploying_model == second
+        assert (get_model(cloud, WINNER).status, heard) == ("rolled_back", ["Rollbacks"])
+        assert get_endpoint(cloud).deploying_model == second
 
     def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
-        cloud = a_cloud()
+        cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"  # somebody changes the instances
-        job_ended(JOB, around(cloud))
+        handle_job_end(JOB, make_context(cloud))
         cloud.sagemaker.settle(SETTLED)
-        assert with_event(cloud) == Change("InService", CHAMPION, WINNER)
-        assert model(cloud, WINNER).status == "deploying"
+        assert with_event(cloud) == EndpointResult("InService", CHAMPION, WINNER)
+        assert get_model(cloud, WINNER).status == "deploying"
         cloud.sagemaker.settle(SETTLED + timedelta(minutes=5))
-        assert with_event(cloud) == Change("InService", WINNER)
+        assert with_event(cloud) == EndpointResult("InService", WINNER)
 
 
 @pytest.mark.parametrize(
@@ -325,12 +332,12 @@ class TestFailure:
         ("SystemUpdating", "old", "wait"),
         ("RollingBack", "old", "wait"),
         ("Failed", "old", "delete"),
-        ("Deleting", "old", "retry"),
+        ("Deleting", "old", "wait_for_deletion"),
     ],
 )
 def test_what_brings_an_endpoint_to_a_configuration(status: str | None, configuration: str, todo: str) -> None:
     state = None if status is None else EndpointState(status, configuration, NOW)
-    assert action(state, "new") == todo
+    assert next_step(state, "new") == todo
 
 
 @pytest.mark.usefixtures("lambda_environment")
@@ -340,11 +347,10 @@ class TestHandler:
         self, monkeypatch: pytest.MonkeyPatch, context: Context
     ) -> Callable[[Cloud, dict[str, Any]], dict[str, Any]]:
         def handle(cloud: Cloud, event: dict[str, Any]) -> dict[str, Any]:
-            monkeypatch.setattr(
-                handler, "surroundings", lambda: around(cloud, tell_rolled_back=handler.tell_rolled_back)
-            )
+            monkeypatch.setattr(handler, "create_context", lambda: make_context(cloud, count=count_metric))
             monkeypatch.setattr(handler, "logger", Logger(service="dwell", stream=io.StringIO()))
-            return handler.handler(event, context)  # type: ignore[arg-type]  # a context as far as it is used
+            (result,) = handler.handler(event, context)  # type: ignore[arg-type]  # a context as far as it is used
+            return result
 
         return handle
 
@@ -354,7 +360,7 @@ class TestHandler:
         event: Callable[[str], dict[str, Any]],
         published: Callable[[], Metrics],
     ) -> None:
-        cloud = a_cloud()
+        cloud = make_cloud()
         for outcome in ("promoted", "repeated"):
             assert handle(cloud, event("training-job-completed"))["outcome"] == outcome
         cloud.sagemaker.settle(SETTLED)
@@ -368,16 +374,17 @@ class TestHandler:
         event: Callable[[str], dict[str, Any]],
         published: Callable[[], Metrics],
     ) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "RollingBack"
         assert handle(cloud, event("endpoint-rolling-back"))["status"] == "RollingBack"
         given = event("endpoint-rolled-back")
-        cloud.sagemaker.settle(SETTLED, fail=given["detail"]["FailureReason"])
+        reason = read_body(given)["detail"]["FailureReason"]
+        cloud.sagemaker.settle(SETTLED, fail=reason)
         for _ in range(2):
             handle(cloud, given)
         assert published() == {(frozenset(), "Rollbacks"): 1}
-        assert model(cloud, WINNER).reason == given["detail"]["FailureReason"]
+        assert get_model(cloud, WINNER).reason == reason
 
     def test_a_rollback_is_counted_although_what_follows_it_fails_at_first(
         self,
@@ -387,18 +394,18 @@ class TestHandler:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         # given a winner that is taken back, and a successor that SageMaker throttles
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         successor = "linear-20261123T064000Z"
         told = {"name": successor, "status": "candidate", "revision": 0}
-        around(cloud).store.create(model(cloud, WINNER).model_copy(update=told))
-        submit(successor, around(cloud))
+        make_context(cloud).store.create(get_model(cloud, WINNER).model_copy(update=told))
+        want_model(successor, make_context(cloud))
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
 
-        def throttled(*_: Any) -> None:
+        def throttled(*_: Any, **__: Any) -> None:
             raise make_client_error("UpdateEndpoint", "ThrottlingException", "Rate exceeded")
 
         with monkeypatch.context() as patch:
-            patch.setattr(endpoint_changed_module, "submit", throttled)
+            patch.setattr(type(cloud.sagemaker), "update_endpoint", throttled)
             with pytest.raises(ClientError, match="Rate exceeded"):
                 handle(cloud, event("endpoint-rolled-back"))
         # when Lambda tries again
@@ -411,11 +418,11 @@ class TestHandler:
         event: Callable[[str], dict[str, Any]],
         published: Callable[[], Metrics],
     ) -> None:
-        cloud = deploying()
+        cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         assert handle(cloud, event("pause-manual"))["reason"] == "paused"
         handle(cloud, event("endpoint-rolled-back"))
-        assert model(cloud, WINNER).status == "rolled_back"
+        assert get_model(cloud, WINNER).status == "rolled_back"
         assert published() == {(frozenset(), "Rollbacks"): 1}
 
     @pytest.mark.parametrize(
@@ -437,10 +444,10 @@ class TestHandler:
         event: Callable[[str], dict[str, Any]],
         published: Callable[[], Metrics],
     ) -> None:
-        failed = a_cloud(job="Failed")
-        failed.sagemaker.jobs[JOB]["FailureReason"] = event("training-job-failed")["detail"]["FailureReason"]
+        failed = make_cloud(job="Failed")
+        failed.sagemaker.jobs[JOB]["FailureReason"] = read_body(event("training-job-failed"))["detail"]["FailureReason"]
         assert handle(failed, event("training-job-failed"))["reason"].startswith("AlgorithmError")
-        assert handle(a_cloud(comparison=comparison(significant=False)), event("training-job-completed")) == {
+        assert handle(make_cloud(comparison=make_comparison(significant=False)), event("training-job-completed")) == {
             "outcome": "kept",
             "round": ROUND,
             "reason": "not_significant",
@@ -451,11 +458,12 @@ class TestHandler:
     def test_a_failed_endpoint(
         self, handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]], event: Callable[[str], dict[str, Any]]
     ) -> None:
-        cloud = deploying(champion=False)
+        cloud = make_deploying_cloud(champion=False)
         given = event("endpoint-failed")
-        cloud.sagemaker.settle(SETTLED, fail=given["detail"]["FailureReason"])
+        reason = read_body(given)["detail"]["FailureReason"]
+        cloud.sagemaker.settle(SETTLED, fail=reason)
         assert handle(cloud, given)["failed"] == WINNER
-        assert model(cloud, WINNER).reason == given["detail"]["FailureReason"]
+        assert get_model(cloud, WINNER).reason == reason
 
     @pytest.mark.parametrize(
         "change", [{"detail-type": "Something Else"}, {"detail": {"EndpointName": "of-somebody-else"}}]
@@ -466,5 +474,7 @@ class TestHandler:
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
         event: Callable[[str], dict[str, Any]],
     ) -> None:
-        with pytest.raises(handler.UnknownEventError):
-            handle(a_cloud(), {**event("endpoint-in-service"), **change})
+        given = event("endpoint-in-service")
+        given["Records"][0]["body"] = json.dumps({**read_body(given), **change})
+        with pytest.raises(UnknownEventError):
+            handle(make_cloud(), given)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from promotion.promotion_gate import Verdict
+from promotion.promotion_gate import PromotionDecision
 from retraining.training_job.significance import compare
-from tests.unit.promotion.test_promotion_gate import CHAMPION, HASH, PROMISED, WINNER, candidate, verdict
+from tests.unit.promotion.factories import CHAMPION, HASH, PROMISED, WINNER, decide_gate, make_candidate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,13 +31,13 @@ def rmse(of: Errors) -> float:
 
 def a_round(
     winner: Errors, champion: Errors | None, *, baseline: Errors, candidates: int = 1, **changes: Any
-) -> Verdict:
+) -> PromotionDecision:
     """What the gate says; without ``champion`` the champion's archive could not be loaded."""
     rival = baseline if champion is None else champion
     told = asdict(compare(np.square(winner), np.square(rival), challengers=candidates))
     against = {"against": "baseline", "model": None} if champion is None else {"against": "champion", "model": CHAMPION}
-    return verdict(
-        candidates=candidate(rmse=rmse(winner), expected_error=PROMISED),
+    return decide_gate(
+        candidates=make_candidate(rmse=rmse(winner), expected_error=PROMISED),
         champion={"model": CHAMPION, "rmse": None if champion is None else rmse(champion)},
         baseline_rmse=rmse(baseline),
         comparison={**told, **against},
@@ -50,17 +50,17 @@ OLD = errors(5_000, 2_000, 2)
 
 
 def test_a_better_model_goes_live() -> None:
-    assert a_round(0.9 * OLD, OLD, baseline=BASELINE) == Verdict(WINNER, "beats_champion")
+    assert a_round(0.9 * OLD, OLD, baseline=BASELINE) == PromotionDecision(WINNER, "beats_champion")
 
 
 def test_equal_models_change_nothing() -> None:
-    assert a_round(OLD, OLD, baseline=BASELINE) == Verdict(None, "not_better")
+    assert a_round(OLD, OLD, baseline=BASELINE) == PromotionDecision(None, "not_better")
     noise = OLD + errors(5_000, 20, 3)  # the same quality, not the same errors
     assert a_round(noise, OLD, baseline=BASELINE).promoted is None
 
 
 def test_a_slightly_worse_model_stays_out() -> None:
-    assert a_round(1.005 * OLD, OLD, baseline=BASELINE) == Verdict(None, "not_better")
+    assert a_round(1.005 * OLD, OLD, baseline=BASELINE) == PromotionDecision(None, "not_better")
 
 
 def test_the_luckiest_of_many_on_a_small_test_set_stays_out() -> None:
@@ -70,12 +70,12 @@ def test_the_luckiest_of_many_on_a_small_test_set_stays_out() -> None:
     assert rmse(lucky) < 0.85 * rmse(champion), "it does look far better"
     # then the gate does not believe it
     given = a_round(lucky, champion, baseline=errors(120, 5_000, 7), candidates=6 * 60)
-    assert given == Verdict(None, "not_significant")
+    assert given == PromotionDecision(None, "not_significant")
 
 
 def test_even_a_perfect_score_on_too_few_samples_stays_out() -> None:
     few = OLD[:99]
-    assert a_round(0.1 * few, few, baseline=BASELINE[:99]) == Verdict(None, "not_significant")
+    assert a_round(0.1 * few, few, baseline=BASELINE[:99]) == PromotionDecision(None, "not_significant")
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
@@ -84,17 +84,19 @@ def test_an_error_that_is_no_number_stays_out_wherever_it_comes_from(broken: flo
     known = asdict(compare(np.square(better), np.square(OLD)))
     for field in ("mean_gain", "standard_error"):
         comparison = {**known, "against": "champion", "model": CHAMPION, field: broken}
-        given = verdict(candidates=candidate(rmse=rmse(better)), comparison=comparison)
-        assert given == Verdict(None, "not_finite")
+        given = decide_gate(candidates=make_candidate(rmse=rmse(better)), comparison=comparison)
+        assert given == PromotionDecision(None, "not_finite")
     with pytest.raises(ValueError, match="not finite"):  # and the job itself says nothing about it
         compare(np.square(np.full(200, broken)), np.square(OLD[:200]))
 
 
 def test_a_champion_that_cannot_be_loaded_has_to_be_replaced_but_not_by_anything() -> None:
-    assert a_round(OLD, None, baseline=BASELINE) == Verdict(WINNER, "beats_baseline")
-    assert a_round(1.01 * BASELINE, None, baseline=BASELINE) == Verdict(None, "not_better")
+    assert a_round(OLD, None, baseline=BASELINE) == PromotionDecision(WINNER, "beats_baseline")
+    assert a_round(1.01 * BASELINE, None, baseline=BASELINE) == PromotionDecision(None, "not_better")
 
 
 def test_a_model_of_a_schema_that_has_changed_since_stays_out_however_good() -> None:
-    assert a_round(0.1 * OLD, OLD, baseline=BASELINE, schema_hash="of-yesterday") == Verdict(None, "schema_changed")
+    assert a_round(0.1 * OLD, OLD, baseline=BASELINE, schema_hash="of-yesterday") == PromotionDecision(
+        None, "schema_changed"
+    )
     assert a_round(0.1 * OLD, OLD, baseline=BASELINE, schema_hash=HASH).promoted == WINNER

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import tarfile
 
 import pytest
 
-from promotion import job_results as results
+from promotion import job_results
 from promotion.job_results import ResultsError, fetch, output_uri, read
 from tests.unit.fake_aws import BUCKET, Cloud
-from tests.unit.promotion.test_promotion_gate import tournament
+from tests.unit.promotion.factories import make_archive, make_tournament
 
-TEXT = tournament().model_dump_json().encode()
-
-
-def packed(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        for name, content in members:
-            member = tarfile.TarInfo(name)
-            member.type = kind
-            member.linkname = "/etc/passwd" if kind == tarfile.SYMTYPE else ""
-            member.size = len(content) if kind == tarfile.REGTYPE else 0
-            tar.addfile(member, io.BytesIO(content))
-    return archive.getvalue()
+TEXT = make_tournament().model_dump_json().encode()
 
 
 @pytest.mark.parametrize("name", ["tournament.json", "./tournament.json"])
 def test_the_result_is_found_among_other_files(name: str) -> None:
-    assert read(packed(("log.txt", b"x" * 1_000), (name, TEXT), ("more.txt", b""))) == tournament()
+    assert read(make_archive(("log.txt", b"x" * 1_000), (name, TEXT), ("more.txt", b""))) == make_tournament()
 
 
 @pytest.mark.parametrize(
@@ -40,15 +27,15 @@ def test_the_result_is_found_among_other_files(name: str) -> None:
     [
         (b"", "no readable"),
         (b"not an archive", "no readable"),
-        (packed(("tournament.json", TEXT))[:-40], "no readable"),
+        (make_archive(("tournament.json", TEXT))[:-40], "no readable"),
         (gzip.compress(b"no tar"), "no readable"),
-        (packed(("other.json", TEXT)), "has no tournament.json"),
-        (packed(("deep/tournament.json", TEXT)), "has no tournament.json"),
-        (packed(("tournament.json", b""), kind=tarfile.SYMTYPE), "has no tournament.json"),
-        (packed(("tournament.json", b"{")), "breaks its contract at the top"),
-        (packed(("tournament.json", b"[]")), "breaks its contract at the top"),
+        (make_archive(("other.json", TEXT)), "has no tournament.json"),
+        (make_archive(("deep/tournament.json", TEXT)), "has no tournament.json"),
+        (make_archive(("tournament.json", b""), kind=tarfile.SYMTYPE), "has no tournament.json"),
+        (make_archive(("tournament.json", b"{")), "breaks its contract at the top"),
+        (make_archive(("tournament.json", b"[]")), "breaks its contract at the top"),
         (
-            packed(("tournament.json", json.dumps({**json.loads(TEXT), "candidates": [{}]}).encode())),
+            make_archive(("tournament.json", json.dumps({**json.loads(TEXT), "candidates": [{}]}).encode())),
             "breaks its contract at candidates.0.name",
         ),
     ],
@@ -61,26 +48,26 @@ def test_what_is_not_a_result_is_refused_with_a_reason(archive: bytes, reason: s
 
 def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ResultsError, match=r"tournament\.json has"):
-        read(packed(("tournament.json", b" " * (results.MAX_RESULT_BYTES + 1))))
-    bomb = packed(("zeros", b"\0" * (results.MAX_UNPACKED_BYTES + 1)), ("tournament.json", TEXT))
+        read(make_archive(("tournament.json", b" " * (job_results.MAX_RESULT_BYTES + 1))))
+    bomb = make_archive(("zeros", b"\0" * (job_results.MAX_UNPACKED_BYTES + 1)), ("tournament.json", TEXT))
     assert len(bomb) < 200_000
     with pytest.raises(ResultsError, match="unpacks to more than"):
         read(bomb)
 
-    monkeypatch.setattr(results, "MAX_ARCHIVE_BYTES", 1_000)
+    monkeypatch.setattr(job_results, "MAX_ARCHIVE_BYTES", 1_000)
     cloud = Cloud()
-    cloud.s3.store("o.tar.gz", packed(("tournament.json", TEXT), ("noise", os.urandom(2_000))), cloud.time)
+    cloud.s3.store("o.tar.gz", make_archive(("tournament.json", TEXT), ("noise", os.urandom(2_000))), cloud.time)
     with pytest.raises(ResultsError, match="at most 1000"):
-        fetch(cloud.clients()[1], f"s3://{BUCKET}/o.tar.gz", round_name=tournament().round)
+        fetch(cloud.clients()[1], f"s3://{BUCKET}/o.tar.gz", round_name=make_tournament().round)
 
 
 def test_results_are_fetched_from_where_sagemaker_puts_them() -> None:
     cloud = Cloud()
-    cloud.s3.store("training/job/output/output.tar.gz", packed(("tournament.json", TEXT)), cloud.time)
+    cloud.s3.store("training/job/output/output.tar.gz", make_archive(("tournament.json", TEXT)), cloud.time)
     for path in ("s3://dwell-data/training/", "s3://dwell-data/training"):
         uri = output_uri(path, "job")
-        assert fetch(cloud.clients()[1], uri, round_name=tournament().round) == tournament()
+        assert fetch(cloud.clients()[1], uri, round_name=make_tournament().round) == make_tournament()
     with pytest.raises(ResultsError, match=r"the job left no training/other/output/output\.tar\.gz"):
-        fetch(cloud.clients()[1], output_uri("s3://dwell-data/training/", "other"), round_name=tournament().round)
+        fetch(cloud.clients()[1], output_uri("s3://dwell-data/training/", "other"), round_name=make_tournament().round)
     with pytest.raises(ResultsError, match="results of the round"):
         fetch(cloud.clients()[1], output_uri("s3://dwell-data/training/", "job"), round_name="another")

@@ -11,55 +11,52 @@ from aws_lambda_powertools import Logger
 
 from feature_schema import get_schema_hash
 from promotion import handler
-from promotion.endpoint_changed import endpoint_changed
-from promotion.job_ended import job_ended
-from promotion.model_registry import Approval, approval_changed
+from promotion.decide import ApprovalResult
 from tests.unit.fake_aws import NOW, Cloud, ProcessDied
-from tests.unit.promotion.test_job_end import (
-    ENVIRONMENT,
+from tests.unit.promotion.factories import (
+    CHAMPION,
     JOB,
     NEW,
+    PACKAGE,
+    PROMISED,
     ROUND,
-    a_cloud,
-    around,
-    endpoint,
-    in_flight,
-    model,
-    remembered,
-    stored_round,
+    WINNER,
+    get_endpoint,
+    get_in_flight,
+    get_model,
+    get_round,
+    handle_endpoint_change,
+    handle_job_end,
+    handle_review,
+    make_cloud,
+    make_comparison,
+    make_context,
+    make_waiting_cloud,
+    read_body,
+    snapshot,
 )
-from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER, comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.unit.conftest import Context
 
-PACKAGE = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{ENVIRONMENT['PACKAGE_GROUP']}/1"
 
-
-def waiting() -> Cloud:
-    """A winner that waits for a person."""
-    cloud = a_cloud()
-    job_ended(JOB, around(cloud, APPROVAL_MODE="manual"))
-    return cloud
-
-
-def judge(cloud: Cloud, status: str, why: str | None = None) -> Approval:
+def judge(cloud: Cloud, status: str, why: str | None = None) -> ApprovalResult:
     cloud.sagemaker.packages[PACKAGE] |= {"ModelApprovalStatus": status}
     if why is not None:
         cloud.sagemaker.packages[PACKAGE]["ApprovalDescription"] = why
-    return approval_changed(PACKAGE, around(cloud, APPROVAL_MODE="manual"))
+    return handle_review(PACKAGE, make_context(cloud, APPROVAL_MODE="manual"))
 
 
 class TestRegister:
     def test_a_winner_is_registered_with_what_it_is(self) -> None:
-        cloud = a_cloud()
-        job_ended(JOB, around(cloud))
+        cloud = make_cloud()
+        handle_job_end(JOB, make_context(cloud))
         package = cloud.sagemaker.packages[PACKAGE]
         assert package["ModelApprovalStatus"] == "Approved"
         (container,) = package["InferenceSpecification"]["Containers"]
-        assert container["ModelDataUrl"] == model(cloud, WINNER).archive
+        assert container["ModelDataUrl"] == get_model(cloud, WINNER).archive
         assert package["CustomerMetadataProperties"] == {
             "model": WINNER,
             "round": ROUND,
@@ -77,79 +74,79 @@ class TestRegister:
             "dataset_test": "2",
             "schema_hash": get_schema_hash(),
         }
-        assert model(cloud, WINNER).package == PACKAGE
+        assert get_model(cloud, WINNER).package == PACKAGE
         assert cloud.sagemaker.deployments == [NEW]
 
     def test_who_did_not_pass_the_gate_is_not(self) -> None:
-        cloud = a_cloud(comparison=comparison(significant=False))
-        job_ended(JOB, around(cloud))
+        cloud = make_cloud(comparison=make_comparison(significant=False))
+        handle_job_end(JOB, make_context(cloud))
         assert cloud.sagemaker.packages == {}
 
 
 class TestApproval:
     def test_in_manual_mode_a_winner_waits(self) -> None:
-        cloud = waiting()
+        cloud = make_waiting_cloud()
         assert cloud.sagemaker.packages[PACKAGE]["ModelApprovalStatus"] == "PendingManualApproval"
-        assert (model(cloud, WINNER).status, stored_round(cloud).status) == ("awaiting_approval", "promoted")
-        assert stored_round(cloud).deployment == "awaiting_approval"
+        assert (get_model(cloud, WINNER).status, get_round(cloud).status) == ("awaiting_approval", "promoted")
+        assert get_round(cloud).deployment == "awaiting_approval"
         assert cloud.sagemaker.deployments == []
-        assert in_flight(cloud) is None
+        assert get_in_flight(cloud) is None
         # whatever else happens to the endpoint does not let it in
-        endpoint_changed(around(cloud, APPROVAL_MODE="manual"))
-        assert (cloud.sagemaker.deployments, endpoint(cloud).serving_model) == ([], CHAMPION)
+        handle_endpoint_change(make_context(cloud, APPROVAL_MODE="manual"))
+        assert (cloud.sagemaker.deployments, get_endpoint(cloud).serving_model) == ([], CHAMPION)
 
     def test_an_approved_one_is_deployed_once(self) -> None:
-        cloud = waiting()
-        assert judge(cloud, "Approved") == Approval("submitted", WINNER)
-        assert judge(cloud, "Approved") == Approval("ignored", WINNER)
-        assert (model(cloud, WINNER).status, stored_round(cloud).deployment) == ("deploying", None)
+        cloud = make_waiting_cloud()
+        assert judge(cloud, "Approved") == ApprovalResult("submitted", WINNER)
+        assert judge(cloud, "Approved") == ApprovalResult("ignored", WINNER)
+        assert (get_model(cloud, WINNER).status, get_round(cloud).deployment) == ("deploying", None)
         cloud.sagemaker.settle(NOW + timedelta(minutes=9))
-        endpoint_changed(around(cloud))
-        assert judge(cloud, "Approved") == Approval("ignored", WINNER)
-        assert (model(cloud, WINNER).status, stored_round(cloud).deployment) == ("live", "live")
+        handle_endpoint_change(make_context(cloud))
+        assert judge(cloud, "Approved") == ApprovalResult("ignored", WINNER)
+        assert (get_model(cloud, WINNER).status, get_round(cloud).deployment) == ("live", "live")
         assert cloud.sagemaker.deployments == [NEW]
 
     def test_a_rejected_one_is_recorded_and_can_be_approved_later(self) -> None:
-        cloud = waiting()
-        assert judge(cloud, "Rejected", "too simple") == Approval("rejected", WINNER)
-        assert (model(cloud, WINNER).status, model(cloud, WINNER).reason) == ("rejected", "too simple")
-        assert (stored_round(cloud).deployment, stored_round(cloud).deployment_reason) == ("rejected", "too simple")
+        cloud = make_waiting_cloud()
+        assert judge(cloud, "Rejected", "too simple") == ApprovalResult("rejected", WINNER)
+        assert (get_model(cloud, WINNER).status, get_model(cloud, WINNER).reason) == ("rejected", "too simple")
+        assert (get_round(cloud).deployment, get_round(cloud).deployment_reason) == ("rejected", "too simple")
         assert cloud.sagemaker.deployments == []
-        assert judge(cloud, "Approved") == Approval("submitted", WINNER)
-        assert (model(cloud, WINNER).reason, stored_round(cloud).deployment_reason) == (None, None)
+        assert judge(cloud, "Approved") == ApprovalResult("submitted", WINNER)
+        assert (get_model(cloud, WINNER).reason, get_round(cloud).deployment_reason) == (None, None)
 
     def test_what_nobody_waits_for_changes_nothing(self) -> None:
-        cloud = waiting()
-        assert judge(cloud, "PendingManualApproval") == Approval("ignored", WINNER)
+        cloud = make_waiting_cloud()
+        assert judge(cloud, "PendingManualApproval") == ApprovalResult("ignored", WINNER)
         cloud.sagemaker.packages[PACKAGE]["CustomerMetadataProperties"]["model"] = "by-hand"
-        assert judge(cloud, "Approved") == Approval("ignored", "by-hand")
-        automatic = a_cloud()
-        job_ended(JOB, around(automatic))
-        assert approval_changed(PACKAGE, around(automatic)) == Approval("ignored")
+        assert judge(cloud, "Approved") == ApprovalResult("ignored", "by-hand")
+        automatic = make_cloud()
+        handle_job_end(JOB, make_context(automatic))
+        assert handle_review(PACKAGE, make_context(automatic)) == ApprovalResult("ignored")
         # a model that is live is not taken down by a rejection: for that there is `dwell promote`
         automatic.sagemaker.settle(NOW + timedelta(minutes=9))
-        endpoint_changed(around(automatic))
-        assert judge(automatic, "Rejected") == Approval("ignored", WINNER)
-        assert model(automatic, WINNER).status == "live"
+        handle_endpoint_change(make_context(automatic))
+        assert judge(automatic, "Rejected") == ApprovalResult("ignored", WINNER)
+        assert get_model(automatic, WINNER).status == "live"
 
     def test_a_package_of_the_same_model_that_is_not_ours_is_not_believed(self) -> None:
-        cloud = waiting()
+        cloud = make_waiting_cloud()
         other = PACKAGE.removesuffix("1") + "2"
         cloud.sagemaker.packages[other] = {**cloud.sagemaker.packages[PACKAGE], "ModelApprovalStatus": "Approved"}
-        assert approval_changed(other, around(cloud, APPROVAL_MODE="manual")) == Approval("ignored", WINNER)
+        assert handle_review(other, make_context(cloud, APPROVAL_MODE="manual")) == ApprovalResult("ignored", WINNER)
         assert cloud.sagemaker.deployments == []
 
 
 @pytest.mark.parametrize("end", ["registered", "Approved", "Rejected"])
 def test_dying_anywhere_and_being_repeated_ends_the_same(end: str) -> None:
     def ready() -> Cloud:
-        cloud = a_cloud() if end == "registered" else waiting()
+        cloud = make_cloud() if end == "registered" else make_waiting_cloud()
         cloud.steps.count = 0
         return cloud
 
     def go(cloud: Cloud) -> None:
         if end == "registered":
-            job_ended(JOB, around(cloud, APPROVAL_MODE="manual"))
+            handle_job_end(JOB, make_context(cloud, APPROVAL_MODE="manual"))
         else:
             judge(cloud, end)
 
@@ -167,7 +164,9 @@ def test_dying_anywhere_and_being_repeated_ends_the_same(end: str) -> None:
             go(cloud)
             assert cloud.sagemaker.deployments == undisturbed.sagemaker.deployments
             assert len(cloud.sagemaker.packages) == 1
-            assert remembered(cloud) == remembered(undisturbed)
+            for each_cloud in (cloud, undisturbed):  # an attempt that follows another one notes the status as well
+                handle_endpoint_change(make_context(each_cloud, APPROVAL_MODE="manual"))
+            assert snapshot(cloud) == snapshot(undisturbed)
 
 
 @pytest.mark.usefixtures("lambda_environment")
@@ -179,11 +178,13 @@ def test_the_event_only_says_where_to_look(
     context: Context,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cloud = waiting()
-    monkeypatch.setattr(handler, "surroundings", lambda: around(cloud, APPROVAL_MODE="manual"))
+    cloud = make_waiting_cloud()
+    monkeypatch.setattr(handler, "create_context", lambda: make_context(cloud, APPROVAL_MODE="manual"))
     monkeypatch.setattr(handler, "logger", Logger(service="dwell", stream=io.StringIO()))
     given = event(f"model-package-{name}")
     # before SageMaker says so too, it is not so
-    assert handler.handler(given, context)["outcome"] == "ignored"  # type: ignore[arg-type]  # as far as it is used
-    cloud.sagemaker.packages[PACKAGE]["ModelApprovalStatus"] = given["detail"]["ModelApprovalStatus"]
-    assert handler.handler(given, context)["outcome"] == outcome  # type: ignore[arg-type]  # the same
+    (result,) = handler.handler(given, context)  # type: ignore[arg-type]  # as far as it is used
+    assert result["outcome"] == "ignored"
+    cloud.sagemaker.packages[PACKAGE]["ModelApprovalStatus"] = read_body(given)["detail"]["ModelApprovalStatus"]
+    (result,) = handler.handler(given, context)  # type: ignore[arg-type]  # the same
+    assert result["outcome"] == outcome

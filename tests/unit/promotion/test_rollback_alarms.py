@@ -4,43 +4,34 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promotion import rollback_alarms as guard
-from promotion.job_ended import job_ended
-from promotion.rollback_alarms import UnguardedError, pointed, rollout, tolerated, watching
-from promotion.settings import Settings
-from promotion.submission import submit
-from rounds import Model
+from promotion import rollback_alarms
+from promotion.rollback_alarms import MissingRollbackAlarmError, alarms_of, retargeted, rollback_threshold, rollout
+from rounds import Endpoint, Model
 from tests.template import ALARMS
-from tests.unit.fake_aws import NOW, validate_request
-from tests.unit.promotion.test_job_end import ENVIRONMENT, JOB, NEW, ROUND, a_cloud, around, endpoint, model
-from tests.unit.promotion.test_promotion_gate import CHAMPION, PROMISED, WINNER
-
-LIVE_ERROR, FAILURES, LATENCY = (ALARMS[f"NewModel{kind}"]["AlarmName"] for kind in ("Error", "Failures", "Latency"))
-
-
-def settings(**environment: str) -> Settings:
-    return Settings.read({**ENVIRONMENT, **environment})
-
-
-def a_model(name: str = WINNER, **changes: Any) -> Model:
-    known = {
-        "name": name,
-        "round": ROUND,
-        "candidate": "xgboost",
-        "algorithm": "xgboost",
-        "trained_on": "all",
-        "test_rmse": 2_000.0,
-        "test_set": ROUND,
-        "expected_error": 2_000.0,
-        "created_at": NOW,
-    }
-    return Model.model_validate({**known, **changes})
+from tests.unit.fake_aws import ENDPOINT, validate_request
+from tests.unit.promotion.factories import (
+    CHAMPION,
+    FAILURES,
+    JOB,
+    LATENCY,
+    LIVE_ERROR,
+    NEW,
+    PROMISED,
+    WINNER,
+    get_endpoint,
+    get_model,
+    handle_endpoint_change,
+    handle_job_end,
+    make_cloud,
+    make_context,
+    make_model,
+    make_settings,
+)
 
 
 class TestTolerance:
@@ -50,24 +41,24 @@ class TestTolerance:
         ("champion", "ratio"),
         [
             (None, 1.25),
-            (a_model(CHAMPION, test_rmse=2_100.0), 1.25),  # in a quiet world the promise is what counts
-            (a_model(CHAMPION, test_rmse=4_000.0), 2.0),  # after a drift going back must help, too
-            (a_model(CHAMPION, test_rmse=4_000.0, test_set="20261123T051100Z-no-model"), 1.25),  # never met
-            (a_model(CHAMPION, test_rmse=None), 1.25),  # could not be scored
+            (make_model(CHAMPION, test_rmse=2_100.0), 1.25),  # in a quiet world the promise is what counts
+            (make_model(CHAMPION, test_rmse=4_000.0), 2.0),  # after a drift going back must help, too
+            (make_model(CHAMPION, test_rmse=4_000.0, test_set="20261123T051100Z-no-model"), 1.25),  # never met
+            (make_model(CHAMPION, test_rmse=None), 1.25),  # could not be scored
         ],
     )
     def test_the_table(self, champion: Model | None, ratio: float) -> None:
-        assert tolerated(a_model(), champion, 1.25) == ratio
+        assert rollback_threshold(make_model(), champion, 1.25) == ratio
 
     def test_a_model_that_promises_perfection_is_held_to_the_plain_ratio(self) -> None:
-        assert tolerated(a_model(expected_error=0.0), a_model(CHAMPION), 1.25) == 1.25
-        assert tolerated(a_model(expected_error=None), a_model(CHAMPION), 1.25) == 1.25
+        assert rollback_threshold(make_model(expected_error=0.0), make_model(CHAMPION), 1.25) == 1.25
+        assert rollback_threshold(make_model(expected_error=None), make_model(CHAMPION), 1.25) == 1.25
 
     @given(promised=st.floats(1, 1e6), champion=st.floats(1, 1e6), live=st.floats(1, 1e7))
     def test_nobody_is_taken_back_who_errs_less_than_the_champion_did(
         self, promised: float, champion: float, live: float
     ) -> None:
-        ratio = tolerated(a_model(expected_error=promised), a_model(CHAMPION, test_rmse=champion), 1.25)
+        ratio = rollback_threshold(make_model(expected_error=promised), make_model(CHAMPION, test_rmse=champion), 1.25)
         if live / promised > ratio * (1 + 1e-9):
             assert live > champion
             assert live > 1.25 * promised
@@ -75,7 +66,7 @@ class TestTolerance:
 
 class TestRollout:
     def test_one_instance_changes_at_once_and_is_watched(self) -> None:
-        config = rollout(settings(CANARY_PERCENT="50"), [LIVE_ERROR])
+        config = rollout(make_settings(CANARY_PERCENT="50"), [LIVE_ERROR])
         assert config == {
             "BlueGreenUpdatePolicy": {
                 "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 900},
@@ -86,19 +77,20 @@ class TestRollout:
         }
 
     def test_two_instances_have_a_canary_if_one_is_asked_for(self) -> None:
-        policy = rollout(settings(CANARY_PERCENT="50", INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
+        policy = rollout(make_settings(CANARY_PERCENT="50", INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
         assert policy["TrafficRoutingConfiguration"] == {
             "Type": "CANARY",
             "WaitIntervalInSeconds": 900,
             "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
         }
-        at_once = rollout(settings(INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
+        at_once = rollout(make_settings(INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
         assert at_once["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
 
     @given(bake=st.integers(0, 3_600), percent=st.integers(0, 50), instances=st.integers(1, 20))
     def test_sagemaker_takes_every_one_of_them(self, bake: int, percent: int, instances: int) -> None:
         config = rollout(
-            settings(BAKE_SECONDS=str(bake), CANARY_PERCENT=str(percent), INSTANCE_COUNT=str(instances)), [LIVE_ERROR]
+            make_settings(BAKE_SECONDS=str(bake), CANARY_PERCENT=str(percent), INSTANCE_COUNT=str(instances)),
+            [LIVE_ERROR],
         )
         validate_request(
             "sagemaker", "UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": config}
@@ -112,24 +104,24 @@ class TestPointing:
     def test_only_the_dimensions_that_name_a_model_change(self) -> None:
         for name in ("NewModelError", "NewModelFailures", "NewModelLatency"):
             described = {**deepcopy(ALARMS[name]), "StateValue": "OK", "AlarmArn": "arn", "StateReason": "r"}
-            told = pointed(described, {"model": WINNER, "EndpointConfigName": NEW})
+            told = retargeted(described, {"model": WINNER, "EndpointConfigName": NEW})
             validate_request("cloudwatch", "PutMetricAlarm", told)
             assert told != ALARMS[name]
             changed = json.dumps(told, sort_keys=True).replace(WINNER if name == "NewModelError" else NEW, "nobody")
             assert json.loads(changed) == ALARMS[name]
-            assert pointed(told, {"model": WINNER, "EndpointConfigName": NEW}) == told
+            assert retargeted(told, {"model": WINNER, "EndpointConfigName": NEW}) == told
 
-    def test_a_plain_alarm_can_be_pointed_too(self) -> None:
+    def test_a_plain_alarm_can_be_retargeted_too(self) -> None:
         plain = {**deepcopy(ALARMS["NoModel"]), "Dimensions": [{"Name": "model", "Value": "nobody"}]}
-        assert pointed(plain, {"model": WINNER})["Dimensions"] == [{"Name": "model", "Value": WINNER}]
+        assert retargeted(plain, {"model": WINNER})["Dimensions"] == [{"Name": "model", "Value": WINNER}]
 
     def test_before_the_switch_all_watch_the_winner_and_none_is_in_alarm(self) -> None:
         # given alarms that went off under the model before
-        cloud = a_cloud()
+        cloud = make_cloud()
         for alarm in cloud.cloudwatch.alarms:
             alarm["StateValue"] = "ALARM"
         # when the winner is deployed
-        job_ended(JOB, around(cloud))
+        handle_job_end(JOB, make_context(cloud))
         # then they watch it, from a fresh state
         for alarm in cloud.cloudwatch.alarms:
             assert alarm["StateValue"] == "INSUFFICIENT_DATA"
@@ -144,48 +136,50 @@ class TestPointing:
         assert named == [LIVE_ERROR, FAILURES, LATENCY]
 
     def test_the_first_model_is_watched_without_a_way_back(self) -> None:
-        cloud = a_cloud(champion=False)
-        job_ended(JOB, around(cloud))
+        cloud = make_cloud(champion=False)
+        handle_job_end(JOB, make_context(cloud))
         assert cloud.sagemaker.rollouts == [None]
         assert WINNER in str(cloud.cloudwatch.alarm(LIVE_ERROR))
         assert cloud.cloudwatch.alarm(LIVE_ERROR)["Threshold"] == 1.25
 
     def test_alarms_are_not_taken_from_a_deployment_under_way(self) -> None:
-        cloud = a_cloud()
+        cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"
-        job_ended(JOB, around(cloud))
+        handle_job_end(JOB, make_context(cloud))
         assert "nobody" in str(cloud.cloudwatch.alarm(LIVE_ERROR))
 
     def test_nothing_is_deployed_unwatched(self) -> None:
-        cloud = a_cloud()
+        cloud = make_cloud()
         cloud.cloudwatch.alarms = [one for one in cloud.cloudwatch.alarms if one["AlarmName"] != FAILURES]
-        with pytest.raises(UnguardedError, match=FAILURES):
-            job_ended(JOB, around(cloud))
+        with pytest.raises(MissingRollbackAlarmError, match=FAILURES):
+            handle_job_end(JOB, make_context(cloud))
         assert cloud.sagemaker.deployments == []
 
 
-class TestTripped:
+class TestFindActive:
     def test_the_reason_names_alarm_and_figure(self) -> None:
-        cloud = a_cloud()
+        cloud = make_cloud()
+        context = make_context(cloud)
         cloud.cloudwatch.alarm(LIVE_ERROR).update(StateValue="ALARM", StateReason="Threshold Crossed: 3.1")
-        alarms = watching(around(cloud).settings, a_model())
-        assert guard.tripped(around(cloud).cloudwatch, alarms) == f"{LIVE_ERROR}: Threshold Crossed: 3.1"
+        found = rollback_alarms.find_active(context.cloudwatch, context.settings)
+        assert found == {LIVE_ERROR: "Threshold Crossed: 3.1"}
         cloud.cloudwatch.alarm(LIVE_ERROR)["StateValue"] = "OK"
-        assert guard.tripped(around(cloud).cloudwatch, alarms) is None
+        assert rollback_alarms.find_active(context.cloudwatch, context.settings) == {}
 
     def test_an_operators_choice_is_not_taken_back_for_missing_its_promise(self) -> None:
-        assert watching(settings(), a_model(promoted_by="operator")) == (FAILURES, LATENCY)
+        assert alarms_of(make_settings(), make_model(promoted_by="operator")) == (FAILURES, LATENCY)
 
 
 def test_an_attempt_that_died_after_it_had_asked_finds_its_own_deployment() -> None:
     # given a deployment that was asked for by an attempt that then died
-    cloud = a_cloud()
-    job_ended(JOB, around(cloud))
-    store = around(cloud).store
+    cloud = make_cloud()
+    handle_job_end(JOB, make_context(cloud))
+    store = make_context(cloud).store
     store.update(Model, WINNER, lambda one: one.model_copy(update={"status": "candidate"}))
     # when it is tried again while SageMaker works
-    submit(WINNER, around(cloud))
+    store.update(Endpoint, ENDPOINT, lambda one: one.model_copy(update={"deploying_model": None}))
+    handle_endpoint_change(make_context(cloud))
     # then it is not asked for twice, and its end will be known for what it is
     assert cloud.sagemaker.deployments == [NEW]
-    assert (model(cloud, WINNER).status, endpoint(cloud).deploying_model) == ("deploying", WINNER)
+    assert (get_model(cloud, WINNER).status, get_endpoint(cloud).deploying_model) == ("deploying", WINNER)

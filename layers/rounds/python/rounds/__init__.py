@@ -32,9 +32,9 @@ from rounds.records import (
     InFlightRound,
     Model,
     Record,
+    RequestOutcome,
     Round,
     RoundLock,
-    Turn,
 )
 from rounds.sagemaker_names import build_job_name, build_resource_name, is_not_found, parse_round_name
 from rounds.store import ContentionError, Store
@@ -60,10 +60,10 @@ __all__ = [
     "MetricQuery",
     "Model",
     "Record",
+    "RequestOutcome",
     "Round",
     "RoundLock",
     "Store",
-    "Turn",
     "UnusableRequestError",
     "build_client_config",
     "build_job_name",

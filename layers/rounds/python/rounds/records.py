@@ -291,14 +291,21 @@ class RoundLock(Record):
     holder: InFlightRound | None = Field(default=None, alias="flight")
 
 
-class Turn(Record):
-    """Which request may change the endpoint and its record now; null ``holder`` if none. Named like the endpoint."""
+class RequestOutcome(Record):
+    """The outcome of an operator's request to promotion. Named by the request's id."""
 
-    kind: ClassVar[str] = "turn"
-    holder: str | None = None
-    """The id of the request that is being handled; a retry of it has the same id."""
-    until: Timestamp | None = None
-    """When its attempt is over at the latest."""
+    kind: ClassVar[str] = "request"
+    action: Literal["promote", "pause", "resume"] | None = None
+    """None for a request that makes no sense; ``error`` then says why."""
+    outcome: Literal["done", "refused"]
+    reason: str
+    model: str | None = None
+    error: str | None = None
+    decided_at: Timestamp
+    finished_at: Timestamp | None = None
+    """When everything that was decided had been carried out; until then an attempt may still be repeated."""
+    expires_at: int
+    """Seconds since 1970; the table's time to live."""
 
 
 class EventReceipt(Record):
