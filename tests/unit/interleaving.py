@@ -46,6 +46,10 @@ class Interleaving(Steps):
         """
         return self.working[name].turn(requests)
 
+    def kill(self, name: str) -> None:
+        """Let a function make no request any more, as if its process had died."""
+        self.working[name].give_up()
+
     def __enter__(self) -> Self:
         return self
 
@@ -111,6 +115,8 @@ class _Worker:
         return False
 
     def give_up(self) -> None:
+        if self.given_up:
+            return
         self.given_up = True
         self.mine.release()
         if self.thread is not None:

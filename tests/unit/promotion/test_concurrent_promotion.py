@@ -47,6 +47,8 @@ type Operator = Literal["promote", "pause"]
 
 ONCE: Plan = ()
 FAILED = "it did not pass the ping health check"
+MAX_REQUESTS = 500
+"""More than any attempt makes."""
 MAX_EVENTS = 20
 """More than any scene needs: a scene that goes on has no end."""
 
@@ -107,15 +109,14 @@ class Scene:
             for name, requests in plan:
                 if name not in attempts.working:
                     start(name)
-                for _ in range(requests):
-                    attempts.give(name)
+                attempts.give(name, requests)
             if die and plan:
-                attempts.working["first"].give_up()
+                attempts.kill("first")
                 if "second" not in attempts.working:
                     start("second")
             for attempt in list(attempts.working):
-                while not (die and plan and attempt == "first") and attempts.give(attempt):
-                    pass
+                if not (die and plan and attempt == "first"):
+                    attempts.give(attempt, MAX_REQUESTS)
 
     def _settle(self) -> None:
         """SageMaker ends the change that was asked for, and says so; the schedule finds the end of a deletion."""

@@ -103,10 +103,10 @@ def test_the_schedule_frees_the_lock_of_a_round_that_has_ended() -> None:
 @pytest.mark.parametrize(("status", "outcome"), [("Approved", "submitted"), ("Rejected", "rejected")])
 def test_the_schedule_finds_a_review_whose_event_was_lost(status: str, outcome: Any) -> None:
     cloud = make_waiting_cloud()
-    manual = {"APPROVAL_MODE": "manual"}
-    assert handle_schedule(make_context(cloud, **manual)).approvals == (ApprovalResult("ignored", WINNER),)
+    context = make_context(cloud, APPROVAL_MODE="manual")
+    assert handle_schedule(context).approvals == (ApprovalResult("ignored", WINNER),)
     cloud.sagemaker.packages[PACKAGE]["ModelApprovalStatus"] = status
-    assert handle_schedule(make_context(cloud, **manual)).approvals == (ApprovalResult(outcome, WINNER),)
+    assert handle_schedule(context).approvals == (ApprovalResult(outcome, WINNER),)
     assert cloud.sagemaker.deployments == ([NEW] if status == "Approved" else [])
 
 
@@ -133,7 +133,7 @@ def test_the_schedule_brings_a_resumed_model_back_after_a_failed_endpoint_is_del
     # when the deletion has ended, of which no event tells
     cloud.sagemaker.endpoint = None
     handle_schedule(make_context(cloud))
-    assert cloud.sagemaker.endpoint is not None
+    assert cloud.sagemaker.deployments == [NEW, NEW]
     assert get_endpoint(cloud).deploying_model == WINNER
 
 
