@@ -24,6 +24,7 @@ from retraining.training_job.algorithms import NAMES
 from tests.factories.datasets import ROUND, STAMP, SyntheticDataset, make_dataset, recorded_at, write_channels
 
 ROOT = Path(__file__).parents[2]
+ARCHIVES_0_1_0 = ROOT / "tests" / "unit" / "training_job" / "archives_0_1_0"
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
 
 GENERATED_SETUP = (
@@ -217,23 +218,15 @@ SERVE = textwrap.dedent(
 )
 
 
-def test_archive_serves_with_its_installed_code(
-    first: Job, tmp_path: Path, rows_before_drift: SyntheticDataset
-) -> None:
-    # given the archive as SageMaker unpacks it, and its code copied and installed as the image does
-    container = Container(tmp_path)
-    model = tmp_path / "model"
-    with tarfile.open(first.model) as tar:
+def serve(container: Container, archive: Path, requests: list[tuple[str, str]]) -> Any:
+    """The responses to requests (body, accept) of the archive's code, installed as the image does."""
+    model, code, elsewhere = (container.folder / name for name in ("model", "code", "elsewhere"))
+    with tarfile.open(archive) as tar:
         tar.extractall(model, filter="data")
-    code = tmp_path / "code"
     (model / "code").rename(code)
     installed = container.install(code, "serving")
     assert installed.returncode == 0, installed.stderr
-    # when it is called from a folder without code
-    lines = [",".join(line.split(",")[1 : len(FEATURES) + 1]) for line in rows_before_drift.lines[-500:]]
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    requests = [("\n".join(lines), "application/json"), (lines[0], "text/csv"), ("1,2", "application/json")]
+    elsewhere.mkdir()  # a working directory without code
     process = subprocess.run(
         [str(IMAGE_PYTHON), "-c", SERVE, str(model)],
         cwd=elsewhere,
@@ -246,9 +239,19 @@ def test_archive_serves_with_its_installed_code(
     )
     assert process.returncode == 0, process.stderr
     results = json.loads(process.stdout)
-    # then the installed code predicts rows after the training set with the expected error
     assert results["serving"] == str(container.site / "serving.py")
-    (body, mimetype), (single, single_type), (status, reason) = results["responses"]
+    return results["responses"]
+
+
+def test_archive_serves_with_its_installed_code(
+    first: Job, tmp_path: Path, rows_before_drift: SyntheticDataset
+) -> None:
+    # when the archive serves rows after the training set, one row, and a request of another width
+    lines = [",".join(line.split(",")[1 : len(FEATURES) + 1]) for line in rows_before_drift.lines[-500:]]
+    requests = [("\n".join(lines), "application/json"), (lines[0], "text/csv"), ("1,2", "application/json")]
+    responses = serve(Container(tmp_path), first.model, requests)
+    # then its predictions have the expected error
+    (body, mimetype), (single, single_type), (status, reason) = responses
     prediction = json.loads(body)
     winner = first.tournament["candidates"][0]
     assert mimetype == "application/json"
@@ -259,6 +262,17 @@ def test_archive_serves_with_its_installed_code(
     assert single_type == "text/csv"
     assert float(single) == pytest.approx(prediction["predictions"][0])
     assert (status, reason["reason"]) == (400, "wrong_width")
+
+
+@pytest.mark.parametrize("name", ["xgboost", "linear", "k-nearest-neighbours"])
+def test_archive_of_0_1_0_serves_with_its_installed_code(name: str, tmp_path: Path) -> None:
+    # given an archive whose modules lie at the root of its code, without a package
+    recorded = json.loads((ARCHIVES_0_1_0 / "predictions.json").read_text())
+    body = "".join(",".join(map(str, row)) + "\n" for row in recorded["features"])
+    # when
+    ((response, _),) = serve(Container(tmp_path), ARCHIVES_0_1_0 / f"{name}.tar.gz", [(body, "application/json")])
+    # then
+    assert json.loads(response)["predictions"] == pytest.approx(recorded["predictions"][name], rel=1e-9)
 
 
 def test_job_that_cannot_start_logs_one_reason(tmp_path: Path) -> None:
