@@ -1,6 +1,7 @@
-"""A working day of a stack, for those who look at it: two rounds with a drift between them, and what led to them.
+"""The history of a stack for tests of views: rounds before and after a drift, with their decisions and alarms.
 
-Told as records and counts, so that it can be put into fakes and into an emulator alike. Times are before ``now``.
+It consists of records, metrics and alarm changes, which fakes and the local AWS can both store. All times are before
+``now``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ OUT_OF_RANGE, MISSING = f"out_of_range:{FEATURES[-1].name}", f"missing:{FEATURES
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Something that a metric counted."""
+    """A data point of a metric."""
 
     metric: str
     at: datetime
@@ -33,7 +34,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An alarm's change of state."""
+    """A change of an alarm's state."""
 
     alarm: str
     at: datetime
@@ -43,7 +44,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SampleHistory:
-    """``length`` is how long ago it began; ``entrant`` is who entered the second champion by hand."""
+    """A history that began ``length`` before ``now``; ``entrant`` is the person who entered the second champion."""
 
     now: datetime
     length: timedelta = timedelta(hours=5)
@@ -51,7 +52,7 @@ class SampleHistory:
     endpoint: str = "live-inference-endpoint"
 
     def at(self, share: float) -> datetime:
-        """The time after a share of it, to the second as names of rounds have it."""
+        """Return the time after a share of the length, in whole seconds, as in names of rounds."""
         return (self.now - self.length * (1 - share)).astimezone(UTC).replace(microsecond=0)
 
     @property
@@ -61,11 +62,11 @@ class SampleHistory:
 
     @property
     def second(self) -> str:
-        """The name of the champion that answers now."""
+        """The name of the champion that serves now."""
         return f"xgboost-recent-{format_name_stamp(self.at(0.66))}"
 
     def records(self) -> list[Record]:
-        """What the loop remembers."""
+        """Return rounds, decisions and the endpoint."""
         first = self._round(
             0.1, "no-model", {"xgboost": PROMISED, "k-nearest-neighbours": 2_214.0, "linear": 2_608.0},
             promoted=self.first, reason="beats_baseline", deployed=0.17,
@@ -87,11 +88,11 @@ class SampleHistory:
             self._decision(0.62, "model-error", "schedule", "refuse", "too_few_samples", new_samples=7_214),
             self._decision(0.66, "model-error", "schedule", "start", "schedule"),
         ]
-        answers = Endpoint(name=self.endpoint, serving_model=self.second, status="InService", updated_at=self.at(0.74))
-        return [first, kept, second, *decisions, answers]
+        endpoint = Endpoint(name=self.endpoint, serving_model=self.second, status="InService", updated_at=self.at(0.74))
+        return [first, kept, second, *decisions, endpoint]
 
     def changes(self) -> list[Change]:
-        """What the alarms did."""
+        """Return the changes of the alarms' states."""
         return [
             Change("NoModel", self.at(0.08), "INSUFFICIENT_DATA", "ALARM"),
             Change("NoModel", self.at(0.19), "ALARM", "OK"),
@@ -101,7 +102,7 @@ class SampleHistory:
         ]
 
     def counts(self, *, every: float = 0.01) -> Iterator[Count]:
-        """What the metrics counted; one count stands for that share of the time."""
+        """Yield the data points of the metrics, one for each share ``every`` of the time."""
         for step in range(round(1 / every)):
             share = (step + 0.5) * every
             at = self.at(share)
@@ -176,7 +177,7 @@ class SampleHistory:
 
 
 def _error(share: float) -> float:
-    """The world changes at 0.5, and the second champion knows the new one."""
+    """Return the live error: it rises with the drift at 0.5, until the second champion serves."""
     if share < 0.5:
         return PROMISED * 1.01
     if share < 0.75:

@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 from leaderboard import formatting, handler, html_view
 from leaderboard.leaderboard_state import LeaderboardContext
 from rounds import Decision, Endpoint, Model, Round, Store
+from tests.unit.conftest import SERVICE
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud
 from tests.unit.leaderboard.factories import FIRST, NEW, OLD, SECOND, TWO_ROUNDS, make_round
 from tests.unit.leaderboard.html_reader import HtmlReader
@@ -32,6 +33,17 @@ if TYPE_CHECKING:
 def lambda_context(context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(handler, "logger", Logger(service=STACK, stream=io.StringIO()))
     return context
+
+
+def test_the_context_is_read_from_the_environment(lambda_environment: pytest.MonkeyPatch) -> None:
+    variables = {"TABLE_NAME": "rounds", "ENDPOINT_NAME": ENDPOINT, "ALARMS": "a-ModelError,a-NoModel"}
+    for name, value in variables.items():
+        lambda_environment.setenv(name, value)
+    context = handler.get_context.__wrapped__()
+    assert (context.service, context.endpoint, context.alarms) == (SERVICE, ENDPOINT, ["a-ModelError", "a-NoModel"])
+    assert vars(context.store)["_table"].name == "rounds"
+    assert context.cloudwatch.meta.region_name == "us-east-1"
+    assert context.clock().utcoffset() == timedelta()
 
 
 class TestJson:
