@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import json
 import math
+import shutil
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,8 +30,11 @@ from feature_schema.limits import MAX_CLOCK_SKEW
 from tests.factories.samples import EXPECTED_ERROR, make_sample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from feature_schema.field import Field
 
+LAYER = Path(__file__).parents[3] / "layers" / "feature_schema" / "python"
 NOW = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
 FEATURE_NAMES = [feature.name for feature in FEATURES]
 _FIELDS = {
@@ -40,6 +48,34 @@ REASONS = {
     *("unknown_schema_version", "in_the_future"),
     *(f"{fault}:{field}" for fault in ("missing", "out_of_range", "wrong_type") for field in _FIELDS),
 }
+
+
+def copy_layer(folder: Path, schema: str) -> Path:
+    """Copy the layer with another content of ``schema.py``; return the folder to import it from."""
+    shutil.copytree(LAYER / "feature_schema", folder / "feature_schema", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "feature_schema" / "schema.py").write_text(schema)
+    return folder
+
+
+@contextlib.contextmanager
+def importing_layer_from(folder: Path) -> Iterator[None]:
+    """Import ``feature_schema`` anew from a folder, and restore the loaded modules at the end."""
+    loaded = _get_layer_modules()
+    for name in loaded:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in _get_layer_modules():
+            del sys.modules[name]
+        sys.modules.update(loaded)
+
+
+def _get_layer_modules() -> dict[str, Any]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "feature_schema"}
 
 
 def values_of(field: Field) -> st.SearchStrategy[int | float]:

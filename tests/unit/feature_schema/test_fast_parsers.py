@@ -17,11 +17,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.feature_schema.factories import LAYER, copy_layer, importing_layer_from
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-LAYER = Path(__file__).parents[3] / "layers" / "feature_schema" / "python"
+OTHER_SCHEMA = Path(__file__).with_name("other_schema.py").read_text()
 ARRIVED = 1_795_415_940_789  # 2026-11-23T06:39:00.789Z
 MODULES = (
     "predictions",
@@ -36,34 +38,17 @@ MODULES = (
 )
 
 
-def _loaded() -> dict[str, Any]:
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "feature_schema"}
-
-
 @pytest.fixture(scope="module", params=["our schema", "another schema"])
 def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return the layer's modules: unchanged, and with another ``schema.py``."""
     folder = LAYER
     if request.param == "another schema":
-        folder = tmp_path_factory.mktemp("layer")
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(LAYER / "feature_schema", folder / "feature_schema", ignore=ignored)
-        shutil.copy(Path(__file__).with_name("other_schema.py"), folder / "feature_schema" / "schema.py")
-    before = _loaded()
-    for name in before:
-        del sys.modules[name]
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
+        folder = copy_layer(tmp_path_factory.mktemp("layer"), OTHER_SCHEMA)
+    with importing_layer_from(folder):
         yield SimpleNamespace(
             folder=folder,
             **{name.rpartition(".")[2]: importlib.import_module(f"feature_schema.{name}") for name in MODULES},
         )
-    finally:
-        sys.path.remove(str(folder))
-        for name in _loaded():
-            del sys.modules[name]
-        sys.modules.update(before)
 
 
 # --- results of both parsers -----------------------------------------------------------------------------------
@@ -451,13 +436,11 @@ def test_valid_samples_need_no_pydantic_with_prebuilt_data(schema: Any, prebuilt
 
 @pytest.mark.parametrize("constraint", ["Field(multiple_of=1)", "AfterValidator(int)", "Field(strict=False)"])
 def test_unsupported_schema_is_parsed_by_models(tmp_path: Path, constraint: str) -> None:
-    shutil.copytree(LAYER / "feature_schema", tmp_path / "feature_schema")
-    text = Path(__file__).with_name("other_schema.py").read_text()
-    changed = text.replace('Unit("mm"), ', f'Unit("mm"), {constraint}, ').replace(
+    changed = OTHER_SCHEMA.replace('Unit("mm"), ', f'Unit("mm"), {constraint}, ').replace(
         "from pydantic import", "from pydantic import AfterValidator,"
     )
     assert changed.count(constraint) == 1
-    (tmp_path / "feature_schema" / "schema.py").write_text(changed)
+    copy_layer(tmp_path, changed)
     features = {"temperature": 1.5, "offset": -5, "share": 0.5, "shift": 1}
     valid_sample = {
         "sample_id": "sample-1", "robot_id": "robot-1", "fc_id": "fc1", "recorded_at": "2026-11-23T06:38:50.123Z",

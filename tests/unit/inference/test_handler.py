@@ -14,6 +14,7 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
+from botocore.session import Session, get_session
 from botocore.stub import Stubber
 
 from feature_schema import FEATURES, TARGET, parse_request, predict_baseline, to_feature_row
@@ -49,8 +50,15 @@ class FakeRuntime:
         return {"Body": StreamingBody(io.BytesIO(body), len(body))}
 
 
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """Return a session that all imports of the handler share, since each new one loads botocore's data again."""
+    return get_session()
+
+
 @pytest.fixture
-def inference(lambda_environment: pytest.MonkeyPatch) -> ModuleType:
+def inference(lambda_environment: pytest.MonkeyPatch, session: Session) -> ModuleType:
+    lambda_environment.setattr("botocore.session.get_session", lambda: session)
     lambda_environment.setenv("ENDPOINT_NAME", ENDPOINT)
     lambda_environment.setenv("ENDPOINT_TIMEOUT", "0.5")
     lambda_environment.delitem(sys.modules, "inference.handler", raising=False)
