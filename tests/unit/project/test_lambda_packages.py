@@ -6,6 +6,7 @@ import importlib.util
 import marshal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ import pytest
 from dwell.local.functions import logical_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
+
+    type BuildOnce = Callable[[Path, str], dict[str, bytes]]
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,6 +32,13 @@ def build(source: Path, target: str, artifacts: Path) -> dict[str, bytes]:
         capture_output=True,
     )  # fmt: skip
     return {str(file.relative_to(artifacts)): file.read_bytes() for file in artifacts.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
+    """Builds each target at its first use."""
+    folder = tmp_path_factory.mktemp("packages")
+    return cache(lambda source, target: build(source, target, folder / target))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,6 @@ def test_a_package_has_bytecode_and_is_reproducible(tmp_path: Path, source: Path
     assert len([name for name in files if name.endswith(".pyc")]) == len(sources)
 
 
-def test_a_function_contains_no_other_function(tmp_path: Path) -> None:
-    for name, logical in logical_ids().items():
-        assert {file.partition("/")[0] for file in build(ROOT / "functions", logical, tmp_path / name)} == {name}
+def test_a_function_contains_no_other_function(build_once: BuildOnce) -> None:
+    for name, logical_id in logical_ids().items():
+        assert {file.partition("/")[0] for file in build_once(ROOT / "functions", logical_id)} == {name}
