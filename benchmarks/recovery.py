@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from dwell.capacity.load import Fleet
-from dwell.capacity.recovery import recovery
-from dwell.template import ROOT, template
+from dwell.capacity.load import FleetProfile
+from dwell.capacity.recovery import estimate_recovery
+from dwell.template import ROOT, load_template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ MAX_ERROR_RATIO = 1.10
 """Live error counts as recovered below this ratio to the error before the drift, relative to both noise floors."""
 POOLED_INTERVALS = 5
 """Consecutive intervals that are judged together."""
-FLEET = Fleet(200_000, 30)
+FLEET = FleetProfile(200_000, 30)
 
 
 class ReportError(ValueError):
@@ -71,13 +71,13 @@ def measure_laptop_recovery(path: Path = REPORT) -> list[float]:
 
 def compute_aws_recovery(profile: str = "prod") -> list[float]:
     """Return the minutes for the largest fleet, with the parameters of a profile of samconfig.toml."""
-    return [recovery(FLEET, template(profile)).seconds / 60]
+    return [estimate_recovery(FLEET, load_template(profile)).seconds / 60]
 
 
 def main() -> None:
     """Print the figures for the laptop and for each profile that deploys to an account."""
     for profile in ("default", "prod"):
-        result = recovery(FLEET, template(profile))
+        result = estimate_recovery(FLEET, load_template(profile))
         steps = ", ".join(f"{step.name} {step.seconds:,.0f} s" for step in result.steps)
         sys.stdout.write(f"AWS, {profile}: {result.seconds / 60:.1f} minutes ({steps})\n")
     if REPORT.exists():

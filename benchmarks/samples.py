@@ -8,13 +8,13 @@ import math
 import random
 from typing import Any
 
-from dwell.messaging.batching import MAX_LINES
+from dwell.messaging.batching import MAX_LINES_PER_MESSAGE
 from feature_schema import FEATURES, TARGET, VERSION
 
 ARRIVED_AT_MS = 1_795_415_940_789
 """Milliseconds since 1970: shortly after all samples were recorded."""
 
-LINES_PER_MESSAGE = MAX_LINES
+LINES_PER_MESSAGE = MAX_LINES_PER_MESSAGE
 """Samples in a message, as the robots batch them."""
 
 

@@ -11,10 +11,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 from dwell.capacity import measurements as measured
-from dwell.capacity.costs_and_limits import costs, robots_at_most
-from dwell.capacity.day import STEP, Outage, Peak, simulate
-from dwell.capacity.load import Fleet, load
-from dwell.template import ROOT, template
+from dwell.capacity.costs_and_limits import costs, max_robots
+from dwell.capacity.day import STEP_SECONDS, Outage, Peak, simulate
+from dwell.capacity.load import FleetProfile, compute_load
+from dwell.template import ROOT, load_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FOLDER = ROOT / "docs" / "scale"
-FLEET = Fleet(200_000, 30)
+FLEET = FleetProfile(200_000, 30)
 LARGE = {"StreamShards": "7", "EndpointInstanceType": "ml.c6i.large", "EndpointInstanceCount": "2"}
 BLUE, RED, GREY, GREEN = "#1f5fa8", "#c23b22", "#8a8f98", "#3b8b4e"
 
@@ -44,8 +44,10 @@ def draw_training(axes: list[Axes]) -> None:
     error, time = axes
     error.plot(samples, [100 * (training.error - 1) for training in measured.TRAININGS], "o-", color=BLUE)
     error.set(title="The winner's test error above the noise floor (%)", xscale="log", ylim=(0, None))
-    error.axvline(template().parameters["MaximumSamples"], color=GREY, linestyle=":")
-    error.text(template().parameters["MaximumSamples"] * 0.95, error.get_ylim()[1] * 0.9, "MaximumSamples", ha="right")
+    error.axvline(load_template().parameters["MaximumSamples"], color=GREY, linestyle=":")
+    error.text(
+        load_template().parameters["MaximumSamples"] * 0.95, error.get_ylim()[1] * 0.9, "MaximumSamples", ha="right"
+    )
     time.plot(
         samples, [training.seconds for training in measured.TRAININGS], "o-", color=BLUE, label="seconds, two cores"
     )
@@ -69,16 +71,16 @@ def draw_costs(axes: list[Axes]) -> None:
         ("prod (on demand)", {}, RED),
     )
     for label, overrides, colour in profiles:
-        selected = template("prod" if label.startswith("prod") else "default", overrides)
-        max_robots = robots_at_most(FLEET, selected)
+        selected = load_template("prod" if label.startswith("prod") else "default", overrides)
+        limit = max_robots(FLEET, selected)
         monthly_costs = [
-            sum(cost.dollars for cost in costs(load(Fleet(count, 30), selected), selected)) for count in robots
+            sum(cost.dollars for cost in costs(compute_load(FleetProfile(count, 30), selected), selected))
+            for count in robots
         ]
         within_limits = [
-            dollars if count <= max_robots else float("nan")
-            for count, dollars in zip(robots, monthly_costs, strict=True)
+            dollars if count <= limit else float("nan") for count, dollars in zip(robots, monthly_costs, strict=True)
         ]
-        axes[0].plot(robots, within_limits, color=colour, label=f"{label}: up to {max_robots:,} robots", linewidth=2)
+        axes[0].plot(robots, within_limits, color=colour, label=f"{label}: up to {limit:,} robots", linewidth=2)
         axes[0].plot(robots, monthly_costs, color=colour, linewidth=0.8, linestyle=":")
     axes[0].axvline(FLEET.robots, color=GREY, linewidth=0.8)
     axes[0].set(title="Dollars a month; dotted where a limit breaks", xscale="log", yscale="log",
@@ -90,8 +92,8 @@ def draw_day(axes: list[Axes]) -> None:
     """Draw a day with a peak and an outage, with too few shards and with enough."""
     rates, backlog, in_front = axes
     for shards, colour in ((4, RED), (7, BLUE)):
-        simulated = simulate(FLEET, template(overrides=LARGE | {"StreamShards": str(shards)}), Peak(), Outage())
-        hours = [minute * STEP / 3_600 for minute in range(len(simulated.sent))]
+        simulated = simulate(FLEET, load_template(overrides=LARGE | {"StreamShards": str(shards)}), Peak(), Outage())
+        hours = [minute * STEP_SECONDS / 3_600 for minute in range(len(simulated.sent))]
         rates.plot(
             hours, [rate / 1e3 for rate in simulated.delivered], color=colour, label=f"delivered, {shards} shards"
         )

@@ -1,1 +1,1 @@
-"""What runs on your machine: the command ``dwell``, the robots, and AWS on a laptop."""
+"""The command ``dwell``: operates a stack, simulates robots, and runs AWS on a laptop."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dwell.template import PATH, template
+from dwell.template import TEMPLATE_PATH, load_template
 
-TEXT = PATH.read_text(encoding="utf-8")
-DEFAULT = template()
+TEXT = TEMPLATE_PATH.read_text(encoding="utf-8")
+DEFAULT = load_template()
 TEMPLATE = DEFAULT.content
 PARAMETERS = DEFAULT.parameters
 STACK: str = PARAMETERS["AWS::StackName"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xgboost
 
-from dwell.simulator.physics import World, draw, law
+from dwell.simulator.physics import World, build_distribution, draw
 from monitor.capped_error import MAX_ERROR_MULTIPLE, capped_rms
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def robot_residuals(*, seed: int = 7) -> tuple[NDArray[np.int64], Floats, Floats
     shares = [centre.share for centre in world.centres]
     centres = rng.choice(len(shares), size=TRAINING_ROWS + RESIDUAL_ROWS, p=shares)
     features = draw(world, rng, centres)
-    durations = law(world, features).durations(rng).astype(np.float64)
+    durations = build_distribution(world, features).durations(rng).astype(np.float64)
     parameters = {"max_depth": 6, "eta": 0.06, "min_child_weight": 10}
     known = xgboost.DMatrix(features[:TRAINING_ROWS], durations[:TRAINING_ROWS])
     model = xgboost.train(parameters, known, num_boost_round=300)

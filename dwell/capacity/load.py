@@ -1,4 +1,4 @@
-"""What a fleet does to the stack: rates and sizes at every stage, from the template's own numbers."""
+"""The load that a fleet puts on the stack: rates and sizes at every stage, computed from the template."""
 
 from __future__ import annotations
 
@@ -6,36 +6,38 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dwell.capacity import measurements as measured
+from dwell.capacity import measurements
 from dwell.capacity.prices import INSTANCES, Instance, quota
+from dwell.console.errors import InvalidUsageError
 from feature_schema import MAX_INSTANCES
 
 if TYPE_CHECKING:
     from dwell.template import Template
 
-DAY = 86_400
-MOST_BUSY = 0.5
-"""How busy an endpoint may be on average."""
-DAYS_OF_A_DATASET = 30
-"""How far back a dataset reaches (``functions/retraining/dataset.py``)."""
+DAY_SECONDS = 86_400
+MAX_BUSY_SHARE = 0.5
+"""Largest average utilization of an endpoint."""
+DATASET_DAYS = 30
+"""Age of the oldest samples in a dataset (``functions/retraining/dataset.py``)."""
 
 
-LARGEST = 1_000_000_000
-"""Robots of a fleet or of a centre: more there are not."""
-SHORTEST, LONGEST = 0.001, DAYS_OF_A_DATASET * DAY
-"""Seconds between two interactions. A robot that is rarer than the longest leaves no sample in a dataset."""
+MAX_ROBOTS = 1_000_000_000
+"""Largest number of robots in a fleet or in a centre."""
+MIN_INTERVAL_SECONDS = 0.001
+MAX_INTERVAL_SECONDS = DATASET_DAYS * DAY_SECONDS
+"""A robot with a longer interval would leave no sample in a dataset."""
 
 
-class FleetError(ValueError):
-    """Numbers that are no fleet, or a template that names a machine without a price."""
+class InvalidFleetError(InvalidUsageError):
+    """A number is out of range, or the template names an instance type without a known price."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetProfile:
     """``robots`` in fulfilment centres of ``centre`` robots each, one interaction every ``interval`` seconds each.
 
-    A fulfilment centre holds samples and questions back for up to ``hold`` seconds, to send many at once.
-    Raises ``FleetError``.
+    A fulfilment centre holds samples and prediction requests back for up to ``hold`` seconds, to send many at once.
+    Raises ``InvalidFleetError``.
     """
 
     robots: int
@@ -44,16 +46,18 @@ class Fleet:
     hold: float = 2.0
 
     def __post_init__(self) -> None:
-        if not (1 <= self.robots <= LARGEST and 1 <= self.centre <= LARGEST):
-            raise FleetError(f"a fleet has 1 to {LARGEST:,} robots, and so has a centre")
-        if not SHORTEST <= self.interval <= LONGEST:
-            raise FleetError(f"the interval is {SHORTEST} to {LONGEST:,} seconds, not {self.interval:g}")
-        if not 0 <= self.hold <= DAY:
-            raise FleetError(f"a centre holds back for 0 to {DAY:,} seconds, not {self.hold:g}")
+        if not (1 <= self.robots <= MAX_ROBOTS and 1 <= self.centre <= MAX_ROBOTS):
+            raise InvalidFleetError(f"a fleet has 1 to {MAX_ROBOTS:,} robots, and so has a centre")
+        if not MIN_INTERVAL_SECONDS <= self.interval <= MAX_INTERVAL_SECONDS:
+            raise InvalidFleetError(
+                f"the interval is {MIN_INTERVAL_SECONDS} to {MAX_INTERVAL_SECONDS:,} seconds, not {self.interval:g}"
+            )
+        if not 0 <= self.hold <= DAY_SECONDS:
+            raise InvalidFleetError(f"a centre holds back for 0 to {DAY_SECONDS:,} seconds, not {self.hold:g}")
 
     @property
     def centres(self) -> int:
-        """How many fulfilment centres there are."""
+        """Number of fulfilment centres."""
         return math.ceil(self.robots / self.centre)
 
     @property
@@ -61,23 +65,23 @@ class Fleet:
         """Samples a second."""
         return self.robots / self.interval
 
-    def packed(self, most: int) -> float:
-        """How many samples of a centre go together on average: what comes while it holds back, 1 to ``most``."""
-        return min(float(most), max(1.0, self.samples / self.centres * self.hold))
+    def batch_size(self, maximum: int) -> float:
+        """Average number of samples that a centre sends together: those of its ``hold`` time, 1 to ``maximum``."""
+        return min(float(maximum), max(1.0, self.samples / self.centres * self.hold))
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Rates a second and sizes in bytes; concurrency is an average, by Little's law."""
+    """Rates per second and sizes in bytes; ``concurrency`` is an average, by Little's law."""
 
     samples: float
     messages: float
     message_bytes: float
     bytes_in: float
     shards_busy: float
-    """How many shards' worth of bytes or records comes in."""
+    """Incoming bytes or records in units of one shard's capacity."""
     shards: int
-    """As provisioned, or as an on-demand stream would have at least."""
+    """As provisioned, or the fewest that an on-demand stream needs."""
     on_demand: bool
     validations: float
     validate_seconds: float
@@ -88,54 +92,58 @@ class Load:
     objects_a_day: float
     stored_bytes_a_day: float
     endpoint_busy: float
-    """How many instances' worth of work the endpoint gets."""
-    training: measured.Training
+    """Work of the endpoint in units of one instance's capacity."""
+    training: measurements.Training
     listing_seconds: float
 
     @property
     def shards_needed(self) -> int:
-        """Shards that a provisioned stream must have for the steady rate; peaks need more."""
+        """Shards that a provisioned stream needs for the steady rate; peaks need more."""
         return math.ceil(self.shards_busy)
 
     @property
     def endpoint_instances_needed(self) -> int:
-        """Instances that are at most half busy: a queue in front of a machine that is busier grows fast."""
-        return math.ceil(self.endpoint_busy / MOST_BUSY)
+        """Instances needed for a utilization of at most one half; queues grow fast above it."""
+        return math.ceil(self.endpoint_busy / MAX_BUSY_SHARE)
 
     @property
     def transforms_at_once(self) -> float:
-        """Validators that run at the same time, for each shard."""
+        """Concurrent validators for each shard."""
         return self.validations * self.validate_seconds / self.shards
 
 
-def work_seconds(work: float, memory_mb: float) -> float:
-    """How long a function of one thread takes for ``work`` seconds of a whole core: memory buys a share of one."""
+def run_seconds(work: float, memory_mb: float) -> float:
+    """Duration of a single-threaded function for ``work`` seconds of a full core; memory determines its share of one:
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    """
     return work / min(1.0, memory_mb / quota("lambda_mb_a_vcpu"))
 
 
-def load(fleet: Fleet, template: Template) -> Load:
-    """The steady load of a fleet. Raises ``FleetError``."""
+def compute_load(fleet: FleetProfile, template: Template) -> Load:
+    """The steady load of a fleet. Raises ``InvalidFleetError``."""
     samples = fleet.samples
-    lines = fleet.packed(measured.LINES_A_MESSAGE)
-    messages, message_bytes = samples / lines, lines * measured.SAMPLE_BYTES
-    bytes_in = samples * measured.SAMPLE_BYTES
+    lines = fleet.batch_size(measurements.LINES_PER_MESSAGE)
+    messages, message_bytes = samples / lines, lines * measurements.SAMPLE_BYTES
+    bytes_in = samples * measurements.SAMPLE_BYTES
     shards_busy = max(bytes_in / quota("shard_bytes"), messages / quota("shard_records"))
     stream = template.properties("SamplesStream")
     on_demand = stream["StreamModeDetails"]["StreamMode"] == "ON_DEMAND"
-    shards = math.ceil(shards_busy) if on_demand else _whole("StreamShards", stream["ShardCount"])
+    shards = math.ceil(shards_busy) if on_demand else _require_integer("StreamShards", stream["ShardCount"])
 
     buffer_bytes, buffer_seconds, object_bytes, object_seconds = _buffers(template)
     validations = shards * max(bytes_in / shards / buffer_bytes, min(messages / shards, 1 / max(buffer_seconds, 1)))
     memory = template.properties("ValidatorFunction")["MemorySize"]
-    validate_seconds = work_seconds(samples / validations * measured.VALIDATE_SECONDS_A_SAMPLE, memory)
+    validate_seconds = run_seconds(samples / validations * measurements.VALIDATE_SECONDS_PER_SAMPLE, memory)
 
-    rows = fleet.packed(MAX_INSTANCES)
+    rows = fleet.batch_size(MAX_INSTANCES)
     questions = samples / rows
-    endpoint_seconds = measured.ENDPOINT_SECONDS_A_REQUEST + rows * measured.ENDPOINT_SECONDS_A_ROW
-    inference_seconds = endpoint_seconds + measured.INFERENCE_SECONDS
-    instance = machine(template.parameters["EndpointInstanceType"])
+    endpoint_seconds = measurements.ENDPOINT_SECONDS_PER_REQUEST + rows * measurements.ENDPOINT_SECONDS_PER_ROW
+    inference_seconds = endpoint_seconds + measurements.INFERENCE_SECONDS
+    instance = get_instance(template.parameters["EndpointInstanceType"])
 
-    objects = DAY * max(samples * measured.ROW_BYTES / object_bytes, min(validations, 1 / max(object_seconds, 1)))
+    objects_a_day = DAY_SECONDS * max(
+        samples * measurements.ROW_BYTES / object_bytes, min(validations, 1 / max(object_seconds, 1))
+    )
     return Load(
         samples=samples,
         messages=messages,
@@ -149,43 +157,45 @@ def load(fleet: Fleet, template: Template) -> Load:
         questions=questions,
         question_rows=rows,
         inference_seconds=inference_seconds,
-        concurrency=messages * measured.FORWARD_SECONDS
+        concurrency=messages * measurements.FORWARD_SECONDS
         + validations * validate_seconds
         + questions * inference_seconds,
-        objects_a_day=objects,
-        stored_bytes_a_day=DAY * samples * measured.STORED_BYTES,
+        objects_a_day=objects_a_day,
+        stored_bytes_a_day=DAY_SECONDS * samples * measurements.STORED_BYTES,
         endpoint_busy=questions * endpoint_seconds / instance.vcpus,
-        training=measured.training(
-            min(template.parameters["MaximumSamples"], DAYS_OF_A_DATASET * DAY * samples),
-            cores=machine(template.parameters["TrainingInstanceType"]).vcpus,
+        training=measurements.estimate_training(
+            min(template.parameters["MaximumSamples"], DATASET_DAYS * DAY_SECONDS * samples),
+            cores=get_instance(template.parameters["TrainingInstanceType"]).vcpus,
         ),
-        listing_seconds=math.ceil(DAYS_OF_A_DATASET * objects / 1_000) * measured.LIST_SECONDS_A_PAGE,
+        listing_seconds=math.ceil(DATASET_DAYS * objects_a_day / 1_000) * measurements.LIST_SECONDS_PER_PAGE,
     )
 
 
-def _whole(name: str, value: float) -> int:
+def _require_integer(name: str, value: float) -> int:
     if value != int(value):
-        raise FleetError(f"{name} takes a whole number, not {value}")
+        raise InvalidFleetError(f"{name} must be an integer, not {value}")
     return int(value)
 
 
 def _buffers(template: Template) -> tuple[float, float, float, float]:
-    """Bytes and seconds of the transform's buffer, then of the delivery's."""
+    """Bytes and seconds of the transform's buffer, then of the delivery buffer."""
     destination = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]
     (processor,) = destination["ProcessingConfiguration"]["Processors"]
-    of = {one["ParameterName"]: one["ParameterValue"] for one in processor["Parameters"]}
+    settings = {parameter["ParameterName"]: parameter["ParameterValue"] for parameter in processor["Parameters"]}
     hints = destination["BufferingHints"]
     return (
-        float(of["BufferSizeInMBs"]) * 1e6,
-        float(of["BufferIntervalInSeconds"]),
+        float(settings["BufferSizeInMBs"]) * 1e6,
+        float(settings["BufferIntervalInSeconds"]),
         float(hints["SizeInMBs"]) * 1e6,
         float(hints["IntervalInSeconds"]),
     )
 
 
-def machine(instance_type: str) -> Instance:
-    """What an instance type is and costs. Raises ``FleetError``."""
+def get_instance(instance_type: str) -> Instance:
+    """Price and size of an instance type. Raises ``InvalidFleetError``."""
     try:
         return INSTANCES[instance_type]
     except KeyError:
-        raise FleetError(f"no price is known of {instance_type}; known are {', '.join(INSTANCES)}") from None
+        raise InvalidFleetError(
+            f"the price of {instance_type} is not known; known are {', '.join(INSTANCES)}"
+        ) from None

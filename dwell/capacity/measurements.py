@@ -1,7 +1,7 @@
-"""What the plan takes from measurements: sizes, work and waiting. All else comes from the template and the price table.
+"""Measured sizes, work and delays. The plan takes everything else from the template and the price table.
 
-Work is told in seconds of one core; the machine is in docs/scale.md. `python -m benchmarks.training` measures training
-again.
+Work is in seconds of one core of the machine in docs/scale.md. `python -m benchmarks.training` repeats the measurement
+of training.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ SAMPLE_BYTES = 480
 ROW_BYTES = 180
 """A stored row with its echoed prediction, before compression."""
 STORED_BYTES = 33
-"""The same after it."""
-LINES_A_MESSAGE = 120
-"""How many samples the robots pack into one message (``dwell/messaging/batching.py``)."""
+"""The same after compression."""
+LINES_PER_MESSAGE = 120
+"""Samples in one message of the simulated robots (``dwell/messaging/batching.py``)."""
 
 FORWARD_SECONDS = 0.020
-"""A run of the forwarder, nearly all of it waiting for the stream."""
-VALIDATE_SECONDS_A_SAMPLE = 5e-6
-"""Work of the validator on packed samples."""
+"""Duration of the forwarder; nearly all of it is waiting for the stream."""
+VALIDATE_SECONDS_PER_SAMPLE = 5e-6
+"""Work of the validator on messages of many samples."""
 INFERENCE_SECONDS = 0.008
-"""A run of the inference function beside the endpoint's own time."""
-ENDPOINT_SECONDS_A_REQUEST = 1.5e-3
+"""Duration of the inference function without the endpoint's time."""
+ENDPOINT_SECONDS_PER_REQUEST = 1.5e-3
 """Work of the endpoint's web server."""
-ENDPOINT_SECONDS_A_ROW = 30e-6
+ENDPOINT_SECONDS_PER_ROW = 30e-6
 """Work of the model."""
-LOG_BYTES_A_RUN = 1_000
-"""Lambda's three lines and the embedded metrics of one invocation."""
-LIST_SECONDS_A_PAGE = 0.3
-"""A page of 1,000 keys, with their versions."""
+LOG_BYTES_PER_RUN = 1_000
+"""Log bytes of one invocation: Lambda's three lines and the embedded metrics."""
+LIST_SECONDS_PER_PAGE = 0.3
+"""Duration of listing 1,000 keys with their versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +51,22 @@ TRAININGS: tuple[Training, ...] = (
     Training(2_000_000, 56.9, 1.54, 1.011),
     Training(4_000_000, 99.5, 2.69, 1.011),
 )
-"""A round of three candidates. With a recent part there are twice as many: at most twice the time."""
+"""Rounds of three candidates. After a drift there are twice as many, which takes at most twice the time."""
 
 TRAINING_START_SECONDS = 172
 """From the request to the script's first line: the median of public logs of small jobs, 2019 to 2021 (150 to 218 s)."""
 TRAINING_END_SECONDS = 30
-"""Uploading the model, and the event that tells of it."""
+"""Uploading the model, and the delay of SageMaker's event."""
 ENDPOINT_UPDATE_SECONDS = {"ml.t2.medium": 453}
-"""Until another model serves: median of six timings that public notebooks show (392 to 693 s)."""
-ENDPOINT_UPDATE_SECONDS_OTHERS = 241
+"""Until the new model serves: median of six timings in public notebooks (392 to 693 s)."""
+DEFAULT_ENDPOINT_UPDATE_SECONDS = 241
 """The one timing of a newer notebook (2024)."""
 
 
-def training(samples: float, *, cores: float = 2, recent_part: bool = True) -> Training:
-    """A job of so many samples, between what was measured in a straight line; ``cores`` share the work.
+def estimate_training(samples: float, *, cores: float = 2, recent_part: bool = True) -> Training:
+    """A job with ``samples`` on ``cores``, linearly interpolated between the measurements.
 
-    Beyond it time and memory go on as they went, and the error stays as it was.
+    Beyond the largest measurement, time and memory are extrapolated, and the error stays constant.
     """
     low, high = TRAININGS[0], TRAININGS[1]
     for smaller, larger in pairwise(TRAININGS):
@@ -80,6 +80,6 @@ def training(samples: float, *, cores: float = 2, recent_part: bool = True) -> T
     return Training(round(samples), seconds * (2 if recent_part else 1) * 2 / max(cores, 1), memory, error)
 
 
-def endpoint_update(instance_type: str) -> float:
-    """Seconds from the request until the new model answers."""
-    return ENDPOINT_UPDATE_SECONDS.get(instance_type, ENDPOINT_UPDATE_SECONDS_OTHERS)
+def endpoint_update_seconds(instance_type: str) -> float:
+    """Seconds from the request until the new model serves."""
+    return ENDPOINT_UPDATE_SECONDS.get(instance_type, DEFAULT_ENDPOINT_UPDATE_SECONDS)

@@ -1,6 +1,7 @@
 """Prices and quotas of AWS: one table, each entry with its source. us-east-1, list prices in US dollars, no free tier.
 
-A price list changes and an account's quotas are its own: read a plan as an order of magnitude, and ratios before sums.
+Prices change and quotas differ between accounts: a plan is an order of magnitude, and its ratios are better than its
+sums.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ QUOTAS: dict[str, Figure] = {
     "sns_publishes": Figure(30_000, "messages/s of a topic (adjustable)", _DOCS.format("general/latest/gr/sns.html")),
     "lambda_concurrency": Figure(1_000, "invocations at once in an account (adjustable)", _LAMBDA_QUOTAS),
     "lambda_mb_a_vcpu": Figure(1_769, "MB of memory that come with one vCPU", _LAMBDA_MEMORY),
-    # Firehose itself has no limit to its throughput behind a stream.
+    # Firehose has no throughput quota of its own if its source is a stream.
     "firehose_transforms": Figure(5, "invocations of the transform at once, for each shard", _FIREHOSE_QUOTAS),
     "api_requests": Figure(10_000, "requests/s of an account's APIs (adjustable)", _API_QUOTAS),
 }
@@ -63,9 +64,9 @@ QUOTAS: dict[str, Figure] = {
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A machine of SageMaker: dollars an hour, memory (GB), and vCPUs that it can keep busy all day.
+    """A SageMaker instance: dollars an hour, memory (GB), and the vCPUs that it can use permanently.
 
-    A burstable one keeps a share of its vCPUs only; what it does beyond is borrowed.
+    A burstable instance can permanently use only a share of its vCPUs.
     """
 
     dollars: float

@@ -1,4 +1,4 @@
-"""How long the loop needs on AWS from a drift to its recovery, step by step, from the template's own periods."""
+"""How long recovery from a drift takes on AWS, step by step, computed from the template's periods."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dwell.capacity import measurements as measured
-from dwell.capacity.load import Fleet, FleetError, load
+from dwell.capacity import measurements
+from dwell.capacity.load import FleetProfile, InvalidFleetError, compute_load
 
 if TYPE_CHECKING:
     from dwell.template import Template
 
 DRIFTED_RATIO = 2.1
-"""Live error over the promised one after the demonstration's drift (``dwell/simulator/drift.py``)."""
-ALARM_SECONDS = 60
-"""CloudWatch looks at an alarm once a minute; at one of 10 or 30 seconds as often as its period."""
-UNITS = {"minute": 60, "hour": 3_600, "day": 86_400}
+"""Live error divided by the promised error after the demo's drift (``dwell/simulator/drift.py``)."""
+MAX_ALARM_DELAY_SECONDS = 60
+"""CloudWatch evaluates an alarm once a minute; an alarm with a period of 10 or 30 s, once in its period:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+"""
+_UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stretch of the way, and the parameter that shortens it."""
+    """A step with the longest time that it takes, and the parameter that shortens it."""
 
     name: str
     seconds: float
@@ -31,51 +33,55 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """``steps`` in their order, each at its longest. ``recent_stored``: samples of the new world in the dataset."""
+    """``steps`` in their order. ``recent_stored``: number of samples since the drift that the dataset contains."""
 
     steps: tuple[Step, ...]
     recent_stored: float
 
     @property
     def seconds(self) -> float:
-        """From the first drifted sample until the new model answers."""
+        """Duration from the first drifted sample until the new model serves."""
         return math.fsum(step.seconds for step in self.steps)
 
 
-def recovery(fleet: Fleet, template: Template) -> Recovery:
-    """The whole way for a drift of the demonstration's strength, every wait at its longest."""
-    parameters, of = template.parameters, load(fleet, template)
-    period, rate = float(parameters["AlarmPeriodSeconds"]), of.samples
-    metered = of.shards / of.validations
-    # So large a share of a period must have drifted to break the threshold; if the drift comes later, the next does.
+def estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery:
+    """The steps after a drift as strong as the demo's, each with its longest wait. Raises ``InvalidFleetError``."""
+    parameters, load = template.parameters, compute_load(fleet, template)
+    period, rate = float(parameters["AlarmPeriodSeconds"]), load.samples
+    metering = load.shards / load.validations
+    # The share of a period that must have drifted to exceed the threshold; after a later start the next period does.
     share = min(1.0, (parameters["ErrorRatio"] ** 2 - 1) / (DRIFTED_RATIO**2 - 1))
-    alarm = (1 + share) * period + min(ALARM_SECONDS, period)
+    alarm = (1 + share) * period + min(MAX_ALARM_DELAY_SECONDS, period)
 
-    # The samples that count are those since the start of the period that broke.
-    counted_since = period + min(ALARM_SECONDS, period)
+    # Samples count from the start of the period that exceeded the threshold.
+    counted_since = period + min(MAX_ALARM_DELAY_SECONDS, period)
     missing = parameters["MinimumSamples"] - rate * counted_since
-    look = look_again_seconds(str(parameters["LookAgain"]))
-    gathering = math.ceil(missing / rate / look) * look if missing > 0 else 0.0
+    recheck = rate_seconds(str(parameters["LookAgain"]))
+    gathering = math.ceil(missing / rate / recheck) * recheck if missing > 0 else 0.0
 
-    destination = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
-    full = float(destination["SizeInMBs"]) * 1e6 / (rate * measured.ROW_BYTES)
-    delivered = min(float(destination["IntervalInSeconds"]), full)
+    hints = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
+    fill_seconds = float(hints["SizeInMBs"]) * 1e6 / (rate * measurements.ROW_BYTES)
+    delivery = min(float(hints["IntervalInSeconds"]), fill_seconds)
     steps = (
-        Step("until it is metered", metered, "TransformBufferSeconds"),
+        Step("until it is metered", metering, "TransformBufferSeconds"),
         Step("alarm", alarm, "AlarmPeriodSeconds"),
         Step("gathering samples", gathering, "MinimumSamples, LookAgain"),
-        Step("dataset", of.listing_seconds, "DeliveryBufferSeconds"),
-        Step("start of the instance", measured.TRAINING_START_SECONDS, "SageMaker"),
-        Step("training", of.training.seconds, "MaximumSamples, TrainingInstanceType"),
-        Step("end of the job", measured.TRAINING_END_SECONDS, "SageMaker"),
-        Step("deployment", measured.endpoint_update(parameters["EndpointInstanceType"]), "EndpointInstanceType"),
+        Step("dataset", load.listing_seconds, "DeliveryBufferSeconds"),
+        Step("start of the instance", measurements.TRAINING_START_SECONDS, "SageMaker"),
+        Step("training", load.training.seconds, "MaximumSamples, TrainingInstanceType"),
+        Step("end of the job", measurements.TRAINING_END_SECONDS, "SageMaker"),
+        Step(
+            "deployment",
+            measurements.endpoint_update_seconds(parameters["EndpointInstanceType"]),
+            "EndpointInstanceType",
+        ),
     )
-    return Recovery(steps, rate * max(0.0, counted_since + gathering - metered - delivered))
+    return Recovery(steps, rate * max(0.0, counted_since + gathering - metering - delivery))
 
 
-def look_again_seconds(expression: str) -> float:
-    """The interval of ``rate(15 minutes)``. Raises ``FleetError`` for what is no rate."""
-    found = re.fullmatch(r"rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)", expression.strip())
-    if found is None:
-        raise FleetError(f"LookAgain is {expression!r}, and only rate(...) of a number from 1 has an interval")
-    return float(found[1]) * UNITS[found[2]]
+def rate_seconds(expression: str) -> float:
+    """The interval of ``rate(15 minutes)`` in seconds. Raises ``InvalidFleetError`` for any other expression."""
+    match = re.fullmatch(r"rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)", expression.strip())
+    if match is None:
+        raise InvalidFleetError(f"LookAgain is {expression!r}: only rate(...) of a number from 1 is supported")
+    return float(match[1]) * _UNIT_SECONDS[match[2]]

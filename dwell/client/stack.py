@@ -1,4 +1,4 @@
-"""A deployed stack as its users know it: by name, on AWS or on a laptop, through the usual AWS environment."""
+"""A deployed stack, looked up by name on AWS or on a laptop, through the usual AWS environment variables."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from dwell.console.aws_errors import explain
+from dwell.console.errors import ReportedError
 
-ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
-"""Set by ``dwell local env``: the AWS on this laptop."""
+ENDPOINT_URL_VARIABLE = "AWS_ENDPOINT_URL"
+"""Set by ``dwell local env`` to the AWS on this laptop."""
 
 
-class StackError(RuntimeError):
-    """There is no such stack, or it cannot be looked up; the message says what to do."""
+class StackError(ReportedError):
+    """The stack does not exist, or cannot be looked up; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What a stack's outputs say. ``api_url`` is one that can be reached from here."""
+    """A stack's outputs. ``api_url`` is reachable from this machine."""
 
     name: str
     topic_arn: str
@@ -36,18 +37,18 @@ class Stack:
 
 
 def find(name: str) -> Stack:
-    """Look a stack up with the usual credentials, region and endpoint. Raises ``StackError``."""
+    """Look up a stack with the usual credentials, region and endpoint. Raises ``StackError``."""
     try:
-        (found,) = boto3.Session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        (description,) = boto3.Session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except KeyError as error:
-        # botocore looks into an answer that it could parse without asking whether it is one of CloudFormation's
-        answers = ResponseParserError(f"no {error}")
-        raise StackError(f"cannot look up the stack {name!r}: {explain(answers)}") from error
+        # botocore does not check that a response it could parse comes from CloudFormation
+        parser_error = ResponseParserError(f"no {error}")
+        raise StackError(f"cannot look up the stack {name!r}: {explain(parser_error)}") from error
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         if isinstance(error, ClientError) and "does not exist" in str(error):
             raise StackError(f"there is no stack {name!r} in this account and region; give --stack") from error
         raise StackError(f"cannot look up the stack {name!r}: {explain(error)}") from error
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
     try:
         return Stack(
             name=name,
@@ -66,6 +67,6 @@ def find(name: str) -> Stack:
 
 
 def reachable_api_url(api_url: str, api_id: str) -> str:
-    """The API's URL: its own on AWS; on a laptop, where that name leads nowhere, the emulator's path to it."""
-    endpoint = os.environ.get(ENDPOINT_VARIABLE)
+    """The API's URL on AWS; on a laptop, where that host name does not exist, the emulator's path for the API."""
+    endpoint = os.environ.get(ENDPOINT_URL_VARIABLE)
     return f"{endpoint.rstrip('/')}/_aws/execute-api/{api_id}/$default" if endpoint else api_url

@@ -1,171 +1,153 @@
-"""``dwell fleet``: robots on the command line."""
+"""``dwell fleet``: simulated robots."""
 
 from __future__ import annotations
 
-import json
 import secrets
-import signal
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from dwell.client.signed_api import NotSignableError
-from dwell.client.stack import StackError, find
-from dwell.console.output_errors import is_unwritable
-from dwell.console.tables import Column, Row, counted, number, show, table
-from dwell.messaging.publisher import Publisher, PublishError, sns_client
-from dwell.simulator.drift import DEFAULT, DRIFTS, UnknownDriftError, drift_named
-from dwell.simulator.fleet_runner import Fleet, Settings
-from dwell.simulator.physics import AnotherSchemaError, require_robots
-from dwell.simulator.planner import planner_for
+from dwell.client.stack import find
+from dwell.commands.error_reporting import report_errors
+from dwell.console.exit_status import FAILED, UNUSABLE
+from dwell.console.numbers import format_count, format_number
+from dwell.console.signals import stop_on_signal
+from dwell.console.tables import Column, Row, show, table
+from dwell.console.terminal import exit_with, print_json
+from dwell.messaging.publisher import Publisher, create_sns_client
+from dwell.simulator.drift import DEFAULT_DRIFT, DRIFTS, get_drift
+from dwell.simulator.fleet_runner import Fleet, FleetSettings
+from dwell.simulator.physics import require_robot_schema
+from dwell.simulator.planner import create_planner
 from dwell.simulator.robots import Robots, noise_floor, row_line, sample_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
     from dwell.simulator.fleet_runner import Snapshot
-    from dwell.simulator.live_error import Tally
+    from dwell.simulator.live_error import ErrorTally
 
-app = typer.Typer(no_args_is_help=True, help="Robots that work, report what happened, and ask for predictions.")
+app = typer.Typer(no_args_is_help=True, help="Simulated robots that work, publish samples, and ask for predictions.")
 
-FAILED, UNUSABLE = 1, 2
-"""Exit statuses: something that was asked for did not happen, or the options make no sense."""
+_progress_console = Console(stderr=True)
 
-_console = Console(stderr=True)
+_MAX_BUFFERED_SAMPLES = 5_000
+"""Samples held in memory while a file is written."""
 
-_LINES = 5_000
-"""How many samples are held in memory while a file is written."""
-
-
-_APART = timedelta(milliseconds=1)
-"""Between two samples of a file: those of one moment cannot be parted into what to learn from and what to test on."""
+_SAMPLE_INTERVAL = timedelta(milliseconds=1)
+"""Time between two samples of a file: a time split cannot separate samples of the same moment."""
 
 Seed = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Samples and their ids follow from it, whatever the drift; a topic should see it once. Default: drawn.",
+        help="Determines samples and their ids, whatever the drift; use it once for a topic. Default: random.",
     ),
 ]
 
 
-def _drawn(seed: int | None) -> int:
-    """The seed that was given, or one that no topic is likely to have seen."""
+def _choose_seed(seed: int | None) -> int:
+    """``seed``, or a random one that is unlikely to have been used for the topic."""
     return secrets.randbelow(10**9) if seed is None else seed
 
 
-def _end(message: str, status: int) -> typer.Exit:
-    _console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(status)
-
-
 @app.callback()
-def only_robots() -> None:
-    """Robots that work, report what happened, and ask for predictions."""
-    try:
-        require_robots()
-    except AnotherSchemaError as error:
-        raise _end(str(error), UNUSABLE) from error
+def check_schema() -> None:
+    """Simulated robots that work, publish samples, and ask for predictions."""
+    with report_errors():
+        require_robot_schema()
 
 
 @app.command()
 def drifts() -> None:
-    """List the kinds of drift: what each does, and how strongly."""
+    """List the kinds of drift with their strength."""
     rows = [
-        Row([f"{drift.name} (default)" if drift.name == DEFAULT else drift.name, drift.strength, drift.meaning])
+        Row([f"{drift.name} (default)" if drift.name == DEFAULT_DRIFT else drift.name, drift.strength, drift.meaning])
         for drift in DRIFTS.values()
     ]
-    columns = (Column("drift"), Column("a model from before"), Column("what happens", gives_way=True))
+    columns = (Column("drift"), Column("effect on an older model"), Column("change", gives_way=True))
     show(Console(), "Drifts", columns, rows)
 
 
 @app.command()
 def write(
-    file: Annotated[Path, typer.Argument(help="Where to; - is standard output.")],
+    file: Annotated[Path, typer.Argument(help="Output file; - is standard output.")],
     *,
-    samples: Annotated[int, typer.Option(min=1, help="How many.")] = 10_000,
+    samples: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 10_000,
     form: Annotated[
-        Literal["ndjson", "csv"], typer.Option("--format", help="JSON samples, or rows as the workshop has them.")
+        Literal["ndjson", "csv"], typer.Option("--format", help="JSON samples, or the workshop's rows.")
     ] = "ndjson",
-    drift: Annotated[str | None, typer.Option(help="The world has drifted like this.")] = None,
-    robots: Annotated[int, typer.Option(min=1, help="How many robots report.")] = 5_000,
+    drift: Annotated[str | None, typer.Option(help="Kind of drift that has already happened.")] = None,
+    robots: Annotated[int, typer.Option(min=1, help="Number of robots.")] = 5_000,
     seed: Seed = None,
 ) -> None:
     """Write samples to a file, without AWS.
 
-    They are a millisecond apart and end now, so that the last of them can be what a model is tested on.
+    Their times are a millisecond apart and end now, so that a model can be tested on the newest of them.
     """
-    seed = _drawn(seed)
-    fleet = Robots(seed, robots=robots)
+    seed = _choose_seed(seed)
+    simulated = Robots(seed, robots=robots)
     now = datetime.now(UTC)
-    line = sample_line if form == "ndjson" else row_line
-    try:
+    to_line = sample_line if form == "ndjson" else row_line
+    with report_errors():
         if drift is not None:
-            fleet.move_to(drift_named(drift).apply(fleet.world), drift)
-        with nullcontext(sys.stdout) if str(file) == "-" else file.open("w", encoding="utf-8") as out:
-            for start in range(0, samples, _LINES):
-                end = min(start + _LINES, samples)
-                at = now - (samples - end) * _APART
-                reported = fleet.samples(fleet.take(end - start), at, apart=_APART)
-                out.writelines(f"{line(sample).text}\n" for sample in reported)
-    except UnknownDriftError as error:
-        raise _end(str(error), UNUSABLE) from error
-    except OSError as error:
-        if is_unwritable(error):
-            raise
-        raise _end(f"cannot write: {error}", FAILED) from error
-    floor = f"noise floor {noise_floor(fleet.world):,.0f} ms"
-    _console.print(f"{counted(samples, 'sample')} of seed {seed}; {floor}", highlight=False)
+            simulated.change_world(get_drift(drift).apply(simulated.world), drift)
+        if str(file) != "-":
+            _check_writable(file)
+        with nullcontext(sys.stdout) if str(file) == "-" else file.open("w", encoding="utf-8") as output:
+            for start in range(0, samples, _MAX_BUFFERED_SAMPLES):
+                end = min(start + _MAX_BUFFERED_SAMPLES, samples)
+                recorded_at = now - (samples - end) * _SAMPLE_INTERVAL
+                batch = simulated.samples(simulated.take(end - start), recorded_at, interval=_SAMPLE_INTERVAL)
+                output.writelines(f"{to_line(sample).text}\n" for sample in batch)
+    floor = f"noise floor {noise_floor(simulated.world):,.0f} ms"
+    _progress_console.print(f"{format_count(samples, 'sample')} of seed {seed}; {floor}", highlight=False)
 
 
 @app.command()
 def run(
     *,
     topic: Annotated[str | None, typer.Option(help="ARN of the SNS topic for samples.")] = None,
-    api: Annotated[str | None, typer.Option(help="URL of the HTTP API; without one, nothing is predicted.")] = None,
+    api: Annotated[str | None, typer.Option(help="URL of the HTTP API; without it, nothing is predicted.")] = None,
     stack: Annotated[str | None, typer.Option(help="Take topic and API from the outputs of this stack.")] = None,
-    robots: Annotated[int, typer.Option(min=1, help="How many robots.")] = 5_000,
+    robots: Annotated[int, typer.Option(min=1, help="Number of robots.")] = 5_000,
     rate: Annotated[float, typer.Option(min=0.1, max=5_000, help="Samples a second.")] = 400.0,
     request_rate: Annotated[float, typer.Option(min=0.1, max=100, help="Requests for predictions a second.")] = 8.0,
     predicted: Annotated[float, typer.Option(min=0, max=1, help="Share of interactions that are predicted.")] = 0.5,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="How long; without, until interrupted.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Duration; default: until interrupted.")] = None,
     drift: Annotated[str | None, typer.Option(help="Kind of drift; see `dwell fleet drifts`.")] = None,
     drift_after: Annotated[float, typer.Option(min=0, help="Seconds from the start to the drift.")] = 0.0,
-    broken: Annotated[float, typer.Option(min=0, max=1, help="Share of samples that are damaged.")] = 0.0,
+    broken: Annotated[float, typer.Option(min=0, max=1, help="Share of samples that are corrupted.")] = 0.0,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share of samples that are published twice.")] = 0.0,
     rows: Annotated[
-        float, typer.Option(min=0, max=1, help="Share, of those not predicted, that go as workshop rows.")
+        float, typer.Option(min=0, max=1, help="Share of the unpredicted samples that are sent as workshop rows.")
     ] = 0.0,
     single: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of samples that travel in a message of their own.")
+        float, typer.Option(min=0, max=1, help="Share of samples that are sent in a message of their own.")
     ] = 0.0,
     seed: Seed = None,
     error_budget: Annotated[
-        float, typer.Option(min=0, max=1, help="Exit status 1 if more than this share of the API's requests fail.")
+        float, typer.Option(min=0, max=1, help="Exit status 1 if a larger share of the API requests fails.")
     ] = 0.05,
     ledger: Annotated[Path | None, typer.Option(help="Write what was published to this file (NDJSON).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Let robots work against a topic and an API, on AWS or on a laptop (AWS_ENDPOINT_URL)."""
-    try:
+    """Run robots against a topic and an API, on AWS or on a laptop (AWS_ENDPOINT_URL)."""
+    with report_errors():
         if drift is not None:
-            drift_named(drift)
+            get_drift(drift)
         if stack is not None:
-            found = find(stack)
-            topic, api = topic or found.topic_arn, api or found.api_url
+            target = find(stack)
+            topic, api = topic or target.topic_arn, api or target.api_url
         if topic is None:
-            raise _end("Where to? Give --topic ARN, or --stack NAME.", UNUSABLE)
-        settings = Settings(
+            raise exit_with("No topic: give --topic ARN, or --stack NAME.", UNUSABLE)
+        settings = FleetSettings(
             robots=robots,
             rate=rate,
             request_rate=request_rate,
@@ -174,46 +156,54 @@ def run(
             duplicates=duplicates,
             rows=rows,
             single=single,
-            seed=_drawn(seed),
+            seed=_choose_seed(seed),
         )
         if ledger is not None:
-            _check_ledger(ledger)
-        planner = planner_for(api) if api else None
-        with Publisher(sns_client(topic), topic) as publisher:
+            _check_log_file(ledger)
+        planner = create_planner(api) if api else None
+        with Publisher(create_sns_client(topic), topic) as publisher:
             fleet = Fleet(settings, publisher, planner)
             try:
                 _work(fleet, seconds, drift, drift_after)
             finally:
                 if ledger is not None:
-                    publisher.ledger.save(ledger)
-    except (UnknownDriftError, ValueError) as error:
-        raise _end(str(error), UNUSABLE) from error
-    except (PublishError, NotSignableError, StackError, BotoCoreError, ClientError, OSError) as error:
-        raise _end(str(error), FAILED) from error
+                    publisher.publish_log.save(ledger)
     snapshot = fleet.snapshot()
     if as_json:
-        sys.stdout.write(json.dumps(summary(snapshot, settings.seed), indent=2) + "\n")
+        print_json(summary(snapshot, settings.seed))
     else:
         console = Console()
-        console.print(_shown(snapshot, console), soft_wrap=True)
-    # What was not sent, as too many requests were waiting, is shown above but is no failure of the API.
+        console.print(_render(snapshot, console), soft_wrap=True)
+    # "busy" requests were not sent, because too many were waiting: they are shown, but are not failures of the API.
     failed = sum(count for reason, count in snapshot.failures.items() if reason != "busy")
     if failed > error_budget * max(1, snapshot.requests) or snapshot.publish_failures:
-        raise _end(f"failed: {failed} requests, {sum(snapshot.publish_failures.values())} messages", FAILED)
+        raise exit_with(f"failed: {failed} requests, {sum(snapshot.publish_failures.values())} messages", FAILED)
 
 
-def _check_ledger(path: Path) -> None:
-    """Make sure that there can be one, before there is anything to write into it."""
+def _check_writable(path: Path) -> None:
+    """Fail before any work if the file cannot be written."""
     try:
         path.open("a", encoding="utf-8").close()
     except OSError as error:
-        raise _end(f"the ledger cannot be written to {path}: {error.strerror}", UNUSABLE) from error
+        raise exit_with(f"cannot write: {error}") from error
+
+
+def _check_log_file(path: Path) -> None:
+    """Fail before any work if the file cannot be written."""
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise exit_with(f"the ledger cannot be written to {path}: {error.strerror}", UNUSABLE) from error
 
 
 def _work(fleet: Fleet, seconds: float | None, drift: str | None, drift_after: float) -> None:
-    """Let the fleet work and show how it goes, until the time is over or a signal asks to stop."""
+    """Run the fleet and show its progress, for ``seconds`` or until SIGINT or SIGTERM; then publish what is left."""
     started = time.monotonic()
-    with _stopping(fleet), fleet.working(), Live(console=_console, refresh_per_second=2, transient=True) as live:
+    with (
+        stop_on_signal(fleet.stop),
+        fleet.working(),
+        Live(console=_progress_console, refresh_per_second=2, transient=True) as live,
+    ):
         while not fleet.stop.wait(0.5):
             fleet.check()
             elapsed = time.monotonic() - started
@@ -222,26 +212,11 @@ def _work(fleet: Fleet, seconds: float | None, drift: str | None, drift_after: f
                 drift = None
             if seconds is not None and elapsed >= seconds:
                 break
-            live.update(_shown(fleet.snapshot(last=12), _console))
-
-
-@contextmanager
-def _stopping(fleet: Fleet) -> Iterator[None]:
-    """SIGINT and SIGTERM end the work in an orderly way: what happened is still published."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        fleet.stop.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            live.update(_render(fleet.snapshot(last=12), _progress_console))
 
 
 def summary(snapshot: Snapshot, seed: int) -> dict[str, Any]:
-    """A snapshot as JSON-ready data. Errors in ms."""
+    """A snapshot as a JSON object. Errors are in ms."""
     return {
         "seed": seed,
         "seconds": round(snapshot.elapsed, 1),
@@ -261,33 +236,33 @@ def summary(snapshot: Snapshot, seed: int) -> dict[str, Any]:
     }
 
 
-def _errors(tally: Tally) -> dict[str, float | None]:
+def _errors(tally: ErrorTally) -> dict[str, float | None]:
     return {"error": tally.error, "promise": tally.promise, "noise_floor": tally.noise_floor}
 
 
-def _shown(snapshot: Snapshot, console: Console) -> Group:
-    messages = counted(snapshot.messages, "message")
+def _render(snapshot: Snapshot, console: Console) -> Group:
+    messages = format_count(snapshot.messages, "message")
     rows = [
-        ("published", f"{counted(snapshot.published, 'line')} in {messages}"),
+        ("published", f"{format_count(snapshot.published, 'line')} in {messages}"),
         ("broken, duplicates", f"{snapshot.broken:,}, {snapshot.duplicates:,}"),
         ("predicted", f"{snapshot.model:,} by a model, {snapshot.fallback:,} by fallback"),
         ("not predicted", f"{snapshot.unpredicted:,}"),
-        ("requests", f"{snapshot.requests:,}{_listed(snapshot.failures)}"),
+        ("requests", f"{snapshot.requests:,}{_list_failures(snapshot.failures)}"),
     ]
     if snapshot.publish_failures:
-        rows.append(("messages not taken", _listed(snapshot.publish_failures).removeprefix(", ")))
+        rows.append(("messages refused", _list_failures(snapshot.publish_failures).removeprefix(", ")))
     rows.append(("world", f"{snapshot.world}, noise floor {snapshot.noise_floors[snapshot.world]:,.0f} ms"))
-    happened = (Column("robots"), Column(f"after {snapshot.elapsed:,.0f} s"))
-    shown = [table("", happened, [Row(row) for row in rows], console=console)]
+    columns = (Column("robots"), Column(f"after {snapshot.elapsed:,.0f} s"))
+    tables = [table("", columns, [Row(row) for row in rows], console=console)]
     errors = [
-        Row([world, model, number(tally.error), number(tally.promise)])
+        Row([world, model, format_number(tally.error), format_number(tally.promise)])
         for (world, model), tally in snapshot.by_world.items()
     ]
     if errors:
-        columns = (Column("world"), Column("model"), Column("error", right=True), Column("promised", right=True))
-        shown += [Text(), table("Live error in ms", columns, errors, console=console)]
-    return Group(*shown)
+        error_columns = (Column("world"), Column("model"), Column("error", right=True), Column("promised", right=True))
+        tables += [Text(), table("Live error in ms", error_columns, errors, console=console)]
+    return Group(*tables)
 
 
-def _listed(failures: dict[str, int]) -> str:
+def _list_failures(failures: dict[str, int]) -> str:
     return "".join(f", {count:,} {reason}" for reason, count in failures.items())

@@ -1,4 +1,4 @@
-"""``dwell plan``: what a fleet needs and costs, and what breaks first."""
+"""``dwell plan``: what a fleet needs and costs, and which limit breaks first."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dwell.capacity.costs_and_limits import Plan, figure, plan
+from dwell.capacity.costs_and_limits import Plan, compute_plan
 from dwell.capacity.day import Outage, Peak, simulate
-from dwell.capacity.load import Fleet, FleetError
-from dwell.capacity.recovery import recovery
-from dwell.commands.options import FAILED, UNUSABLE, AsJson, end, out, say_json
-from dwell.console.tables import Column, Row, counted, show
-from dwell.template import TemplateError, template
+from dwell.capacity.load import FleetProfile
+from dwell.capacity.recovery import estimate_recovery
+from dwell.commands.error_reporting import report_errors
+from dwell.commands.options import AsJson, parse_assignments
+from dwell.console.exit_status import FAILED
+from dwell.console.numbers import format_count, format_estimate
+from dwell.console.tables import Column, Row, show
+from dwell.console.terminal import out, print_json
+from dwell.template import load_template
 
 if TYPE_CHECKING:
     from dwell.capacity.day import Day
+    from dwell.capacity.recovery import Recovery
 
-Robots = Annotated[int, typer.Option(min=1, help="How many robots.")]
+Robots = Annotated[int, typer.Option(min=1, help="Number of robots.")]
 Interval = Annotated[float, typer.Option(help="Seconds between two interactions of a robot.")]
 Centre = Annotated[int, typer.Option("--fc", min=1, help="Robots in a fulfilment centre.")]
 Hold = Annotated[float, typer.Option(min=0, help="Seconds that a centre holds samples back, to send many at once.")]
-Profile = Annotated[str, typer.Option("--config-env", help="Whose parameters: a profile of samconfig.toml.")]
+Profile = Annotated[str, typer.Option("--config-env", help="Profile of samconfig.toml whose parameters are used.")]
 Overrides = Annotated[list[str] | None, typer.Option("--parameter", help="NAME=VALUE; may be given several times.")]
-AsDay = Annotated[bool, typer.Option("--day", help="Simulate a day with a peak and an outage too.")]
+IncludeDay = Annotated[bool, typer.Option("--day", help="Also simulate a day with a peak and an outage.")]
 
 
-def plan_command(
+def plan(
     *,
     robots: Robots,
     interval: Interval = 30.0,
@@ -35,104 +40,100 @@ def plan_command(
     hold: Hold = 2.0,
     config_env: Profile = "default",
     parameter: Overrides = None,
-    day: AsDay = False,
+    day: IncludeDay = False,
     as_json: AsJson = False,
 ) -> None:
-    """What a fleet needs and costs a month, computed from template.yaml, and which limit breaks first.
+    """Compute what a fleet needs and costs a month from template.yaml, and which limit breaks first.
 
-    Exit status: 0 the parameters hold, 1 a limit breaks, 2 the call makes no sense. Nothing is asked of AWS.
+    Exit status: 0 all limits hold, 1 a limit breaks, 2 the arguments are invalid. No request is made to AWS.
     """
-    try:
-        overrides = _overrides(parameter or [])
-        chosen = template(config_env, overrides)
-        fleet = Fleet(robots, interval, centre=fc, hold=hold)
-        made = plan(fleet, chosen)
-        recovered = recovery(fleet, chosen)
-        simulated = simulate(fleet, chosen, Peak(), Outage()) if day else None
-    except (FleetError, TemplateError) as error:
-        raise end(str(error), UNUSABLE) from error
+    overrides = parse_assignments(parameter or [], option="--parameter")
+    with report_errors():
+        template = load_template(config_env, overrides)
+        fleet = FleetProfile(robots, interval, centre=fc, hold=hold)
+        result = compute_plan(fleet, template)
+        recovery = estimate_recovery(fleet, template)
+        simulated_day = simulate(fleet, template, Peak(), Outage()) if day else None
     if as_json:
-        told: dict[str, Any] = {
-            **asdict(made),
-            "dollars_a_month": made.dollars,
-            "dollars_a_million_samples": made.dollars_a_million,
-            "first_limit": asdict(made.limits[0]) | {"usage": made.limits[0].usage},
-            "recovery": {"steps": [asdict(step) for step in recovered.steps], "seconds": recovered.seconds},
-        }
-        if simulated is not None:
-            told["day"] = asdict(simulated)
-        say_json(told)
+        print_json(_to_json(result, recovery, simulated_day))
     else:
-        _show(made)
-        steps = ", ".join(f"{step.name} {step.seconds:,.0f} s" for step in recovered.steps)
-        out.print(f"\nFrom a drift to recovery: {recovered.seconds / 60:,.1f} minutes ({steps}).")
-        if simulated is not None:
-            _show_day(simulated)
-    if made.broken:
+        _show(result)
+        steps = ", ".join(f"{step.name} {step.seconds:,.0f} s" for step in recovery.steps)
+        out.print(f"\nFrom a drift to recovery: {recovery.seconds / 60:,.1f} minutes ({steps}).")
+        if simulated_day is not None:
+            _show_day(simulated_day)
+    if result.broken:
         raise typer.Exit(FAILED)
 
 
-def _overrides(given: list[str]) -> dict[str, str]:
-    pairs = {}
-    for one in given:
-        name, separator, value = one.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--parameter")
-        pairs[name] = value
-    return pairs
+def _to_json(plan_: Plan, recovery: Recovery, day: Day | None) -> dict[str, Any]:
+    values = {
+        **asdict(plan_),
+        "dollars_a_month": plan_.dollars,
+        "dollars_a_million_samples": plan_.dollars_a_million,
+        "first_limit": asdict(plan_.limits[0]) | {"usage": plan_.limits[0].usage},
+        "recovery": {"steps": [asdict(step) for step in recovery.steps], "seconds": recovery.seconds},
+    }
+    return values if day is None else values | {"day": asdict(day)}
 
 
-_BILL = (Column("what"), Column("$ a month", right=True), Column("counted", gives_way=True))
+_COSTS = (Column("what"), Column("$ a month", right=True), Column("counted", gives_way=True))
 _LIMITS = (
     Column("limit"),
     Column("used", right=True),
     Column("needed", right=True),
-    Column("there is"),
-    Column("moved by", gives_way=True),
+    Column("available"),
+    Column("changed by", gives_way=True),
 )
 
 
-def _show(made: Plan) -> None:
-    of = made.load
+def _show(plan_: Plan) -> None:
+    load = plan_.load
     out.print(
-        f"{counted(made.fleet.robots, 'robot')} in {counted(made.fleet.centres, 'centre')}: "
-        f"{counted(of.samples, 'sample')}/s in "
-        f"{counted(of.messages, 'message', figure)}/s of {figure(of.message_bytes / 1e3)} KB, "
-        f"{counted(of.questions, 'question', figure)}/s of {of.question_rows:,.0f}.\n"
+        f"{format_count(plan_.fleet.robots, 'robot')} in {format_count(plan_.fleet.centres, 'centre')}: "
+        f"{format_count(load.samples, 'sample')}/s in "
+        f"{format_count(load.messages, 'message', format_estimate)}/s of "
+        f"{format_estimate(load.message_bytes / 1e3)} KB, "
+        f"{format_count(load.questions, 'question', format_estimate)}/s of {load.question_rows:,.0f}.\n"
     )
-    title = f"${made.dollars:,.0f} a month, ${made.dollars_a_million:,.4f} a million samples"
-    show(out, title, _BILL, [Row([cost.item, f"{cost.dollars:,.0f}", cost.counted]) for cost in made.costs])
+    title = f"${plan_.dollars:,.0f} a month, ${plan_.dollars_a_million:,.4f} a million samples"
+    show(out, title, _COSTS, [Row([cost.item, f"{cost.dollars:,.0f}", cost.counted]) for cost in plan_.costs])
     out.print()
     limits = [
         Row(
-            [one.name, f"{one.usage:,.0%}", figure(one.needed), f"{figure(one.allowed)} {one.unit}", one.moved_by],
-            style="red" if one.usage > 1 else "",
+            [
+                limit.name,
+                f"{limit.usage:,.0%}",
+                format_estimate(limit.needed),
+                f"{format_estimate(limit.allowed)} {limit.unit}",
+                limit.moved_by,
+            ],
+            style="red" if limit.usage > 1 else "",
         )
-        for one in made.limits
+        for limit in plan_.limits
     ]
     show(out, "Limits, the tightest first", _LIMITS, limits)
-    first = made.limits[0]
+    tightest = plan_.limits[0]
     out.print(
-        f"\nThe first to break is the {first.name}; what moves it: {first.moved_by}. "
-        f"These parameters hold for {counted(made.robots_at_most, 'such robot')}."
+        f"\nThe first limit to break: {tightest.name}; changed by: {tightest.moved_by}. "
+        f"These parameters are enough for {format_count(plan_.robots_at_most, 'such robot')}."
     )
 
 
 def _show_day(day: Day) -> None:
+    caught_up = (
+        f"caught up {day.caught_up_after / 60:,.0f} minutes after the outage."
+        if day.caught_up_after is not None
+        else "not caught up by the end of the day."
+    )
+    lost = f"{day.lost:,.0f} samples outlive the stream's retention." if day.lost else "No sample is lost."
+    refused = (
+        f" The stream refuses {day.refused:,.0f}: they wait in Lambda's retries, and then in the failures queue."
+        if day.refused
+        else ""
+    )
     out.print(
-        f"\nA day with a peak of {day.peak.factor:g} times the rate and a consumer that stands still for "
+        f"\nA day with a peak of {day.peak.factor:g} times the rate and a consumer that stops for "
         f"{day.outage.seconds / 3600:g} h: at most {day.largest_backlog:,.0f} samples wait, the oldest for "
-        f"{day.longest_wait / 60:,.0f} minutes; "
-        + (
-            f"caught up {day.caught_up_after / 60:,.0f} minutes after the outage."
-            if day.caught_up_after is not None
-            else "not caught up by the end of the day."
-        )
-        + (f" {day.lost:,.0f} samples outlive the stream's retention." if day.lost else " No sample is lost.")
-        + (
-            f" {day.refused:,.0f} are refused at the stream: they wait in Lambda's retries, and in the failures queue "
-            "after them."
-            if day.refused
-            else ""
-        )
+        f"{day.longest_wait / 60:,.0f} minutes; {caught_up} {lost}{refused}"
     )

@@ -7,10 +7,12 @@ from typing import Annotated
 import boto3
 import typer
 
-from dwell.client.leaderboard import read_board
-from dwell.client.signed_api import api_for
+from dwell.client.leaderboard import read_leaderboard
+from dwell.client.signed_api import create_api
 from dwell.client.stack import Stack, find
-from dwell.commands.options import AsJson, StackName, explained, out, say_json
+from dwell.commands.error_reporting import report_errors
+from dwell.commands.options import AsJson, StackName
+from dwell.console.terminal import out, print_json
 from dwell.operations import endpoint_requests as endpoint
 from rounds import Store
 
@@ -75,12 +77,12 @@ def outcome(
 
     Exit status: 0 carried out, 1 refused or without an outcome (yet), 2 the request made no sense.
     """
-    with explained():
+    with report_errors():
         found = endpoint.read_outcome(_store(find(stack)), request_id)
         if found is None:
             raise endpoint.EndpointError(f"the request {request_id} has no outcome (yet)")
         if as_json:
-            say_json(found)
+            print_json(found)
         endpoint.raise_if_refused(found)
     if not as_json:
         out.print(_TOLD[found["reason"]].format(model=found["model"] or "no model"))
@@ -92,7 +94,7 @@ def _store(stack: Stack) -> Store:
 
 def _do(name: str, request: dict[str, str], *, wait: bool, patience: float, as_json: bool) -> None:
     ended = None
-    with explained():
+    with report_errors():
         stack = find(name)
         sqs, store = boto3.Session().client("sqs"), _store(stack)
         said = endpoint.ask(sqs, store, stack.promotion_queue, request, seconds=patience if wait else OUTCOME_SECONDS)
@@ -100,9 +102,11 @@ def _do(name: str, request: dict[str, str], *, wait: bool, patience: float, as_j
             out.print(_TOLD[said["reason"]].format(model=said["model"] or "no model"))
         down = said["reason"] == "paused"
         if wait and (request["action"] == "pause" or said["reason"] in {"deploying", "waiting", "resuming"}):
-            api = api_for(stack.api_url, timeout=20)
-            ended = endpoint.wait(lambda: read_board(api, limit=100), None if down else said["model"], seconds=patience)
+            api = create_api(stack.api_url, timeout=20)
+            ended = endpoint.wait(
+                lambda: read_leaderboard(api, limit=100), None if down else said["model"], seconds=patience
+            )
     if as_json:
-        say_json({"answer": said, "endpoint": ended})
+        print_json({"answer": said, "endpoint": ended})
     elif ended is not None:
         out.print("It is down." if down else "It answers.")

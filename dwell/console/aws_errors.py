@@ -1,4 +1,4 @@
-"""What boto3's errors mean to the person at the command line."""
+"""AWS errors as sentences for the person at the command line."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
-_BAD_KEYS = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch"}
-_BAD_KEYS |= {"UnrecognizedClientException", "InvalidSignatureException", "InvalidAccessKeyId"}
-_LAPTOP = 'for the AWS on this laptop: eval "$(dwell local env)"'
+_BAD_CREDENTIALS = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch"}
+_BAD_CREDENTIALS |= {"UnrecognizedClientException", "InvalidSignatureException", "InvalidAccessKeyId"}
+_LAPTOP_HINT = 'for the AWS on this laptop: eval "$(dwell local env)"'
 
 
-def is_about_an_endpoint(error: ValueError) -> bool:
-    """Whether this is how botocore refuses an endpoint that is no URL, which has no class of its own."""
+def is_invalid_endpoint(error: ValueError) -> bool:
+    """Whether botocore raised ``error`` for an invalid endpoint URL; it has no class of its own."""
     return str(error).startswith("Invalid endpoint: ")
 
 
 def explain(error: BotoCoreError | ClientError | ResponseParserError) -> str:
-    """One sentence: what went wrong, and what to do about it where that is known."""
+    """A sentence about the error, with a hint where one is known."""
     match error:
         case NoCredentialsError() | PartialCredentialsError():
-            return f"there are no AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, ...); {_LAPTOP}"
+            return f"there are no AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, ...); {_LAPTOP_HINT}"
         case NoRegionError():
-            return f"there is no AWS region (AWS_REGION, AWS_DEFAULT_REGION); {_LAPTOP}"
+            return f"there is no AWS region (AWS_REGION, AWS_DEFAULT_REGION); {_LAPTOP_HINT}"
         case EndpointConnectionError():
-            return f"{error} Is AWS_ENDPOINT_URL right, and what it names running?"
+            return f"{error} Is AWS_ENDPOINT_URL right, and is that AWS running?"
         case ResponseParserError():
-            return "what answers is not AWS. Is AWS_ENDPOINT_URL right?"
+            return "the response is not from AWS. Is AWS_ENDPOINT_URL right?"
         case ClientError():
-            return _of_service(error)
+            return _explain_service_error(error)
         case _:
             return str(error)
 
 
-def _of_service(error: ClientError) -> str:
+def _explain_service_error(error: ClientError) -> str:
     details = error.response.get("Error", {})
     code, message = details.get("Code", ""), details.get("Message", "")
     if code in _DENIED:
         return f"access denied to {error.operation_name}: {message}"
-    if code in _BAD_KEYS:
+    if code in _BAD_CREDENTIALS:
         return f"AWS does not accept the credentials ({code}): {message}"
     return str(error)

@@ -1,12 +1,12 @@
-"""Output that goes nowhere: the disk is full, or nobody reads it any more."""
+"""Recognizes errors of writing the output: a full disk, or a closed pipe."""
 
 from __future__ import annotations
 
 import errno
 
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE}
+_UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE}
 
 
 def is_unwritable(error: OSError) -> bool:
-    """Whether something could not be written. The command's entry answers that, whatever the command was doing."""
-    return error.errno in _UNWRITABLE
+    """Whether the error means that output cannot be written. ``dwell.__main__`` handles it for all commands."""
+    return error.errno in _UNWRITABLE_ERRNOS

@@ -1,7 +1,7 @@
-"""Tables for people. Names and figures are copied and searched for, so they are never folded.
+"""Tables for the terminal. Names and numbers are never wrapped, so that they can be copied and searched for.
 
-What is too long to stand beside them goes beneath its row, folded between words. Where nobody is in front of a
-terminal nothing is folded at all, so that ``grep`` finds a row with all that is said of it.
+Long columns are printed below their row, wrapped between words. If the output is not a terminal, nothing is wrapped, so
+that ``grep`` finds a row with all of its columns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -23,9 +23,9 @@ _GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; figures stand to the right. One that ``gives_way`` goes beneath the row if there is no room.
+    """A column; ``right`` aligns numbers. One that ``gives_way`` is printed below the row if the table is too wide.
 
-    One that gives way and says nothing is left out.
+    A column that gives way and is empty in all rows is left out.
     """
 
     heading: str
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cell for each column. Where another ``group`` begins, a line says so."""
+    """A cell for each column. A line with the ``group`` precedes the first row of each group."""
 
     cells: Sequence[str]
     group: str = ""
@@ -43,94 +43,91 @@ class Row:
 
 
 def show(console: Console, title: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Print a table, or that there is nothing yet."""
+    """Print a table, or that it is empty."""
     if rows:
         console.print(table(title, columns, rows, console=console), soft_wrap=True)
     else:
-        console.print(f"{title}: nothing yet.", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"{title}: none yet.", soft_wrap=True, markup=False, highlight=False)
 
 
 def table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, console: Console) -> Text:
-    """The table as it is printed on that console."""
-    cells = [[_plain(cell) for cell in row.cells] for row in rows]
-    room = console.width if console.is_terminal else None
-    beside, beneath = _places(columns, cells, room)
-    widths = {place: _width(columns, cells, place) for place in beside}
+    """The table for the width of ``console``."""
+    cells = [[_to_plain(cell) for cell in row.cells] for row in rows]
+    max_width = console.width if console.is_terminal else None
+    beside, below = _arrange(columns, cells, max_width)
+    widths = {index: _width(columns, cells, index) for index in beside}
     line = "-" if console.options.ascii_only else "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
     lines = [
-        *(_folded(title, room, style="italic") if title else []),
+        *(_wrap(title, max_width, style="italic") if title else []),
         Text(_line(columns, [column.heading for column in columns], widths), style="bold"),
-        Text(line * min(_total(widths), room or _total(widths))),
+        Text(line * min(_total(widths), max_width or _total(widths))),
     ]
     group = ""
-    for row, said in zip(rows, cells, strict=True):
+    for row, texts in zip(rows, cells, strict=True):
         if row.group != group:
             group = row.group
-            lines += _folded(_plain(group), room, style="dim")
-        lines.append(Text(_line(columns, said, widths), style=row.style))
-        for place in beneath:
-            if said[place]:
-                lines += _folded(f"{columns[place].heading}: {said[place]}", room, indent="    ")
+            lines += _wrap(_to_plain(group), max_width, style="dim")
+        lines.append(Text(_line(columns, texts, widths), style=row.style))
+        for index in below:
+            if texts[index]:
+                lines += _wrap(f"{columns[index].heading}: {texts[index]}", max_width, indent="    ")
     return Text("\n", no_wrap=True, overflow="ignore").join(lines)
 
 
-def number(value: float | None) -> str:
-    """A figure: thousands apart, as many decimals as matter, a dash for nothing."""
-    return "-" if value is None else f"{value:,.4g}" if abs(value) < 100 else f"{value:,.0f}"
+def shorten(text: str, max_length: int) -> str:
+    """Cut a text to ``max_length`` characters; an ellipsis marks the cut."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def counted(count: float, one: str, form: Callable[[float], str] = "{:,.0f}".format) -> str:
-    """``1 line``, ``2,000 lines``; ``form`` says how the figure is written."""
-    said = form(count)
-    return f"{said} {one}" if said == "1" else f"{said} {one}s"
+def _to_plain(text: str) -> str:
+    """The text on one line, without control characters."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def shortened(text: str, most: int) -> str:
-    """A text of so many characters at most, which shows whether there was more."""
-    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _plain(text: str) -> str:
-    """On one line, and nothing that a terminal would obey."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
-
-
-def _places(columns: Sequence[Column], cells: Sequence[Sequence[str]], room: int | None) -> tuple[list[int], list[int]]:
-    """Which columns stand beside each other, and which beneath: as few as possible, the last first."""
+def _arrange(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], max_width: int | None
+) -> tuple[list[int], list[int]]:
+    """Indexes of the columns printed side by side and of those below the row: as few as possible, the last first."""
     beside = [
-        place for place, column in enumerate(columns) if not column.gives_way or any(said[place] for said in cells)
+        index for index, column in enumerate(columns) if not column.gives_way or any(texts[index] for texts in cells)
     ]
-    beneath: list[int] = []
-    for place in reversed(beside):
-        if room is None or _total({one: _width(columns, cells, one) for one in beside if one not in beneath}) <= room:
+    below: list[int] = []
+    for index in reversed(beside):
+        widths = {other: _width(columns, cells, other) for other in beside if other not in below}
+        if max_width is None or _total(widths) <= max_width:
             break
-        if columns[place].gives_way:
-            beneath.insert(0, place)
-    return [place for place in beside if place not in beneath], beneath
+        if columns[index].gives_way:
+            below.insert(0, index)
+    return [index for index in beside if index not in below], below
 
 
-def _width(columns: Sequence[Column], cells: Sequence[Sequence[str]], place: int) -> int:
-    return max(cell_len(columns[place].heading), *(cell_len(said[place]) for said in cells))
+def _width(columns: Sequence[Column], cells: Sequence[Sequence[str]], index: int) -> int:
+    return max(cell_len(columns[index].heading), *(cell_len(texts[index]) for texts in cells))
 
 
 def _total(widths: dict[int, int]) -> int:
     return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
 
 
-def _line(columns: Sequence[Column], said: Sequence[str], widths: dict[int, int]) -> str:
+def _line(columns: Sequence[Column], texts: Sequence[str], widths: dict[int, int]) -> str:
     parts = []
-    for place, width in widths.items():
-        blank = " " * (width - cell_len(said[place]))
-        parts.append(blank + said[place] if columns[place].right else said[place] + blank)
+    for index, width in widths.items():
+        padding = " " * (width - cell_len(texts[index]))
+        parts.append(padding + texts[index] if columns[index].right else texts[index] + padding)
     return _GAP.join(parts).rstrip()
 
 
-def _folded(text: str, room: int | None, *, indent: str = "", style: str = "") -> list[Text]:
-    """Between words only: a name that is longer than a line is still one that is copied."""
-    if room is None:
+def _wrap(text: str, max_width: int | None, *, indent: str = "", style: str = "") -> list[Text]:
+    """Wrap between words only: a name longer than a line stays in one piece, so that it can be copied."""
+    if max_width is None:
         return [Text(indent + text, style=style)]
-    further = indent + _GAP if indent else ""
+    further_indent = indent + _GAP if indent else ""
     lines = wrap(
-        text, room, initial_indent=indent, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+        text,
+        max_width,
+        initial_indent=indent,
+        subsequent_indent=further_indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    return [Text(one, style=style) for one in lines]
+    return [Text(line, style=style) for line in lines]

@@ -1,5 +1,5 @@
-"""The whole lifecycle, played once on this machine: ``dwell run``.
+"""The whole lifecycle, run once on this machine: ``dwell run``.
 
-It starts things and watches. Everything between a robot and the leaderboard happens through deployed events: nothing
-here calls a function, trains a model or promotes one.
+The demo starts the local AWS and the robots, and observes. Everything between a robot and the leaderboard happens
+through deployed events: the demo invokes no function, trains no model and promotes none.
 """

@@ -1,4 +1,4 @@
-"""Live error as it really was: from stored rows, with the prediction that each robot echoed."""
+"""Live error computed from stored rows, which contain the prediction that each robot echoed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Live error of one interval: root mean squares, in the target's unit; ``at`` is the interval's start."""
+class ErrorPoint:
+    """Live error of an interval: root mean squares, in the target's unit; ``at`` is the interval's start."""
 
     at: datetime
     error: float
@@ -26,40 +26,40 @@ class Point:
 
 
 def predicted_rows(samples: pd.DataFrame) -> pd.DataFrame:
-    """The rows that echo a model's prediction, each interaction once, with its ``squared_error``."""
+    """The rows with an echoed prediction of a model, without repeats, with a column ``squared_error``."""
     rows = samples[samples["model"].notna()].drop_duplicates("sample_id").copy()
     rows["squared_error"] = (rows["predicted"] - rows[TARGET.name]) ** 2
     return rows
 
 
-def error(
+def compute_rmse(
     rows: pd.DataFrame, *, since: datetime | None = None, until: datetime | None = None, model: str | None = None
 ) -> float | None:
-    """Root mean square error of predicted rows recorded in [since, until), by ``model``; ``None`` without rows."""
-    chosen = rows
+    """Root mean square error of the rows recorded in [since, until) that ``model`` predicted; ``None`` without rows."""
+    selected = rows
     if since is not None:
-        chosen = chosen[chosen["recorded_at"] >= since]
+        selected = selected[selected["recorded_at"] >= since]
     if until is not None:
-        chosen = chosen[chosen["recorded_at"] < until]
+        selected = selected[selected["recorded_at"] < until]
     if model is not None:
-        chosen = chosen[chosen["model"] == model]
-    return float(np.sqrt(chosen["squared_error"].mean())) if len(chosen) else None
+        selected = selected[selected["model"] == model]
+    return float(np.sqrt(selected["squared_error"].mean())) if len(selected) else None
 
 
-def first_answer(rows: pd.DataFrame, model: str) -> datetime | None:
-    """When the first interaction was recorded whose prediction was the model's."""
-    answered = rows[rows["model"] == model]["recorded_at"]
-    return None if answered.empty else answered.min().to_pydatetime()
+def find_first_prediction(rows: pd.DataFrame, model: str) -> datetime | None:
+    """The time of the first interaction that the model predicted."""
+    times = rows[rows["model"] == model]["recorded_at"]
+    return None if times.empty else times.min().to_pydatetime()
 
 
-def series(rows: pd.DataFrame, *, seconds: int, minimum: int) -> list[Point]:
-    """Live error over time, in intervals of ``seconds``; intervals with fewer than ``minimum`` samples are left out."""
+def build_series(rows: pd.DataFrame, *, seconds: int, min_samples: int) -> list[ErrorPoint]:
+    """Live error over time, in intervals of ``seconds``; those with fewer than ``min_samples`` samples are left out."""
     points = []
-    for at, interval in rows.groupby(rows["recorded_at"].dt.floor(f"{seconds}s")):
-        if len(interval) >= minimum:
+    for start, interval in rows.groupby(rows["recorded_at"].dt.floor(f"{seconds}s")):
+        if len(interval) >= min_samples:
             points.append(
-                Point(
-                    at=at.to_pydatetime(),
+                ErrorPoint(
+                    at=start.to_pydatetime(),
                     error=float(np.sqrt(interval["squared_error"].mean())),
                     promised=float(np.sqrt((interval["expected_error"] ** 2).mean())),
                     samples=len(interval),

@@ -1,4 +1,4 @@
-"""What a run tells: ``report.json``, and everything that the page and the tables are made of."""
+"""The result of a run: the contents of ``report.json``, of the page and of the printed tables."""
 
 from __future__ import annotations
 
@@ -7,19 +7,37 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from dwell.client.leaderboard import CandidateList
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dwell.demo.error_series import Point
+    from dwell.client.leaderboard import ListedRound, RankedModel
+    from dwell.demo.error_series import ErrorPoint
+
+
+class RoundSummary(CandidateList):
+    """A round in ``report.json``."""
+
+    round: str
+    cause: str
+    status: str
+    started_at: str
+    dataset: dict[str, int | None]
+    baseline_rmse: float | None
+    champion_rmse: float | None
+    promoted: str | None
+    deployment: str | None
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class SampleCounts:
     """The reconciliation, counted by ``sample_id`` from the objects in S3.
 
-    ``published`` = ``stored`` + ``quarantined`` + ``lost``: each sample once, however often it was sent.
-    ``duplicates``: rows whose sample was stored already (a dataset takes each once). ``unexpected``: rows of samples
-    that nobody published. ``failed``: objects that Firehose put aside unprocessed.
+    ``published`` = ``stored`` + ``quarantined`` + ``lost``: each sample counts once, however often it was sent.
+    ``duplicates``: rows whose sample was stored already (a dataset counts it once). ``unexpected``: stored samples that
+    were not published. ``failed``: objects that Firehose could not process.
     """
 
     published: int
@@ -32,8 +50,8 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveError:
-    """Root mean squares in the target's unit; the noise floor is what the best possible predictor would have."""
+class LiveErrorSummary:
+    """Root mean squares in the target's unit; the noise floor is the error of the best possible predictor."""
 
     before_drift: float | None
     under_drift: float | None
@@ -43,8 +61,8 @@ class LiveError:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened: ``kind`` is alarm, round, trial, promotion or drift."""
+class TimelineEvent:
+    """An event in the charts: ``kind`` is alarm, round, trial, promotion or drift."""
 
     at: datetime
     kind: str
@@ -53,47 +71,47 @@ class Moment:
 
 @dataclass(slots=True)
 class Report:
-    """One run of the lifecycle."""
+    """A run of the lifecycle."""
 
-    samples: Samples
-    rounds: list[dict[str, Any]]
-    live_error: LiveError
+    samples: SampleCounts
+    rounds: list[RoundSummary]
+    live_error: LiveErrorSummary
     predictions: dict[str, int]
     seconds: dict[str, float]
-    leaderboard: list[dict[str, Any]]
+    leaderboard: list[RankedModel]
     target: dict[str, Any]
     drift: dict[str, str]
-    moments: list[Moment] = field(default_factory=list)
-    error_series: list[Point] = field(default_factory=list)
+    moments: list[TimelineEvent] = field(default_factory=list)
+    error_series: list[ErrorPoint] = field(default_factory=list)
     rate_series: list[tuple[datetime, int]] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write ``report.json``; times are ISO 8601 in UTC."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=2, default=_iso) + "\n")
+        path.write_text(json.dumps(asdict(self), indent=2, default=_to_iso) + "\n")
 
 
-def _iso(value: object) -> str:
+def _to_iso(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def round_entry(record: dict[str, Any]) -> dict[str, Any]:
-    """A round as the report tells it, from the leaderboard's record of it."""
-    dataset = record.get("dataset") or {}
+def summarize_round(round_: ListedRound) -> RoundSummary:
+    """The part of a round that the report contains."""
+    dataset = round_.get("dataset") or {}
     return {
-        "round": record["round"],
-        "cause": record["cause"],
-        "status": record["status"],
-        "started_at": record["started_at"],
+        "round": round_["round"],
+        "cause": round_["cause"],
+        "status": round_["status"],
+        "started_at": round_["started_at"],
         "dataset": {"train": dataset.get("train"), "test": dataset.get("test")},
         "candidates": [
-            {"name": candidate["name"], "rmse": candidate["rmse"]} for candidate in record.get("candidates") or []
+            {"name": candidate["name"], "rmse": candidate["rmse"]} for candidate in round_.get("candidates") or []
         ],
-        "baseline_rmse": record.get("baseline_rmse"),
-        "champion_rmse": record.get("champion_rmse"),
-        "promoted": record.get("promoted"),
-        "deployment": record.get("deployment"),
-        "seconds": record.get("seconds"),
+        "baseline_rmse": round_.get("baseline_rmse"),
+        "champion_rmse": round_.get("champion_rmse"),
+        "promoted": round_.get("promoted"),
+        "deployment": round_.get("deployment"),
+        "seconds": round_.get("seconds"),
     }

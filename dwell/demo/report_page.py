@@ -1,21 +1,24 @@
-"""``report.html``: one self-contained page with the charts of a run. It asks nothing of any network."""
+"""``report.html``: a self-contained page with the charts of a run; it loads nothing from a network."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dwell.commands import ranking
+from dwell.client.leaderboard import best_rmse
+from dwell.console.numbers import format_rounded
+from dwell.console.times import format_clock
 
 if TYPE_CHECKING:
-    from dwell.demo.report import Report
+    from dwell.client.leaderboard import RankedModel
+    from dwell.demo.report import Report, RoundSummary
 
 SERIES_SECONDS = 2
-"""Length of an interval of the live-error series."""
+"""Length of an interval of the live error's series."""
 
 _COLOURS = {"drift": "#8e44ad", "alarm": "#c0392b", "round": "#e67e22", "trial": "#2471a3", "promotion": "#1e8449"}
 
@@ -40,22 +43,17 @@ tr.live td { font-weight: 600; }
 """
 
 
-def number(value: float | None, unit: str = "") -> str:
-    """A figure for people: thousands apart, no decimals, a dash for nothing."""
-    if value is None:
-        return "-"
-    return f"{value:,.0f} {unit}".strip()
-
-
-def promoted(entry: dict[str, Any]) -> str:
-    """Whom a round promoted, and whether that lasted."""
-    if entry["promoted"] is None:
+def describe_promotion(round_: RoundSummary) -> str:
+    """The model that a round promoted, and whether it was rolled back."""
+    if round_["promoted"] is None:
         return "no"
-    return short(entry["promoted"]) + (" (rolled back)" if entry.get("deployment") == "rolled_back" else "")
+    return shorten_model_name(round_["promoted"]) + (
+        " (rolled back)" if round_.get("deployment") == "rolled_back" else ""
+    )
 
 
-def short(model: str) -> str:
-    """A model's name without its stamp, where the round is named beside it."""
+def shorten_model_name(model: str) -> str:
+    """A model's name without its time stamp."""
     return model.rsplit("-", 1)[0]
 
 
@@ -77,13 +75,13 @@ def _charts(report: Report) -> str:
                    line={"color": "#7f8c8d", "dash": "dash", "shape": "hv"}),
         row=1, col=1,
     )  # fmt: skip
-    drifted = [moment.at for moment in report.moments if moment.kind == "drift"]
+    drifted = [event.at for event in report.moments if event.kind == "drift"]
     start, end = (report.rate_series[0][0], report.rate_series[-1][0]) if report.rate_series else (None, None)
     change = drifted[0] if drifted else end
     before, after = report.live_error.noise_floor_before, report.live_error.noise_floor_after
     figure.add_trace(
         go.Scatter(x=[start, change, change, end], y=[before, before, after, after], mode="lines",
-                   name="noise floor (nobody can do better)", line={"color": "#27ae60", "dash": "dot"}),
+                   name="noise floor (best possible)", line={"color": "#27ae60", "dash": "dot"}),
         row=1, col=1,
     )  # fmt: skip
     figure.add_trace(
@@ -91,15 +89,15 @@ def _charts(report: Report) -> str:
                    name="samples", mode="lines", fill="tozeroy", line={"color": "#5499c7"}, showlegend=False),
         row=2, col=1,
     )  # fmt: skip
-    for position, moment in enumerate(sorted(report.moments, key=lambda moment: moment.at)):
-        figure.add_vline(x=moment.at, line={"color": _COLOURS[moment.kind], "width": 1.5, "dash": "dot"})
+    for position, event in enumerate(sorted(report.moments, key=lambda event: event.at)):
+        figure.add_vline(x=event.at, line={"color": _COLOURS[event.kind], "width": 1.5, "dash": "dot"})
         figure.add_annotation(
-            x=moment.at, y=1 - 0.075 * (position % 4), yref="y domain", text=escape(moment.label), showarrow=False,
-            xanchor="left", font={"color": _COLOURS[moment.kind], "size": 12}, bgcolor="rgba(255,255,255,0.8)",
+            x=event.at, y=1 - 0.075 * (position % 4), yref="y domain", text=escape(event.label), showarrow=False,
+            xanchor="left", font={"color": _COLOURS[event.kind], "size": 12}, bgcolor="rgba(255,255,255,0.8)",
         )  # fmt: skip
     figure.update_yaxes(rangemode="tozero")
     if report.error_series:
-        # room for the names of the moments above the line
+        # space above the line for the labels of the events
         figure.update_yaxes(range=[0, 1.4 * max(point.error for point in report.error_series)], row=1, col=1)
     figure.update_layout(
         template="plotly_white", height=640, margin={"l": 60, "r": 20, "t": 60, "b": 40},
@@ -110,7 +108,7 @@ def _charts(report: Report) -> str:
 
 
 def _table(headings: list[tuple[str, bool]], rows: list[tuple[list[str], bool]]) -> str:
-    """A table; a heading's flag says that its column holds numbers, a row's flag that it is live. Cells are HTML."""
+    """An HTML table. A heading's flag marks a column of numbers, a row's flag the live model. Cells are HTML."""
     head = "".join(f'<th scope="col"{" class=number" if numeric else ""}>{title}</th>' for title, numeric in headings)
     body = ""
     for cells, live in rows:
@@ -122,15 +120,15 @@ def _table(headings: list[tuple[str, bool]], rows: list[tuple[list[str], bool]])
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _leaderboard(entries: list[dict[str, Any]], unit: str) -> str:
+def _leaderboard(models: list[RankedModel], unit: str) -> str:
     rows = []
-    for entry in entries:
-        live = bool(entry["live"])
-        name = escape(str(entry["model"])) + (' <span class="badge">live</span>' if live else "")
+    for model in models:
+        live = bool(model["live"])
+        name = escape(str(model["model"])) + (' <span class="badge">live</span>' if live else "")
         cells = [
-            "" if entry["rank"] is None else str(entry["rank"]), name,
-            TRAINED_ON.get(entry["trained_on"], entry["trained_on"]),
-            number(entry["test_rmse"], unit), number(entry["live_error"], unit),
+            "" if model["rank"] is None else str(model["rank"]), name,
+            TRAINED_ON.get(model["trained_on"], model["trained_on"]),
+            format_rounded(model["test_rmse"], unit), format_rounded(model["live_error"], unit),
         ]  # fmt: skip
         rows.append((cells, live))
     return _table(
@@ -138,14 +136,15 @@ def _leaderboard(entries: list[dict[str, Any]], unit: str) -> str:
     )
 
 
-def _rounds(rounds: list[dict[str, Any]], unit: str) -> str:
+def _rounds(rounds: list[RoundSummary], unit: str) -> str:
     rows = []
-    for entry in rounds:
+    for round_ in rounds:
         cells = [
-            datetime.fromisoformat(entry["started_at"]).strftime("%H:%M:%S"), escape(str(entry["cause"])),
-            number(entry["dataset"]["train"]), number(entry["dataset"]["test"]), number(entry["baseline_rmse"], unit),
-            number(entry["champion_rmse"], unit), number(ranking.best(entry), unit),
-            escape(promoted(entry)), number(entry["seconds"], "s"),
+            format_clock(round_["started_at"]), escape(str(round_["cause"])),
+            format_rounded(round_["dataset"]["train"]), format_rounded(round_["dataset"]["test"]),
+            format_rounded(round_["baseline_rmse"], unit),
+            format_rounded(round_["champion_rmse"], unit), format_rounded(best_rmse(round_), unit),
+            escape(describe_promotion(round_)), format_rounded(round_["seconds"], "s"),
         ]  # fmt: skip
         rows.append((cells, False))
     return _table(
@@ -159,15 +158,15 @@ def render(report: Report) -> str:
     """The whole page as HTML."""
     unit, samples, error = report.target["unit"], report.samples, report.live_error
     figures = [
-        ("live error before the drift", number(error.before_drift, unit)),
-        ("under drift", number(error.under_drift, unit)),
-        ("recovered", number(error.recovered, unit)),
-        ("samples published", number(samples.published)),
-        ("stored", number(samples.stored)),
-        ("in quarantine", number(samples.quarantined)),
-        ("lost", number(samples.lost)),
-        ("answers by a model", number(report.predictions["model"])),
-        ("answers by the baseline", number(report.predictions["fallback"])),
+        ("live error before the drift", format_rounded(error.before_drift, unit)),
+        ("under drift", format_rounded(error.under_drift, unit)),
+        ("recovered", format_rounded(error.recovered, unit)),
+        ("samples published", format_rounded(samples.published)),
+        ("stored", format_rounded(samples.stored)),
+        ("in quarantine", format_rounded(samples.quarantined)),
+        ("lost", format_rounded(samples.lost)),
+        ("predictions by a model", format_rounded(report.predictions["model"])),
+        ("predictions by the baseline", format_rounded(report.predictions["fallback"])),
     ]
     boxes = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in figures)
     return f"""<!doctype html>
@@ -175,7 +174,7 @@ def render(report: Report) -> str:
 <title>Dwell: a run of the lifecycle</title><style>{_STYLE}</style></head><body>
 <h1>Dwell: a run of the lifecycle</h1>
 <p class="lead">Robots published samples, models were trained and promoted, the world changed
-({escape(report.drift["kind"])}: {escape(report.drift["meaning"])}), and the loop closed.</p>
+({escape(report.drift["kind"])}: {escape(report.drift["meaning"])}), and the system recovered.</p>
 <dl class="figures">{boxes}</dl>
 {_charts(report)}
 <h2>Rounds</h2>{_rounds(report.rounds, unit)}

@@ -1,4 +1,4 @@
-"""The terminal during a run: which phase it is, how long each took, and the figures that matter now."""
+"""The terminal during a run: the phases with their durations, and the current figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Phase:
-    """One step of the run; ``seconds`` is set when it has ended."""
+    """A step of the run; ``seconds`` is set at its end."""
 
     key: str
     title: str
@@ -31,7 +31,7 @@ class Phase:
 
 @dataclass(slots=True)
 class Screen:
-    """Shows phases and figures. On a terminal it redraws itself; elsewhere it prints a line for each phase."""
+    """Shows phases and figures. A terminal is redrawn; other output gets lines for each phase."""
 
     console: Console = field(default_factory=Console)
     phases: list[Phase] = field(default_factory=list)
@@ -40,16 +40,16 @@ class Screen:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[Screen]:
-        """Draw until the block ends."""
+        """Redraw until the block ends."""
         if not self.console.is_terminal:
             yield self
             return
-        with Live(get_renderable=self._draw, console=self.console, refresh_per_second=4):
+        with Live(get_renderable=self._render, console=self.console, refresh_per_second=4):
             yield self
 
     @contextlib.contextmanager
     def phase(self, key: str, title: str) -> Iterator[None]:
-        """A step: ``key`` names it in the report. Its time counts also when it fails."""
+        """Time a step; ``key`` names it in the report. A failed step is timed, too."""
         phase = Phase(key, title, time.monotonic())
         self.phases.append(phase)
         if not self.console.is_terminal:
@@ -63,14 +63,14 @@ class Screen:
                 self.console.print(f"    {phase.seconds:.0f} s{figures}", highlight=False)
 
     def seconds(self) -> dict[str, float]:
-        """How long each phase took, by key; a phase under way counts up to now."""
+        """Duration of each phase by key; a running phase counts up to now."""
         now = time.monotonic()
         return {
             phase.key: phase.seconds if phase.seconds is not None else round(now - phase.started, 1)
             for phase in self.phases
         }
 
-    def _draw(self) -> RenderableType:
+    def _render(self) -> RenderableType:
         steps = Table.grid(padding=(0, 1))
         for phase in self.phases:
             running = phase.seconds is None

@@ -1,61 +1,62 @@
-"""Looking at the stack as an operator would: the leaderboard over HTTP, and the alarms."""
+"""Observes the stack as an operator would: the leaderboard over HTTP, and the alarms."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dwell.client.leaderboard import BoardError, read_board
-from dwell.client.signed_api import NO_ANSWER
-from dwell.demo.report import Moment
+from dwell.client.leaderboard import LeaderboardError, read_leaderboard
+from dwell.client.signed_api import NO_RESPONSE_ERRORS
+from dwell.demo.report import TimelineEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from dwell.client.signed_api import Api
+    from dwell.client.leaderboard import Leaderboard
+    from dwell.client.signed_api import SignedApi
 
 RETRAINING_ALARMS = ("NoModel", "ModelError")
-"""The alarms whose story is told."""
+"""The alarms in the report."""
 
 
-class WatchError(RuntimeError):
-    """The stack does not answer."""
+class MonitorError(RuntimeError):
+    """The leaderboard cannot be read."""
 
 
 @dataclass(slots=True)
-class Watch:
-    """The stack called ``stack``."""
+class StackMonitor:
+    """Reads the state of the stack with the name ``stack``."""
 
     stack: str
-    api: Api
+    api: SignedApi
     cloudwatch: CloudWatchClient
 
-    def leaderboard(self) -> dict[str, Any]:
-        """``GET /leaderboard``. Raises ``WatchError``."""
+    def leaderboard(self) -> Leaderboard:
+        """``GET /leaderboard``. Raises ``MonitorError``."""
         try:
-            return read_board(self.api)
-        except (BoardError, *NO_ANSWER) as error:
-            raise WatchError(str(error)) from error
+            return read_leaderboard(self.api)
+        except (LeaderboardError, *NO_RESPONSE_ERRORS) as error:
+            raise MonitorError(str(error)) from error
 
     def alarms(self) -> dict[str, str]:
-        """The state of each retraining alarm, by its name without the stack's."""
+        """The state of each retraining alarm by its name without the stack's prefix."""
         names = [f"{self.stack}-{name}" for name in RETRAINING_ALARMS]
         alarms = self.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
         return {alarm["AlarmName"].removeprefix(f"{self.stack}-"): alarm["StateValue"] for alarm in alarms}
 
-    def alarm_moments(self, since: datetime) -> list[Moment]:
-        """When the retraining alarms went off."""
-        moments = []
+    def alarm_events(self, since: datetime) -> list[TimelineEvent]:
+        """The events at which a retraining alarm went to ALARM since ``since``."""
+        events = []
         for name in RETRAINING_ALARMS:
             history = self.cloudwatch.describe_alarm_history(
                 AlarmName=f"{self.stack}-{name}", HistoryItemType="StateUpdate", StartDate=since
             )["AlarmHistoryItems"]
-            moments += [
-                Moment(item["Timestamp"], "alarm", f"alarm {name}")
+            events += [
+                TimelineEvent(item["Timestamp"], "alarm", f"alarm {name}")
                 for item in history
                 if json.loads(item["HistoryData"])["newState"]["stateValue"] == "ALARM"
             ]
-        return moments
+        return events

@@ -1,1 +1,1 @@
-"""AWS on a laptop: a process that plays the part of AWS for the very template that deploys to AWS."""
+"""AWS on a laptop: starts the local AWS as a process, and deploys template.yaml to it."""

@@ -1,4 +1,4 @@
-"""Build template.yaml and deploy it onto the emulator with sam, as one would onto AWS."""
+"""Builds template.yaml and deploys it to the local AWS with sam, in the same way as to AWS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import platform
 import tomllib
 from typing import TYPE_CHECKING
 
-from dwell.local import child_process as tether
+from dwell.console.errors import ReportedError
+from dwell.local import child_process
 from dwell.local.emulator_process import ROOT, clean_environment
 
 if TYPE_CHECKING:
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 SAM = ROOT / ".venvs" / "sam" / "bin"
 LOGS = ROOT / "build" / "local"
 CONFIG = "local"
-"""Which part of samconfig.toml is the laptop's."""
+"""The profile of samconfig.toml for the laptop."""
 STACK = "dwell"
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "requirements/sam.txt")
 """What the result of ``sam build`` depends on."""
 BUILD = ROOT / ".aws-sam" / "build"
-_LINES = 25
+_MAX_ERROR_LINES = 25
 
 
-class DeploymentError(RuntimeError):
-    """sam failed; the message has its last lines."""
+class DeploymentError(ReportedError):
+    """sam failed; the message contains its last lines."""
 
 
 def build(parameters: Mapping[str, str] | None = None) -> None:
@@ -39,7 +40,7 @@ def build(parameters: Mapping[str, str] | None = None) -> None:
 
     Processes that build or deploy one checkout at the same time wait for each other. Raises ``DeploymentError``.
     """
-    arguments = ("--config-env", CONFIG, "--parameter-overrides", *overrides(parameters))
+    arguments = ("--config-env", CONFIG, "--parameter-overrides", *build_overrides(parameters))
     with _lock(fcntl.LOCK_EX):
         digest, built = source_digest(ROOT, arguments), BUILD / ".sources"
         if built.exists() and built.read_text(encoding="utf-8") == digest:
@@ -71,29 +72,29 @@ def _lock(mode: int) -> Iterator[None]:
 
 
 def deploy(laptop: Laptop, *, stack: str = STACK, parameters: Mapping[str, str] | None = None) -> dict[str, str]:
-    """``sam deploy`` what was built, as ``stack``; its outputs.
+    """``sam deploy`` the last build as ``stack``; returns the stack's outputs.
 
-    ``parameters`` go over those of samconfig.toml. Raises ``DeploymentError``.
+    ``parameters`` override those of samconfig.toml. Raises ``DeploymentError``.
     """
-    arguments = ("--config-env", CONFIG, "--stack-name", stack, "--parameter-overrides", *overrides(parameters))
+    arguments = ("--config-env", CONFIG, "--stack-name", stack, "--parameter-overrides", *build_overrides(parameters))
     try:
         with _lock(fcntl.LOCK_SH):  # the build must not change meanwhile
-            # sam leaves temporary folders behind; in the emulator's own they end with it
+            # sam leaves temporary folders behind; those in the emulator's own folder are removed with it
             _sam("deploy", *arguments, environment=laptop.environment() | {"TMPDIR": laptop.folder})
     except DeploymentError as error:
-        reasons = "\n".join(failures(laptop, stack))
+        reasons = "\n".join(list_failures(laptop, stack))
         raise DeploymentError(f"{error}\n\n{reasons}" if reasons else str(error)) from None
-    return outputs(laptop, stack)
+    return get_outputs(laptop, stack)
 
 
-def failures(laptop: Laptop, stack: str = STACK) -> list[str]:
-    """What went wrong in a stack's history, oldest first: sam's own last lines tell of the roll-back only."""
+def list_failures(laptop: Laptop, stack: str = STACK) -> list[str]:
+    """The failures in a stack's history, oldest first. sam's last lines describe only the roll-back."""
     cloudformation = laptop.client("cloudformation")
     try:
         pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
         events = [event for page in pages for event in page["StackEvents"]]
     except cloudformation.exceptions.ClientError:
-        return []  # it failed before there was a stack
+        return []  # the deployment failed before the stack existed
     return [
         f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ResourceStatusReason']}"
         for event in reversed(events)
@@ -101,32 +102,32 @@ def failures(laptop: Laptop, stack: str = STACK) -> list[str]:
     ]
 
 
-def outputs(laptop: Laptop, stack: str = STACK) -> dict[str, str]:
-    """The outputs of a stack by name. Raises ``DeploymentError`` if there is none."""
+def get_outputs(laptop: Laptop, stack: str = STACK) -> dict[str, str]:
+    """The outputs of a stack by name. Raises ``DeploymentError`` if the stack does not exist."""
     cloudformation = laptop.client("cloudformation")
     try:
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except cloudformation.exceptions.ClientError as error:
         raise DeploymentError(f"there is no stack {stack!r} on {laptop.endpoint_url}: {error}") from error
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
 
 
-def overrides(parameters: Mapping[str, str] | None = None, config: Path = ROOT / "samconfig.toml") -> list[str]:
-    """What follows ``--parameter-overrides``: there it replaces samconfig.toml's list, which is therefore in it."""
+def build_overrides(parameters: Mapping[str, str] | None = None, config: Path = ROOT / "samconfig.toml") -> list[str]:
+    """The arguments of ``--parameter-overrides``. The option replaces samconfig.toml's list, so they include it."""
     settings = tomllib.loads(config.read_text(encoding="utf-8"))
     merged = dict(
         entry.split("=", maxsplit=1) for entry in settings[CONFIG]["deploy"]["parameters"]["parameter_overrides"]
     )
-    merged["Architecture"] = architecture(platform.machine())
+    merged["Architecture"] = to_lambda_architecture(platform.machine())
     merged |= {name: f"'{value}'" for name, value in (parameters or {}).items()}
     return [f"{name}={value}" for name, value in merged.items()]
 
 
-def architecture(machine: str) -> str:
-    """Lambda's name of a processor. Raises ``DeploymentError`` for one that Lambda has not."""
+def to_lambda_architecture(machine: str) -> str:
+    """Lambda's name of a processor architecture. Raises ``DeploymentError`` if Lambda does not support it."""
     names = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
     if machine.lower() not in names:
-        raise DeploymentError(f"Lambda knows no processor {machine!r}")
+        raise DeploymentError(f"Lambda does not support the processor {machine!r}")
     return names[machine.lower()]
 
 
@@ -140,12 +141,12 @@ def _sam(command: str, *arguments: str, environment: Mapping[str, str] | None = 
         "AWS_DEFAULT_REGION": "us-east-1",
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.5",
-        # `sam build` looks there for the runtime's python and pip
+        # `sam build` needs the runtime's python and pip on the path
         "PATH": f"{SAM}{os.pathsep}{variables.get('PATH', os.defpath)}",
         **(environment or {}),
     }
-    status = tether.run([SAM / "sam", command, *arguments], cwd=ROOT, environment=variables, output=log)
+    status = child_process.run([SAM / "sam", command, *arguments], cwd=ROOT, environment=variables, output=log)
     if status:
-        last = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-_LINES:]
-        raise DeploymentError("\n".join([f"`sam {command}` ended with status {status}; {log} ends with", *last]))
+        last_lines = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-_MAX_ERROR_LINES:]
+        raise DeploymentError("\n".join([f"`sam {command}` ended with status {status}; {log} ends with", *last_lines]))
     log.unlink()

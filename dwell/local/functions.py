@@ -1,6 +1,7 @@
-"""The template's functions by the names that people use: those of their folders.
+"""The template's functions by the name of their folder.
 
-``python -m dwell.local.functions`` prints all of them as JSON; with a name behind it, the logical id of that one.
+``python -m dwell.local.functions`` prints their logical ids as JSON; with a name as argument, the logical id of that
+function.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from dwell.template import PATH, content
+from dwell.template import TEMPLATE_PATH, read_template
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def logical_ids(template: Path = PATH) -> dict[str, str]:
-    """Logical ids by the folder that the handler is in."""
+def logical_ids(template: Path = TEMPLATE_PATH) -> dict[str, str]:
+    """Logical ids by the name of the handler's folder."""
     return {
         resource["Properties"]["Handler"].split(".")[0]: name
-        for name, resource in content(template)["Resources"].items()
+        for name, resource in read_template(template)["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
 

@@ -1,4 +1,4 @@
-"""One line of a message, and what a reconciliation has to know of it."""
+"""A line of a message, with the facts that a reconciliation needs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
-    """What a line is: a JSON sample, a row as the workshop's fulfilment centres publish it, or something refusable."""
+class LineKind(StrEnum):
+    """Kinds of lines: a JSON sample, a CSV row of the workshop's format, or a line that the validator must refuse."""
 
     SAMPLE = "sample"
     ROW = "row"
@@ -18,11 +18,11 @@ class Kind(StrEnum):
 class Line:
     """A line without its newline.
 
-    ``identity`` is the sample's id; the text of a broken line always has it inside. A row has none before SNS has
-    named its message. ``reason`` is the code with which a broken line has to be refused.
+    ``identity`` is the sample's id; the text of a broken line always contains it. A row has none until SNS has
+    assigned an id to its message. ``reason`` is the code with which a broken line must be refused.
     """
 
     text: str
-    kind: Kind
+    kind: LineKind
     identity: str = ""
     reason: str = ""

@@ -1,4 +1,4 @@
-"""The ledger: what was published, sample by sample, so that what arrived can be compared with it."""
+"""A log of every published sample, so that a reconciliation can compare it with what arrived."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dwell.messaging.line import Kind
+from dwell.messaging.line import LineKind
 from feature_schema import derive_csv_sample_id
 
 if TYPE_CHECKING:
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A broken line as it was published, and the code it has to be refused with."""
+class BrokenLine:
+    """A broken line as it was published, and the code with which it must be refused."""
 
     reason: str
     raw: str
 
 
 @dataclass(slots=True)
-class Ledger:
+class PublishLog:
     """Everything that was published.
 
-    ``published_ids``: ids of good samples, workshop rows by the id that the schema derives for them. ``broken``: by
-    the id inside the raw text. ``duplicates``: good samples that were published again. ``unconfirmed_ids`` (and
-    ``unconfirmed_rows``, whose ids nobody knows) were in messages that SNS did not confirm: they may have arrived or
+    ``published_ids``: ids of valid samples; workshop rows have the id that the schema derives for them. ``broken``: by
+    the id inside the raw text. ``duplicates``: valid samples that were published again. ``unconfirmed_ids`` (and
+    ``unconfirmed_rows``, whose ids are unknown) were in messages that SNS did not confirm: they may have arrived or
     not. ``failures`` counts those messages by error code.
     """
 
     published_ids: set[str] = field(default_factory=set)
-    broken: dict[str, Broken] = field(default_factory=dict)
+    broken: dict[str, BrokenLine] = field(default_factory=dict)
     duplicates: int = 0
     messages: int = 0
     unconfirmed_ids: set[str] = field(default_factory=set)
@@ -44,35 +44,35 @@ class Ledger:
     failures: Counter[str] = field(default_factory=Counter)
 
     def confirm(self, message: Message, message_id: str) -> None:
-        """SNS took ``message`` under ``message_id``."""
+        """Record that SNS accepted ``message`` with the id ``message_id``."""
         self.messages += 1
         for position, line in enumerate(message.lines):
-            if line.kind is Kind.BROKEN:
-                self.broken[line.identity] = Broken(line.reason, line.text)
+            if line.kind is LineKind.BROKEN:
+                self.broken[line.identity] = BrokenLine(line.reason, line.text)
                 self.unconfirmed_ids.discard(line.identity)
             else:
-                self._publish(derive_csv_sample_id(message_id, position) if line.kind is Kind.ROW else line.identity)
+                self._add(derive_csv_sample_id(message_id, position) if line.kind is LineKind.ROW else line.identity)
 
-    def _publish(self, sample_id: str) -> None:
+    def _add(self, sample_id: str) -> None:
         if sample_id in self.published_ids:
             self.duplicates += 1
         self.published_ids.add(sample_id)
         self.unconfirmed_ids.discard(sample_id)
 
     def fail(self, message: Message, code: str) -> None:
-        """SNS did not confirm ``message``: whether it arrived is not known."""
+        """Record that SNS did not confirm ``message``; it may have arrived."""
         self.failures[code] += 1
         for line in message.lines:
-            if line.kind is Kind.ROW:
+            if line.kind is LineKind.ROW:
                 self.unconfirmed_rows += 1
-            elif not self._knows(line):
+            elif not self._is_confirmed(line):
                 self.unconfirmed_ids.add(line.identity)
 
-    def _knows(self, line: Line) -> bool:
+    def _is_confirmed(self, line: Line) -> bool:
         return line.identity in self.published_ids or line.identity in self.broken
 
-    def merge(self, other: Ledger) -> None:
-        """Add the book of another publisher. A sample in both was published twice."""
+    def merge(self, other: PublishLog) -> None:
+        """Add the log of another publisher. A sample in both was published twice."""
         self.duplicates += other.duplicates + len(self.published_ids & other.published_ids)
         self.published_ids |= other.published_ids
         self.broken |= other.broken
@@ -83,7 +83,7 @@ class Ledger:
         self.failures += other.failures
 
     def save(self, path: Path) -> None:
-        """Write the ledger as NDJSON: totals first, then one object a sample."""
+        """Write the log as NDJSON: totals first, then one object for each sample."""
         with path.open("w", encoding="utf-8") as file:
             totals = {
                 "messages": self.messages,
@@ -100,29 +100,29 @@ class Ledger:
             )
 
     @classmethod
-    def load(cls, path: Path) -> Ledger:
-        """Read a ledger that ``save`` wrote. Raises ``ValueError`` for a file that is none."""
+    def load(cls, path: Path) -> PublishLog:
+        """Read a log that ``save`` wrote. Raises ``ValueError`` for any other file."""
         try:
             totals, *entries = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-            ledger = cls(
+            log = cls(
                 duplicates=totals["duplicates"],
                 messages=totals["messages"],
                 unconfirmed_rows=totals["unconfirmed_rows"],
                 failures=Counter(totals["failures"]),
             )
             for entry in entries:
-                ledger._read(entry)
+                log._add_entry(entry)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no ledger of published samples") from error
-        return ledger
+            raise ValueError(f"{path} is not a log of published samples") from error
+        return log
 
-    def _read(self, entry: dict[str, str]) -> None:
+    def _add_entry(self, entry: dict[str, str]) -> None:
         match entry:
             case {"published": sample_id}:
                 self.published_ids.add(sample_id)
             case {"unconfirmed": sample_id}:
                 self.unconfirmed_ids.add(sample_id)
             case {"broken": sample_id, "reason": reason, "raw": raw}:
-                self.broken[sample_id] = Broken(reason, raw)
+                self.broken[sample_id] = BrokenLine(reason, raw)
             case _:
-                raise ValueError(f"not an entry of a ledger: {entry}")
+                raise ValueError(f"not an entry of a publish log: {entry}")

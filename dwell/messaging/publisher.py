@@ -1,4 +1,4 @@
-"""Publishing messages to an SNS topic, on AWS or on a laptop."""
+"""Publishes messages to an SNS topic, on AWS or on a laptop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
-from dwell.messaging.batching import MAX_BYTES
-from dwell.messaging.publish_log import Ledger
+from dwell.console.errors import InvalidUsageError, ReportedError
+from dwell.messaging.batching import MAX_MESSAGE_BYTES
+from dwell.messaging.publish_log import PublishLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _TOPIC = re.compile(r"^arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}$")
 
-_HOPELESS = frozenset(
+_PERMANENT_ERRORS = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
@@ -38,35 +39,37 @@ _HOPELESS = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""Error codes that no later attempt will change."""
+"""Error codes that a retry does not change."""
 
-_BATCH = 10
-"""Messages in one PublishBatch, at most."""
+_MAX_BATCH_MESSAGES = 10
+"""https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html"""
 
-_PATIENCE = 20
-"""After so many messages in a row that SNS did not take, the publisher gives up."""
-
-
-class PublishError(RuntimeError):
-    """The topic cannot be published to: it is not there, not allowed, or not reachable."""
+_MAX_CONSECUTIVE_FAILURES = 20
+"""Consecutive messages that SNS may refuse before the publisher gives up."""
 
 
-class NoTopicError(ValueError):
-    """What was given as a topic cannot be one."""
+class PublishError(ReportedError):
+    """Publishing to the topic is impossible: it does not exist, access is denied, or it is not reachable."""
+
+
+class InvalidTopicError(InvalidUsageError):
+    """The text is not the ARN of a standard SNS topic."""
 
 
 def check_topic(topic_arn: str) -> str:
-    """The region of a topic. Raises ``NoTopicError`` if ``topic_arn`` is not the ARN of a standard topic."""
-    topic = _TOPIC.match(topic_arn)
-    if topic is None:
-        raise NoTopicError(f"{topic_arn!r} is not the ARN of a standard SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)")
-    return topic["region"]
+    """Return the region of a topic. Raises ``InvalidTopicError``."""
+    match = _TOPIC.match(topic_arn)
+    if match is None:
+        raise InvalidTopicError(
+            f"{topic_arn!r} is not the ARN of a standard SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)"
+        )
+    return match["region"]
 
 
-def sns_client(topic_arn: str, *, threads: int = 4) -> SNSClient:
+def create_sns_client(topic_arn: str, *, threads: int = 4) -> SNSClient:
     """A client for the topic's region, with credentials and endpoint from the usual AWS chain.
 
-    Raises ``NoTopicError`` if ``topic_arn`` is not the ARN of a standard topic.
+    Raises ``InvalidTopicError``.
     """
     region = check_topic(topic_arn)
     config = Config(
@@ -79,14 +82,14 @@ def sns_client(topic_arn: str, *, threads: int = 4) -> SNSClient:
 
 
 class Publisher:
-    """Publishes messages to one topic with a few threads and keeps the ledger. Use it as a context manager."""
+    """Publishes messages to a topic with a few threads and keeps a log. Use it as a context manager."""
 
     def __init__(self, sns: SNSClient, topic_arn: str, *, threads: int = 4) -> None:
-        self.ledger = Ledger()
+        self.publish_log = PublishLog()
         self._sns = sns
         self._topic_arn = topic_arn
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="publisher")
-        self._refused_in_a_row = 0
+        self._consecutive_failures = 0
 
     def __enter__(self) -> Self:
         return self
@@ -95,33 +98,33 @@ class Publisher:
         self._pool.shutdown()
 
     def publish(self, messages: Sequence[Message]) -> int:
-        """Publish ``messages`` and answer how many of their lines SNS confirmed; the others are in the ledger.
+        """Publish ``messages``; returns the number of lines that SNS confirmed. The log has the others as failed.
 
-        Raises ``PublishError`` when going on makes no sense.
+        Raises ``PublishError`` for a permanent error, and after many consecutive failures.
         """
         confirmed = 0
-        fatal = None
-        for message, answer in self.send(messages):
-            if isinstance(answer, str):
-                self.ledger.confirm(message, answer)
-                self._refused_in_a_row = 0
+        fatal_error = None
+        for message, result in self.send(messages):
+            if isinstance(result, str):
+                self.publish_log.confirm(message, result)
+                self._consecutive_failures = 0
                 confirmed += len(message.lines)
             else:
-                self.ledger.fail(message, _code(answer))
-                self._refused_in_a_row += 1
-                if is_hopeless(answer) or self._refused_in_a_row >= _PATIENCE:
-                    fatal = answer
-        if fatal is not None:
-            raise PublishError(f"cannot publish to {self._topic_arn}: {fatal}") from fatal
+                self.publish_log.fail(message, _get_code(result))
+                self._consecutive_failures += 1
+                if is_permanent(result) or self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
+                    fatal_error = result
+        if fatal_error is not None:
+            raise PublishError(f"cannot publish to {self._topic_arn}: {fatal_error}") from fatal_error
         return confirmed
 
     def send(self, messages: Sequence[Message]) -> Iterator[tuple[Message, str | Exception]]:
-        """Publish ``messages``; each with its SNS message id or the error, in their order. The ledger is left alone."""
-        for group, answers in self._pool.map(self._publish_group, batches(messages)):
-            yield from zip(group, answers, strict=True)
+        """Publish ``messages``; yields each with its SNS message id or the error, in order. Does not use the log."""
+        for group, results in self._pool.map(self._publish_group, group_messages(messages)):
+            yield from zip(group, results, strict=True)
 
     def _publish_group(self, group: list[Message]) -> tuple[list[Message], list[str | Exception]]:
-        """An SNS message id or an error for each message."""
+        """The group, and for each message its SNS message id or an error."""
         if len(group) == 1:
             return group, [self._publish_one(group[0])]
         entries: list[PublishBatchRequestEntryTypeDef] = [
@@ -132,7 +135,7 @@ class Publisher:
         except (ClientError, BotoCoreError) as error:
             return group, [error] * len(group)
         ids = {entry["Id"]: entry["MessageId"] for entry in response.get("Successful", [])}
-        # A refused entry is not retried by botocore; published alone it is, and tells its error.
+        # botocore does not retry a failed entry of a batch; a single publish is retried, and raises its own error.
         return group, [ids.get(str(index)) or self._publish_one(message) for index, message in enumerate(group)]
 
     def _publish_one(self, message: Message) -> str | Exception:
@@ -142,12 +145,12 @@ class Publisher:
             return error
 
 
-def batches(messages: Sequence[Message]) -> list[list[Message]]:
-    """Group messages so that each group is one request: at most ten, and 256 KB together."""
+def group_messages(messages: Sequence[Message]) -> list[list[Message]]:
+    """Group messages into requests of at most 10 messages and 256 KB."""
     groups: list[list[Message]] = []
     size = 0
     for message in messages:
-        if not groups or len(groups[-1]) == _BATCH or size + message.size > MAX_BYTES:
+        if not groups or len(groups[-1]) == _MAX_BATCH_MESSAGES or size + message.size > MAX_MESSAGE_BYTES:
             groups.append([])
             size = 0
         groups[-1].append(message)
@@ -155,13 +158,13 @@ def batches(messages: Sequence[Message]) -> list[list[Message]]:
     return groups
 
 
-def _code(error: Exception) -> str:
+def _get_code(error: Exception) -> str:
     if isinstance(error, ClientError):
         response: dict[str, Any] = dict(error.response)
         return str(response.get("Error", {}).get("Code", "unknown"))
     return type(error).__name__
 
 
-def is_hopeless(error: Exception) -> bool:
-    """Whether no later attempt will go better."""
-    return _code(error) in _HOPELESS or isinstance(error, NoCredentialsError | PartialCredentialsError)
+def is_permanent(error: Exception) -> bool:
+    """Whether a retry cannot succeed."""
+    return _get_code(error) in _PERMANENT_ERRORS or isinstance(error, NoCredentialsError | PartialCredentialsError)

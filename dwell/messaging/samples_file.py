@@ -1,7 +1,7 @@
-"""Files of samples: CSV, NDJSON (both also gzipped) and Parquet, record by record, told apart by their content.
+"""Reads files of samples record by record: CSV, NDJSON (both also gzipped) and Parquet, detected by content.
 
-Columns are found by name. A CSV file without a header is read by position: rows as the workshop's fulfilment centres
-publish them, or rows as they are stored under ``samples/``.
+Columns are found by name. A CSV file without a header is read by position: the workshop's rows, or rows as they are
+stored under ``samples/``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dwell.console.errors import InvalidUsageError
 from feature_schema import FEATURES, ROW_COLUMNS, TARGET
 
 if TYPE_CHECKING:
@@ -25,17 +26,16 @@ WORKSHOP_ROW = (TARGET.name, *(feature.name for feature in FEATURES))
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
-class SamplesFileError(ValueError):
-    """The file is not what it should be; the message names the file and the line."""
+class SamplesFileError(InvalidUsageError):
+    """The file is not readable as samples; the message names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FileRecord:
     """One record of a file.
 
-    ``number`` counts records from 1; ``line`` is where it stands in the file (Parquet: the row's number). ``values``
-    are its columns by name, or nothing where it has none that can be told apart; ``text`` is what stands in the file
-    (Parquet: nothing).
+    ``number`` counts records from 1; ``line`` is its line number in the file (Parquet: the row number). ``values`` are
+    its columns by name, ``None`` if it has no recognizable columns; ``text`` is the text in the file (Parquet: empty).
     """
 
     number: int
@@ -44,30 +44,30 @@ class Record:
     text: str = ""
 
 
-def records(path: Path) -> Iterator[Record]:
-    """The file's records in their order. Blank lines are none. Raises ``SamplesFileError`` and ``OSError``."""
+def read_records(path: Path) -> Iterator[FileRecord]:
+    """The records in file order, without blank lines. Raises ``SamplesFileError`` and ``OSError``."""
     with path.open("rb") as file:
         magic = file.peek(4)[:4]
         if magic == _PARQUET:
-            yield from _parquet(path)
+            yield from _read_parquet(path)
             return
         content: Iterable[bytes] = gzip.GzipFile(fileobj=file) if magic[:2] == _GZIP else file
         try:
-            lines = _lines(content, path)
+            lines = _read_lines(content, path)
             first = next(lines, None)
             if first is not None:
                 if first[1].lstrip()[:1] == "[":
                     raise SamplesFileError(
-                        f"{path}: a JSON array; expected is one JSON object a line (`jq -c '.[]'` makes that of it)"
+                        f"{path}: a JSON array; expected is one JSON object a line (`jq -c '.[]'` converts it)"
                     )
-                form = _ndjson if first[1].lstrip()[:1] == "{" else _csv
-                yield from form(_put_back(first, lines), path)
+                read = _read_ndjson if first[1].lstrip()[:1] == "{" else _read_csv
+                yield from read(_prepend(first, lines), path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SamplesFileError(f"{path}: damaged gzip: {error}") from error
 
 
-def _lines(content: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank with their numbers, newlines included."""
+def _read_lines(content: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers, including newlines."""
     for number, line in enumerate(content, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -77,75 +77,75 @@ def _lines(content: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _put_back(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def _prepend(first: tuple[int, str], remaining: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     yield first
-    yield from rest
+    yield from remaining
 
 
-def _ndjson(lines: Iterator[tuple[int, str]], _path: Path) -> Iterator[Record]:
+def _read_ndjson(lines: Iterator[tuple[int, str]], _path: Path) -> Iterator[FileRecord]:
     for number, (line, text) in enumerate(lines, start=1):
         try:
-            values = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+            values = json.loads(text, object_pairs_hook=_build_object, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             values = None
-        yield Record(number, line, values if isinstance(values, dict) else None, text.strip())
+        yield FileRecord(number, line, values if isinstance(values, dict) else None, text.strip())
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return values
 
 
-def _no_number(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _csv(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[Record]:
-    read: list[tuple[int, str]] = []
+def _read_csv(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[FileRecord]:
+    consumed: list[tuple[int, str]] = []
 
-    def feed() -> Iterator[str]:
+    def feed_lines() -> Iterator[str]:
         for line in lines:
-            read.append(line)
+            consumed.append(line)
             yield line[1]
 
     header: tuple[str, ...] | None = None
     number = 0
-    rows = csv.reader(feed(), strict=True)
+    rows = csv.reader(feed_lines(), strict=True)
     while True:
-        read.clear()
+        consumed.clear()
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            raise SamplesFileError(f"{path}, line {read[-1][0] if read else '?'}: {error}") from error
+            raise SamplesFileError(f"{path}, line {consumed[-1][0] if consumed else '?'}: {error}") from error
         if cells is None:
             return
-        line, text = read[0][0], " ".join(part.strip() for _, part in read)
+        line, text = consumed[0][0], " ".join(part.strip() for _, part in consumed)
         if number == 0 and header is None:
-            header = _header(cells, f"{path}, line {line}")
+            header = _parse_header(cells, f"{path}, line {line}")
             if header is not None:
                 continue
         number += 1
         if header is not None and len(cells) != len(header):
-            raise SamplesFileError(f"{path}, line {line}: {len(cells)} cells, and the header has {len(header)}")
+            raise SamplesFileError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}")
         columns = header or {len(WORKSHOP_ROW): WORKSHOP_ROW, len(ROW_COLUMNS): ROW_COLUMNS}.get(len(cells))
-        yield Record(number, line, None if columns is None else dict(zip(columns, cells, strict=True)), text)
+        yield FileRecord(number, line, None if columns is None else dict(zip(columns, cells, strict=True)), text)
 
 
-def _header(cells: list[str], where: str) -> tuple[str, ...] | None:
-    """The names in the first line, or nothing if it is a row already. Raises ``SamplesFileError``."""
+def _parse_header(cells: list[str], location: str) -> tuple[str, ...] | None:
+    """The column names of a header line, or ``None`` if the line is a row. Raises ``SamplesFileError``."""
     names = tuple(cell.strip() for cell in cells)
     if any(_is_number(name) for name in names):
         return None
-    absent = [name for name in WORKSHOP_ROW if name not in names]
-    if absent:
+    missing = [name for name in WORKSHOP_ROW if name not in names]
+    if missing:
         raise SamplesFileError(
-            f"{where}: neither a row nor a header with all columns of the schema; missing: {', '.join(absent)}"
+            f"{location}: neither a row nor a header with all columns of the schema; missing: {', '.join(missing)}"
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SamplesFileError(f"{where}: the header names a column twice: {', '.join(twice)}")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise SamplesFileError(f"{location}: the header has duplicate columns: {', '.join(duplicates)}")
     return names
 
 
@@ -157,7 +157,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parquet(path: Path) -> Iterator[Record]:
+def _read_parquet(path: Path) -> Iterator[FileRecord]:
     from pyarrow import ArrowException  # noqa: PLC0415 - takes half a second, and few files are Parquet
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415
 
@@ -165,12 +165,12 @@ def _parquet(path: Path) -> Iterator[Record]:
     try:
         with ParquetFile(path) as file:
             names = file.schema_arrow.names
-            absent = [name for name in WORKSHOP_ROW if name not in names]
-            if absent and "features" not in names:
-                raise SamplesFileError(f"{path}: has not all columns of the schema; missing: {', '.join(absent)}")
+            missing = [name for name in WORKSHOP_ROW if name not in names]
+            if missing and "features" not in names:
+                raise SamplesFileError(f"{path}: lacks columns of the schema: {', '.join(missing)}")
             for batch in file.iter_batches(batch_size=2_000):
                 for values in batch.to_pylist():
                     number += 1
-                    yield Record(number, number, values)
+                    yield FileRecord(number, number, values)
     except (ArrowException, OSError) as error:
         raise SamplesFileError(f"{path}, row {number + 1}: not readable as Parquet: {error}") from error

@@ -1,1 +1,1 @@
-"""What operators do with a deployed stack, on AWS or on a laptop: look, publish, replay, retrain."""
+"""Operations on a deployed stack, on AWS or on a laptop: publish files, replay, redrive, retrain, deploy."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from dwell.client.leaderboard import LOOKS_TO_BE_SURE, boards, is_passed_over
+from dwell.client.leaderboard import CONFIRMING_READS, is_passed_over, poll_leaderboard
+from dwell.console.errors import ReportedError
 from dwell.operations.function_response import UnusableRequestError
 from rounds import RequestOutcome
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
+    from dwell.client.leaderboard import Leaderboard
     from rounds import Store
 
 MESSAGE_GROUP = "promotion"
@@ -40,7 +42,7 @@ REFUSALS = {
 _PASSING = {"being_deleted"}
 
 
-class EndpointError(RuntimeError):
+class EndpointError(ReportedError):
     """It was refused, or did not end well, or not in time; the message says which."""
 
 
@@ -109,7 +111,7 @@ def raise_if_refused(outcome: dict[str, Any]) -> dict[str, Any]:
 
 
 def wait(
-    look: Callable[[], dict[str, Any]],
+    look: Callable[[], Leaderboard],
     model: str | None,
     *,
     seconds: float,
@@ -123,8 +125,8 @@ def wait(
     """
     endpoint: dict[str, Any] = {}
     passed_over = 0
-    for board in boards(look, seconds=seconds, sleep=sleep, clock=clock):
-        endpoint = board["endpoint"] or {}
+    for board in poll_leaderboard(look, seconds=seconds, sleep=sleep, clock=clock):
+        endpoint = cast("dict[str, Any]", board["endpoint"] or {})
         if model is None and endpoint.get("status") in {"Absent", "Deleting"} and endpoint.get("model") is None:
             return endpoint
         if model is None:
@@ -136,8 +138,8 @@ def wait(
             if undone and model not in {endpoint.get("wanted"), endpoint.get("resumes")}:
                 raise EndpointError(f"{model} was taken back: {undone[0]['error'] or undone[0]['status']}")
         held = endpoint.get("pause") == "paused"
-        passed_over = passed_over + 1 if held or is_passed_over(endpoint, model) else 0
-        if passed_over >= LOOKS_TO_BE_SURE:
+        passed_over = passed_over + 1 if held or is_passed_over(board["endpoint"], model) else 0
+        if passed_over >= CONFIRMING_READS:
             raise EndpointError(f"{model} does not come: {_instead(endpoint)}")
     raise EndpointError(f"the endpoint is {endpoint.get('status', 'Absent')} after {seconds:.0f} s")
 

@@ -1,4 +1,5 @@
-"""Batches that Firehose put aside because the validator failed on them in every attempt, and their way back."""
+"""Batches on which the validator failed in every attempt: Firehose stores them in the bucket, ``republish`` sends them
+to the topic again."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dwell.messaging.batching import MAX_BYTES, Message, Packer
-from dwell.messaging.line import Kind, Line
+from dwell.messaging.batching import MAX_MESSAGE_BYTES, Batcher, Message
+from dwell.messaging.line import Line, LineKind
 from dwell.messaging.publisher import PublishError
-from dwell.operations.quarantine_replay import REPLAYED, DamagedObjectError
+from dwell.operations.quarantine_replay import DamagedObjectError
 from feature_schema import InvalidInputError, parse_lines, split_message_header
+from rounds import s3_prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,49 +24,49 @@ if TYPE_CHECKING:
 
     from dwell.messaging.publisher import Publisher
 
-PREFIX = "failed/processing-failed/"
-"""Where Firehose writes a record, as it came, that could not be transformed."""
-
 
 @dataclass(frozen=True, slots=True)
 class FailedRecord:
-    """A record as it came from the stream: what one message carried. ``name`` is its own, the same in every look."""
+    """A record of the stream: the content of one message. ``name`` identifies it and is the same at every read."""
 
     name: str
     data: bytes
     arrived_at: datetime
     error: str
     entry: Mapping[str, Any] = field(default_factory=dict)
-    """All that Firehose wrote of it."""
+    """The whole entry that Firehose wrote."""
 
 
 @dataclass(slots=True)
-class SentBack:
-    """What was sent back: objects, their records, and the lines in those. What stays is not among the lines."""
+class RepublishResult:
+    """Counts of objects, records and lines that were published again, without what stays in the bucket."""
 
     objects: int = 0
     records: int = 0
     lines: int = 0
     errors: list[str] = field(default_factory=list)
-    """What Firehose says went wrong, each sentence once."""
+    """Firehose's error messages, each once."""
     stays: list[str] = field(default_factory=list)
-    """What SNS cannot carry, and stays where it was: a sentence for each object."""
+    """A sentence for each object that stays, in whole or in part, because a line is too large for SNS."""
 
 
-def objects(s3: S3Client, bucket: str) -> Iterator[tuple[str, bytes, list[FailedRecord]]]:
-    """Each object that Firehose put aside, with its body and its records. Raises ``DamagedObjectError``."""
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX):
-        for found in page.get("Contents", []):
-            key = found["Key"]
+def read_objects(s3: S3Client, bucket: str) -> Iterator[tuple[str, bytes, list[FailedRecord]]]:
+    """Key, content and records of each object that Firehose stored. Raises ``DamagedObjectError``.
+
+    The format: https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-failure-handling.html
+    """
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=s3_prefixes.FAILED_BATCHES):
+        for listed in page.get("Contents", []):
+            key = listed["Key"]
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             try:
                 text = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
-                yield key, body, [_record(f"{key}#{number}", line) for number, line in enumerate(text.splitlines())]
+                yield key, body, [_parse_entry(f"{key}#{index}", line) for index, line in enumerate(text.splitlines())]
             except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-                raise DamagedObjectError(f"s3://{bucket}/{key} is not as Firehose writes it") from error
+                raise DamagedObjectError(f"s3://{bucket}/{key} is not in the format that Firehose writes") from error
 
 
-def _record(name: str, line: bytes) -> FailedRecord:
+def _parse_entry(name: str, line: bytes) -> FailedRecord:
     entry = json.loads(line)
     return FailedRecord(
         name=name,
@@ -75,77 +77,77 @@ def _record(name: str, line: bytes) -> FailedRecord:
     )
 
 
-def lines(record: FailedRecord) -> list[tuple[bytes, Line]]:
-    """The lines of a record, each as it came and as it is published again.
+def to_lines(record: FailedRecord) -> list[tuple[bytes, Line]]:
+    """The lines of a record: the original bytes, and the line to publish.
 
-    A sample keeps its id, and a workshop row the one that its message gave it: it goes back as a sample. (What was put
-    into the stream by hand names no message; where it lies stands for that.) What is refused goes as it is, to be
-    refused again with its reason.
+    A sample keeps its id. A workshop row becomes a sample with the id that its message gave it; a record without a
+    message id uses its own name instead. An invalid line is published unchanged, so that the validator refuses it again
+    with a reason.
     """
-    made = []
+    lines = []
     data, message_id = split_message_header(record.data, record.name)
-    for raw, read in parse_lines(data, message_id=message_id, received_at=record.arrived_at):
-        if isinstance(read, InvalidInputError):
-            # An empty line may be all that a message has, and SNS takes no empty message.
-            line = Line(raw.decode(errors="replace") or " ", Kind.BROKEN, record.name, read.reason)
+    for raw, parsed in parse_lines(data, message_id=message_id, received_at=record.arrived_at):
+        if isinstance(parsed, InvalidInputError):
+            # SNS rejects an empty message, and an empty line may be the whole message.
+            line = Line(raw.decode(errors="replace") or " ", LineKind.BROKEN, record.name, parsed.reason)
         else:
-            line = Line(read.model_dump_json(exclude_none=True), Kind.SAMPLE, read.sample_id)
-        made.append((raw, line))
-    return made
+            line = Line(parsed.model_dump_json(exclude_none=True), LineKind.SAMPLE, parsed.sample_id)
+        lines.append((raw, line))
+    return lines
 
 
-def messages(found: Sequence[Line]) -> list[Message]:
-    """Lines as messages. What was refused as a whole, newlines and all, has one of its own: it would be refused again
-    together with whatever else is in its message."""
-    packer = Packer()
-    packed = packer.add(line for line in found if "\n" not in line.text) + packer.flush()
-    return packed + [Message((line,)) for line in found if "\n" in line.text]
+def to_messages(lines: Sequence[Line]) -> list[Message]:
+    """Lines as messages. A line with newlines was refused as a whole record; it gets a message of its own, since the
+    validator would refuse everything in its message together with it."""
+    batcher = Batcher()
+    messages = batcher.add(line for line in lines if "\n" not in line.text) + batcher.flush()
+    return messages + [Message((line,)) for line in lines if "\n" in line.text]
 
 
-def _fits(line: Line) -> bool:
-    """Whether SNS takes it. What is not UTF-8 grows on its way into a message, by up to three times."""
-    return len(line.text.encode()) <= MAX_BYTES
+def _fits_message(line: Line) -> bool:
+    """Whether SNS accepts the line. Bytes that are not UTF-8 become up to three times as long as text."""
+    return len(line.text.encode()) <= MAX_MESSAGE_BYTES
 
 
-def _left(read: Sequence[tuple[FailedRecord, list[tuple[bytes, Line]]]]) -> bytes:
-    """What of an object's records SNS cannot carry, as Firehose would have written it: only lines that are refused."""
-    kept = [(record, [raw for raw, line in found if not _fits(line)]) for record, found in read]
+def _build_remainder(records: Sequence[tuple[FailedRecord, list[tuple[bytes, Line]]]]) -> bytes:
+    """The lines of an object that are too large for SNS, in Firehose's format."""
+    too_large = [(record, [raw for raw, line in lines if not _fits_message(line)]) for record, lines in records]
     entries = [
-        {**record.entry, "rawData": base64.b64encode(b"\n".join(raws)).decode()} for record, raws in kept if raws
+        {**record.entry, "rawData": base64.b64encode(b"\n".join(raws)).decode()} for record, raws in too_large if raws
     ]
     return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
-def send_back(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool = False) -> SentBack:
-    """Publish what Firehose put aside again. Raises ``PublishError``; run it again to go on.
+def republish(s3: S3Client, bucket: str, publisher: Publisher, *, dry_run: bool = False) -> RepublishResult:
+    """Publish the failed batches again. Raises ``PublishError``; a repeated call continues.
 
-    An object is first published, then kept under ``replayed/``, then taken away; what is too large for a message stays
-    in its place. Dying in between repeats samples under the same ids, of which a dataset takes each once.
+    An object is published, then copied to ``replayed/``, then deleted; lines that are too large for a message stay in
+    it. A crash between these steps repeats samples with the same ids, which a dataset counts once.
     """
-    done = SentBack()
-    for key, body, records in objects(s3, bucket):
-        read = [(record, lines(record)) for record in records]
-        found = [line for _, of_record in read for _, line in of_record]
-        fitting = [line for line in found if _fits(line)]
-        if len(fitting) < len(found):
-            done.stays.append(
-                f"s3://{bucket}/{key} stays, with {len(found) - len(fitting):,} of its {len(found):,} lines: "
-                f"as text each has more than the {MAX_BYTES:,} bytes that SNS takes"
+    result = RepublishResult()
+    for key, body, records in read_objects(s3, bucket):
+        lines_by_record = [(record, to_lines(record)) for record in records]
+        lines = [line for _, record_lines in lines_by_record for _, line in record_lines]
+        fitting = [line for line in lines if _fits_message(line)]
+        if len(fitting) < len(lines):
+            result.stays.append(
+                f"s3://{bucket}/{key} stays, with {len(lines) - len(fitting):,} of its {len(lines):,} lines: "
+                f"as text each has more than the {MAX_MESSAGE_BYTES:,} bytes that SNS accepts"
             )
-        if found and not fitting:
+        if lines and not fitting:
             continue
-        done.objects += 1
-        done.records += len(records)
-        done.lines += len(fitting)
-        done.errors += sorted({record.error for record in records} - {*done.errors})
+        result.objects += 1
+        result.records += len(records)
+        result.lines += len(fitting)
+        result.errors += sorted({record.error for record in records} - {*result.errors})
         if dry_run:
             continue
-        confirmed = publisher.publish(messages(fitting))
+        confirmed = publisher.publish(to_messages(fitting))
         if confirmed < len(fitting):
-            raise PublishError(f"SNS did not confirm {len(fitting) - confirmed} lines; run it again to go on")
-        s3.put_object(Bucket=bucket, Key=f"{REPLAYED}{key}", Body=body)
-        if len(fitting) < len(found):
-            s3.put_object(Bucket=bucket, Key=key, Body=_left(read))
+            raise PublishError(f"SNS did not confirm {len(fitting) - confirmed} lines; repeat the command to continue")
+        s3.put_object(Bucket=bucket, Key=f"{s3_prefixes.REPLAYED}{key}", Body=body)
+        if len(fitting) < len(lines):
+            s3.put_object(Bucket=bucket, Key=key, Body=_build_remainder(lines_by_record))
         else:
             s3.delete_object(Bucket=bucket, Key=key)
-    return done
+    return result

@@ -1,4 +1,4 @@
-"""The failures queue: events that a function could not handle in any attempt, and the way back to that function."""
+"""The failures queue: events that a function could not handle in any attempt, and their redrive."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-HIDDEN_SECONDS = 120
-"""How long a message that was received is hidden from others: longer than an invocation takes to be accepted."""
+VISIBILITY_TIMEOUT_SECONDS = 120
+"""How long a received message is hidden from other consumers: longer than Lambda needs to accept an invocation."""
 
-_EMPTY_ANSWERS = 3
-"""A queue lies on many servers, and an answer asks some of them: it is empty when it has said so a few times."""
+_EMPTY_RESPONSES = 3
+"""Consecutive empty responses after which the queue counts as empty. A response may miss messages, since SQS spreads a
+queue over several servers:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
-    """An event that waits. ``function`` is the function's name, or nothing if the message is not Lambda's record."""
+class FailedEvent:
+    """A message of the queue. ``function`` is the function's name, ``None`` if the message is not Lambda's record."""
 
     message_id: str
     receipt: str
@@ -38,46 +41,55 @@ class Parked:
     error: str = ""
     payload: Any = None
     target: str = ""
-    """ARN of the queue that EventBridge could not deliver the event to, for an event of a rule or a schedule."""
+    """ARN of the queue to which EventBridge could not deliver the event, for an event of a rule or a schedule."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redriven:
-    """What became of an event: ``sent`` back, ``kept`` in the queue since it is none of the stack's, or ``refused``.
+class RedriveResult:
+    """``outcome``: ``sent`` to the function, ``would_go_back`` (dry run), ``kept`` (not from a function of the stack),
+    or ``refused`` by Lambda."""
 
-    In a dry run it ``would_go_back`` instead of being sent.
-    """
-
-    event: Parked
+    event: FailedEvent
     outcome: str
     detail: str = ""
 
 
-def parked(message: MessageTypeDef) -> Parked:
-    """A message of the queue, read. Lambda's record of a failed asynchronous event holds the event itself."""
+def parse_message(message: MessageTypeDef) -> FailedEvent:
+    """Parse a message of the queue: Lambda's record of a failed asynchronous invocation, which contains the event, or
+    an event that EventBridge could not deliver.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
     receipt = message["ReceiptHandle"]
-    at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
-    nobodys = Parked(message["MessageId"], receipt, at, None)
+    parked_at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
     attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
-    if "TARGET_ARN" in attributes:  # what EventBridge and its Scheduler add to an event that they could not deliver
-        target, error = attributes["TARGET_ARN"], attributes.get("ERROR_MESSAGE", attributes.get("ERROR_CODE", ""))
-        return Parked(nobodys.message_id, receipt, at, None, error=error, payload=message["Body"], target=target)
+    if "TARGET_ARN" in attributes:  # added by EventBridge and its Scheduler to an event that they could not deliver
+        error = attributes.get("ERROR_MESSAGE", attributes.get("ERROR_CODE", ""))
+        return FailedEvent(
+            message["MessageId"],
+            receipt,
+            parked_at,
+            None,
+            error=error,
+            payload=message["Body"],
+            target=attributes["TARGET_ARN"],
+        )
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         record = json.loads(message["Body"])
-        # Lambda names the version too; an operator is allowed to invoke the function.
+        # The ARN includes the version, which operators may not invoke.
         arn = record["requestContext"]["functionArn"].removesuffix(":$LATEST")
-        answer = record.get("responsePayload") or {}
-        said = [answer.get(part) for part in ("errorType", "errorMessage")] if isinstance(answer, dict) else []
-        return Parked(
-            message_id=nobodys.message_id,
+        response = record.get("responsePayload") or {}
+        parts = [response.get(name) for name in ("errorType", "errorMessage")] if isinstance(response, dict) else []
+        return FailedEvent(
+            message_id=message["MessageId"],
             receipt=receipt,
-            parked_at=at,
+            parked_at=parked_at,
             function=arn.split(":")[6],
             function_arn=arn,
-            error=": ".join(one for one in said if one) or str(record["requestContext"].get("condition", "")),
+            error=": ".join(part for part in parts if part) or str(record["requestContext"].get("condition", "")),
             payload=record["requestPayload"],
         )
-    return nobodys
+    return FailedEvent(message["MessageId"], receipt, parked_at, None)
 
 
 def redrive(
@@ -89,29 +101,29 @@ def redrive(
     before: datetime,
     dry_run: bool = False,
     promotion_queue: str = "",
-) -> Iterator[Redriven]:
-    """Send every event that was parked ``before`` (aware) back to its function of ``stack``, once.
+) -> Iterator[RedriveResult]:
+    """Send every event that was parked before ``before`` (aware) to its function of ``stack``, once.
 
-    What EventBridge could not deliver to ``promotion_queue`` (a URL) goes there.
+    Events that EventBridge could not deliver to ``promotion_queue`` (a URL) are sent to that queue.
 
-    It is taken out of the queue when Lambda has it; dying between the two steps sends it again, which every function
-    can bear. An event that Lambda does not take stays; so does one of no function of the stack, and one that is parked
-    later, such as an event that has failed again. With ``dry_run`` all stay.
+    A message is deleted after Lambda has accepted its event; a crash between the two steps sends the event again, which
+    every function tolerates. Messages stay if Lambda refuses the event, if they are not from a function of the stack,
+    or if they were parked later (such as an event that has failed again). With ``dry_run`` all stay.
     """
-    held: dict[str, Parked] = {}
+    hidden: dict[str, FailedEvent] = {}
     try:
-        for event in _received(sqs, queue, held):
+        for event in _receive_all(sqs, queue, hidden):
             if event.parked_at >= before:
                 continue
             if event.target and event.target.rpartition(":")[2] == promotion_queue.rpartition("/")[2]:
                 if not dry_run:
                     promotion_dead_letters.send_again(sqs, promotion_queue, event.message_id, event.payload)
                     sqs.delete_message(QueueUrl=queue, ReceiptHandle=event.receipt)
-                    del held[event.message_id]
-                yield Redriven(event, "would_go_back" if dry_run else "sent")
+                    del hidden[event.message_id]
+                yield RedriveResult(event, "would_go_back" if dry_run else "sent")
                 continue
             if event.function is None or not event.function.startswith(f"{stack}-"):
-                yield Redriven(event, "kept", "not Lambda's record of a function of this stack")
+                yield RedriveResult(event, "kept", "not Lambda's record of a function of this stack")
                 continue
             if not dry_run:
                 try:
@@ -121,31 +133,31 @@ def redrive(
                         Payload=json.dumps(event.payload).encode(),
                     )
                 except ClientError as error:
-                    yield Redriven(event, "refused", str(error))
+                    yield RedriveResult(event, "refused", str(error))
                     continue
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=event.receipt)
-                del held[event.message_id]
-            yield Redriven(event, "would_go_back" if dry_run else "sent")
+                del hidden[event.message_id]
+            yield RedriveResult(event, "would_go_back" if dry_run else "sent")
     finally:
-        # At the end, not at once: the queue would hand them out again.
-        for event in held.values():
+        # Make the rest visible at the end: earlier, the queue would return the same messages again.
+        for event in hidden.values():
             sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=event.receipt, VisibilityTimeout=0)
 
 
-def _received(sqs: SQSClient, queue: str, held: dict[str, Parked]) -> Iterator[Parked]:
-    """Everything in the queue, each once, hidden from others and added to ``held`` under the newest receipt."""
-    empty = 0
-    while empty < _EMPTY_ANSWERS:
-        answer = sqs.receive_message(
+def _receive_all(sqs: SQSClient, queue: str, hidden: dict[str, FailedEvent]) -> Iterator[FailedEvent]:
+    """Every message of the queue once. Received messages are added to ``hidden`` with their newest receipt."""
+    empty_responses = 0
+    while empty_responses < _EMPTY_RESPONSES:
+        response = sqs.receive_message(
             QueueUrl=queue,
             MaxNumberOfMessages=10,
-            VisibilityTimeout=HIDDEN_SECONDS,
+            VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
             WaitTimeSeconds=1,
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["All"],
         )
-        events = [parked(message) for message in answer.get("Messages", [])]
-        fresh = [event for event in events if event.message_id not in held]
-        held.update({event.message_id: event for event in events})
-        yield from fresh
-        empty = 0 if fresh else empty + 1
+        events = [parse_message(message) for message in response.get("Messages", [])]
+        new_events = [event for event in events if event.message_id not in hidden]
+        hidden.update({event.message_id: event for event in events})
+        yield from new_events
+        empty_responses = 0 if new_events else empty_responses + 1

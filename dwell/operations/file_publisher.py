@@ -1,4 +1,4 @@
-"""Publish a file: records become lines, lines fill messages, and what SNS confirmed is written into a journal."""
+"""Publishes a file: records become lines, lines fill messages, and a journal records what SNS confirmed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from dwell.messaging.batching import Packer
-from dwell.messaging.line import Kind, Line
-from dwell.messaging.publisher import PublishError, is_hopeless
-from dwell.messaging.record_encoder import Origin, line
-from dwell.messaging.samples_file import SamplesFileError, records
+from dwell.messaging.batching import Batcher
+from dwell.messaging.line import Line, LineKind
+from dwell.messaging.publisher import PublishError, is_permanent
+from dwell.messaging.record_encoder import FileOrigin, encode_record
+from dwell.messaging.samples_file import SamplesFileError, read_records
 from dwell.operations.file_validation import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -22,111 +22,113 @@ if TYPE_CHECKING:
     from dwell.messaging.batching import Message
     from dwell.operations.publish_journal import Journal
 
-MESSAGE_BYTES = MAX_LINE_BYTES
-"""SNS takes 256 KB and bills every 64 KB, so a larger message would save nothing and lose more when it is repeated."""
+MAX_MESSAGE_BYTES = MAX_LINE_BYTES
+"""SNS accepts 256 KB and bills every 64 KB (https://aws.amazon.com/sns/pricing/): a larger message would save nothing
+and lose more when it is repeated."""
 
-_WINDOW = 16
-"""Messages that are sent before the journal is written: a megabyte."""
+_MESSAGES_PER_WINDOW = 16
+"""Messages that are sent before the journal is written: one megabyte."""
 
-_PAUSES = (0.0, 0.5, 2.0, 5.0)
-"""Seconds before each attempt at a message; botocore has its own attempts within each."""
+_RETRY_DELAYS_SECONDS = (0.0, 0.5, 2.0, 5.0)
+"""Delay before each attempt at a message; botocore makes its own attempts within each."""
 
 
 class Sender(Protocol):
-    """What sends messages: a ``Publisher``."""
+    """The part of ``Publisher`` that is needed here."""
 
     def send(self, messages: Sequence[Message]) -> Iterator[tuple[Message, str | Exception]]:
-        """Each message with its SNS message id or the error."""
+        """Each message with its SNS message id, or with the error."""
         ...
 
 
 @dataclass(slots=True)
-class Pace:
-    """At most so many bytes a second, on average since the start. 0: no limit."""
+class RateLimit:
+    """Limits the average rate since the start. ``bytes_per_second`` 0: no limit."""
 
     bytes_per_second: float
     clock: Callable[[], float] = time.monotonic
-    _sent: int = 0
-    _started: float | None = field(default=None)
+    _sent_bytes: int = 0
+    _started_at: float | None = field(default=None)
 
     def wait(self, size: int) -> float:
-        """Seconds to wait before ``size`` more bytes go out."""
+        """Count ``size`` more bytes; returns the seconds to wait before sending them."""
         now = self.clock()
-        self._started = now if self._started is None else self._started
-        due = self._started + self._sent / self.bytes_per_second if self.bytes_per_second else now
-        self._sent += size
+        self._started_at = now if self._started_at is None else self._started_at
+        due = self._started_at + self._sent_bytes / self.bytes_per_second if self.bytes_per_second else now
+        self._sent_bytes += size
         return max(0.0, due - now)
 
 
-def publish(
+def publish_file(
     path: Path,
-    origin: Origin,
+    origin: FileOrigin,
     journal: Journal,
     sender: Sender,
     *,
     skipped: AbstractSet[int],
-    pace: Pace,
+    rate_limit: RateLimit,
     stop: Event,
-    advance: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> int:
-    """Publish what the journal does not have yet, until ``stop`` is set; how many messages SNS took.
+    """Publish the records that are not in the journal until ``stop`` is set; returns the number of messages sent.
 
-    ``skipped`` are numbers of records to leave out. ``advance`` hears after every message how many records it had.
-    Raises ``PublishError`` when SNS does not take a message, ``SamplesFileError`` when the file has grown since it was
-    checked; what SNS took is in the journal then.
+    ``skipped`` are numbers of records to leave out. ``on_progress`` is called after each message with its number of
+    records. Raises ``PublishError`` if SNS does not accept a message, ``SamplesFileError`` if the file has grown since
+    its validation; the journal then contains what SNS has accepted.
     """
-    taken = 0
-    for window in _windows(_messages(path, origin, journal, skipped)):
-        if stop.wait(pace.wait(sum(message.size for message in window))):
+    sent = 0
+    for window in _group_windows(_build_messages(path, origin, journal, skipped)):
+        if stop.wait(rate_limit.wait(sum(message.size for message in window))):
             break
-        for message, message_id in _confirmed(window, sender, stop):
-            journal.confirm([int(one.identity) for one in message.lines], message_id)
-            taken += 1
-            advance(len(message.lines))
+        for message, message_id in _send_with_retries(window, sender, stop):
+            journal.confirm([int(line.identity) for line in message.lines], message_id)
+            sent += 1
+            on_progress(len(message.lines))
         if stop.is_set():
             break
-    return taken
+    return sent
 
 
-def _messages(path: Path, origin: Origin, journal: Journal, skipped: AbstractSet[int]) -> Iterator[Message]:
-    packer = Packer(max_lines=MESSAGE_BYTES, max_bytes=MESSAGE_BYTES)  # as many lines as there is room for
-    for record in records(path):
+def _build_messages(path: Path, origin: FileOrigin, journal: Journal, skipped: AbstractSet[int]) -> Iterator[Message]:
+    # No limit to the number of lines: only the size of a message counts.
+    batcher = Batcher(max_lines=MAX_MESSAGE_BYTES, max_bytes=MAX_MESSAGE_BYTES)
+    for record in read_records(path):
         if record.number > origin.records:
             raise SamplesFileError(
                 f"the file changed while it was published: {path} had {origin.records:,} samples when it was checked, "
-                "and has more by now"
+                "and now has more"
             )
         if not journal.has(record.number) and record.number not in skipped:
-            yield from packer.add([Line(line(record, origin), Kind.SAMPLE, str(record.number))])
-    yield from packer.flush()
+            yield from batcher.add([Line(encode_record(record, origin), LineKind.SAMPLE, str(record.number))])
+    yield from batcher.flush()
 
 
-def _windows(messages: Iterable[Message]) -> Iterator[list[Message]]:
+def _group_windows(messages: Iterable[Message]) -> Iterator[list[Message]]:
     window: list[Message] = []
     for message in messages:
         window.append(message)
-        if len(window) == _WINDOW:
+        if len(window) == _MESSAGES_PER_WINDOW:
             yield window
             window = []
     if window:
         yield window
 
 
-def _confirmed(window: list[Message], sender: Sender, stop: Event) -> Iterator[tuple[Message, str]]:
-    """The messages that SNS took. Raises ``PublishError``, after those, if others it never took."""
-    waiting, error = window, None
-    for pause in _PAUSES:
-        if not waiting or stop.wait(pause):
+def _send_with_retries(window: list[Message], sender: Sender, stop: Event) -> Iterator[tuple[Message, str]]:
+    """The messages that SNS accepted. Raises ``PublishError`` at the end if it did not accept all."""
+    pending, error = window, None
+    for delay in _RETRY_DELAYS_SECONDS:
+        if not pending or stop.wait(delay):
             return
-        refused = []
-        for message, answer in sender.send(waiting):
-            if isinstance(answer, str):
-                yield message, answer
+        failed = []
+        for message, result in sender.send(pending):
+            if isinstance(result, str):
+                yield message, result
             else:
-                refused.append(message)
-                error = answer
-        waiting = refused
-        if error is not None and is_hopeless(error):
+                failed.append(message)
+                error = result
+        pending = failed
+        if error is not None and is_permanent(error):
             break
-    if waiting:
-        raise PublishError(f"SNS does not take the samples: {error}") from error
+    if pending:
+        raise PublishError(f"SNS does not accept the samples: {error}") from error

@@ -1,9 +1,11 @@
-"""What a function answered that was asked by hand."""
+"""The response of a function that an operator invoked."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+
+from dwell.console.errors import InvalidUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,23 +13,24 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 
 _UNUSABLE = "UnusableRequestError"
-"""The functions' name for a request that makes no sense."""
+"""Name of the functions' error for an invalid request (``rounds.UnusableRequestError``)."""
 
 
-class UnusableRequestError(ValueError):
-    """The function says that the request makes no sense; the message is its own."""
+class UnusableRequestError(InvalidUsageError):
+    """The function rejected the request as invalid; the message is the function's."""
 
 
-def read_answer(
-    answer: InvocationResponseTypeDef, function: str, *, failed: Callable[[str], Exception]
+def parse_response(
+    response: InvocationResponseTypeDef, function: str, *, failed: Callable[[str], Exception]
 ) -> dict[str, Any]:
-    """The answer; the exception that ``failed`` makes of a sentence if the function failed.
+    """The JSON object that the function returned.
 
-    Raises ``UnusableRequestError`` if the request was at fault.
+    Raises ``UnusableRequestError`` for an invalid request, and the error that ``failed`` builds from a message if the
+    function failed.
     """
-    said: dict[str, Any] = json.loads(answer["Payload"].read())
-    if not answer.get("FunctionError"):
-        return said
-    if said.get("errorType") == _UNUSABLE:
-        raise UnusableRequestError(said["errorMessage"])
-    raise failed(f"{function} cannot do it: {said.get('errorMessage', said)}")
+    payload: dict[str, Any] = json.loads(response["Payload"].read())
+    if not response.get("FunctionError"):
+        return payload
+    if payload.get("errorType") == _UNUSABLE:
+        raise UnusableRequestError(payload["errorMessage"])
+    raise failed(f"{function} failed: {payload.get('errorMessage', payload)}")

@@ -1,4 +1,4 @@
-"""Asking for a round, and waiting for what comes of it."""
+"""Requests for a retraining round, and waiting for its result."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from dwell.client.leaderboard import LOOKS_TO_BE_SURE, boards, is_passed_over
-from dwell.operations.function_response import read_answer
+from dwell.client.leaderboard import CONFIRMING_READS, is_passed_over, poll_leaderboard
+from dwell.console.errors import ReportedError
+from dwell.operations.function_response import parse_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_lambda import LambdaClient
 
-ANSWER_SECONDS = 130
-"""The function has 120 s to decide and start; a client should wait as long."""
+    from dwell.client.leaderboard import Leaderboard, ListedRound
+
+RESPONSE_TIMEOUT_SECONDS = 130
+"""Read timeout of the Lambda client: longer than the function's own timeout of 120 s."""
 
 
-class RetrainingError(RuntimeError):
+class RetrainingError(ReportedError):
     """The round was refused, has failed, or did not end in time; the message says which."""
 
 
-def ask(
+def request_round(
     functions: LambdaClient, function: str, *, reason: str, hyperparameters: dict[str, Any], entrant: str | None
 ) -> dict[str, Any]:
-    """Ask the retraining function for a round; its decision: ``outcome``, ``reason`` and ``round``.
+    """Invoke the retraining function; returns its decision with ``outcome``, ``reason`` and ``round``.
 
-    The request has an id, so a client that repeats it after a broken connection asks for the same round. Raises
-    ``RetrainingError`` if the function fails or refuses, ``UnusableRequestError`` if the request makes no sense.
+    The request has an id, so a client that repeats it after a broken connection requests the same round. Raises
+    ``RetrainingError`` if the function fails or refuses, ``UnusableRequestError`` for an invalid request.
     """
     event = {
         "source": "dwell.operator",
@@ -38,63 +41,63 @@ def ask(
         "hyperparameters": hyperparameters,
         **({} if entrant is None else {"entrant": entrant}),
     }
-    answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    decision: dict[str, Any] = read_answer(answer, function, failed=RetrainingError)["decisions"][0]
+    response = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    decision: dict[str, Any] = parse_response(response, function, failed=RetrainingError)["decisions"][0]
     if decision["outcome"] == "refuse":
         raise RetrainingError(f"refused: {decision['reason']}")
     return decision
 
 
-def round_of(board: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """The round of that name, if it has begun."""
-    found = [one for one in board["rounds"] if one["round"] == name]
-    return found[0] if found else None
+def find_round(leaderboard: Leaderboard, name: str) -> ListedRound | None:
+    """The round with that name, or ``None`` if it has not started."""
+    return next((round_ for round_ in leaderboard["rounds"] if round_["round"] == name), None)
 
 
 def wait(
-    look: Callable[[], dict[str, Any]],
+    read: Callable[[], Leaderboard],
     name: str,
     *,
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> dict[str, Any]:
-    """Wait for the end of a round, and for its model to serve if one was promoted. ``look`` reads the leaderboard.
+) -> ListedRound:
+    """Wait until a round has ended and its model, if one was promoted, serves. ``read`` reads the leaderboard.
 
-    The answer is the round as the leaderboard has it. A winner that a person holds back is not waited for: the round's
-    ``deployment`` is ``awaiting_approval`` then, or in its place ``awaiting_resume`` while the endpoint is paused, and
-    ``passed_over`` if another model was chosen since.
+    Returns the round as the leaderboard lists it. A winner that a person holds back is not waited for: ``deployment``
+    is then ``awaiting_approval``, ``awaiting_resume`` while the endpoint is paused, or ``passed_over`` if another model
+    was selected in the meantime.
 
-    Raises ``RetrainingError`` for a failed round or deployment, and when ``seconds`` are over; what the last look
-    raised if that failed.
+    Raises ``RetrainingError`` for a failed round or deployment and after ``seconds``, and the last read's error if that
+    failed.
     """
-    status, passed_over = "not there", 0
-    for board in boards(look, seconds=seconds, sleep=sleep, clock=clock):
-        begun = round_of(board, name)
-        status = "not there" if begun is None else begun["status"]
-        if begun is None:
+    status, passed_over_reads = "not there", 0
+    for leaderboard in poll_leaderboard(read, seconds=seconds, sleep=sleep, clock=clock):
+        round_ = find_round(leaderboard, name)
+        if round_ is None:
+            status = "not there"
             continue
-        if _has_ended(begun):
-            return begun
-        endpoint: dict[str, Any] = board["endpoint"] or {}
-        if status == "promoted":
-            passed_over = passed_over + 1 if is_passed_over(endpoint, begun["promoted"]) else 0
-            if passed_over >= LOOKS_TO_BE_SURE:
-                return begun | {"deployment": "passed_over"}
-            if endpoint.get("pause") == "paused" and not passed_over:
-                return begun | {"deployment": "awaiting_resume"}
-    raise RetrainingError(f"{name} is {status} after {seconds:.0f} s; look again with `dwell rounds`")
+        status = round_["status"]
+        if _has_ended(round_):
+            return round_
+        endpoint, model = leaderboard["endpoint"], round_["promoted"]
+        if status == "promoted" and model is not None:
+            passed_over_reads = passed_over_reads + 1 if is_passed_over(endpoint, model) else 0
+            if passed_over_reads >= CONFIRMING_READS:
+                return {**round_, "deployment": "passed_over"}
+            if endpoint and endpoint.get("pause") == "paused" and not passed_over_reads:
+                return {**round_, "deployment": "awaiting_resume"}
+    raise RetrainingError(f"{name} is {status} after {seconds:.0f} s; see `dwell rounds` for its progress")
 
 
-def _has_ended(begun: dict[str, Any]) -> bool:
-    """Whether nothing more will come of a round. Raises ``RetrainingError`` for a failed round or deployment."""
-    name, deployment = begun["round"], begun.get("deployment")
-    if begun["status"] == "failed":
-        raise RetrainingError(f"{name} failed: {begun['reason']}")
+def _has_ended(round_: ListedRound) -> bool:
+    """Whether the round's result is final. Raises ``RetrainingError`` for a failed round or deployment."""
+    name, deployment = round_["round"], round_.get("deployment")
+    if round_["status"] == "failed":
+        raise RetrainingError(f"{name} failed: {round_['reason']}")
     if deployment == "rejected":
-        raise RetrainingError(f"{name}: {begun['promoted']} was rejected: {begun['deployment_reason']}")
+        raise RetrainingError(f"{name}: {round_['promoted']} was rejected: {round_['deployment_reason']}")
     if deployment == "rolled_back":
-        raise RetrainingError(f"{name}: {begun['promoted']} was rolled back: {begun['deployment_reason']}")
+        raise RetrainingError(f"{name}: {round_['promoted']} was rolled back: {round_['deployment_reason']}")
     if deployment == "failed":
-        raise RetrainingError(f"{name}: {begun['promoted']} could not be deployed")
-    return begun["status"] == "kept" or deployment in {"awaiting_approval", "live"}
+        raise RetrainingError(f"{name}: {round_['promoted']} could not be deployed")
+    return round_["status"] == "kept" or deployment in {"awaiting_approval", "live"}

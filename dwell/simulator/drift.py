@@ -1,7 +1,7 @@
-"""How the world changes: the kinds of drift, what each does, and how strongly.
+"""The kinds of drift: changes of the simulated world, and their strength.
 
-The strengths were measured on a gradient-boosted model of 30,000 samples from before: its live error against its
-promise (the alarm's threshold is 1.25), and the new noise floor against the old one.
+The strengths were measured with a gradient-boosted model trained on 30,000 samples before the drift: its live error
+relative to its promise (the alarm's threshold is 1.25), and the new noise floor relative to the old one.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dwell.console.errors import InvalidUsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dwell.simulator.physics import World
 
-DEFAULT = "new-gripper"
-"""The drift of the demonstration."""
+DEFAULT_DRIFT = "new-gripper"
+"""The drift of ``dwell run``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A change of the world. ``apply`` may be used on a world that has drifted before."""
+    """A change of the world. ``apply`` accepts a world that has drifted before."""
 
     name: str
     meaning: str
@@ -28,8 +30,8 @@ class Drift:
     apply: Callable[[World], World]
 
 
-class UnknownDriftError(ValueError):
-    """There is no drift of that name. The message lists those that there are."""
+class UnknownDriftError(InvalidUsageError):
+    """There is no drift of that name. The message lists all names."""
 
 
 def _new_gripper(world: World) -> World:
@@ -54,28 +56,28 @@ DRIFTS: dict[str, Drift] = {
     for drift in (
         Drift(
             "new-gripper",
-            "A new gripper creeps with items above 450 g: 6 s more for each kilogram. "
-            "The law changes, the items do not.",
+            "A new gripper is slow with items above 450 g: 6 s more for each kilogram. "
+            "The durations change, the items do not.",
             "error x 2.1, noise floor x 1.0",
             _new_gripper,
         ),
         Drift(
             "clutter-policy",
-            "Bins are filled more and sorted less, and what is disordered has to be tidied before the "
-            "search: up to 13 s. The law and the bins change.",
+            "Bins are fuller and less sorted, and disorder has to be tidied before the search: up to 13 s. "
+            "The durations and the bins change.",
             "error x 1.9, noise floor x 1.1",
             _clutter_policy,
         ),
         Drift(
             "slow-fc",
-            "The people of the largest fulfilment centre need 1.7 times as long. Its average in the books stays.",
+            "The people of the largest fulfilment centre need 1.7 times as long. Its recorded average stays.",
             "error x 1.85, noise floor x 1.15",
             _slow_fc,
         ),
         Drift(
             "new-catalogue",
-            "Items are 2.5 times as large and a fifth denser. The law stays: a model from before holds nearly "
-            "everywhere, and the alarm should stay silent.",
+            "Items are 2.5 times as large and a fifth denser. Durations for the same items stay: an older model "
+            "remains valid nearly everywhere, and no alarm should go off.",
             "error x 1.1, noise floor x 1.05",
             _new_catalogue,
         ),
@@ -84,8 +86,8 @@ DRIFTS: dict[str, Drift] = {
 """The kinds of drift, by name."""
 
 
-def drift_named(name: str) -> Drift:
-    """The drift of that name. Raises ``UnknownDriftError``."""
+def get_drift(name: str) -> Drift:
+    """Return the drift of that name. Raises ``UnknownDriftError``."""
     try:
         return DRIFTS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""The fleet at work: interactions are drawn, some are predicted, all happen and are published, at a given rate."""
+"""Runs a fleet: draws interactions, requests predictions for some, and publishes all, at given rates."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dwell.messaging.batching import MAX_LINES, Message, Packer
-from dwell.messaging.line import Kind
-from dwell.simulator.corruption import broken_line
-from dwell.simulator.drift import drift_named
-from dwell.simulator.live_error import LiveError, Second, Tally
+from dwell.messaging.batching import MAX_LINES_PER_MESSAGE, Batcher, Message
+from dwell.messaging.line import LineKind
+from dwell.simulator.corruption import corrupt_line
+from dwell.simulator.drift import get_drift
+from dwell.simulator.live_error import ErrorTally, LiveError, SecondStats
 from dwell.simulator.planner import Planner, PlannerError
-from dwell.simulator.robots import Robots, joined, noise_floor, row_line, sample_line
+from dwell.simulator.robots import Robots, concatenate, noise_floor, row_line, sample_line
 from feature_schema import MAX_INSTANCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dwell.messaging.line import Line
-    from dwell.messaging.publish_log import Ledger
+    from dwell.messaging.publish_log import PublishLog
     from dwell.messaging.publisher import Publisher
     from dwell.simulator.robots import Interactions
 
-TICK = 0.1
-"""Seconds between two looks at what is due."""
+TICK_SECONDS = 0.1
+"""Time between two ticks."""
 
-_LINGER = 1.0
-"""Seconds that a sample may wait for its message to become full."""
+_MAX_LINGER_SECONDS = 1.0
+"""Time that a sample may wait until its message is full."""
 
-_SINGLE_EVERY = 10
-"""One request in so many asks for a single prediction, as the workshop's edge does."""
+_SINGLE_REQUEST_INTERVAL = 10
+"""Every so many requests, one asks for a single prediction, as the workshop's clients do."""
 
-_ASKERS = 4
-"""Requests for predictions under way at once."""
+_MAX_CONCURRENT_REQUESTS = 4
+"""Prediction requests in flight."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How a fleet works. Shares are of samples, 0 to 1.
+class FleetSettings:
+    """Settings of a fleet. Shares are of samples, 0 to 1.
 
-    ``rate``: samples a second. ``request_rate``: requests for predictions a second. ``predicted``: the share that the
-    planner asks about (if there is a planner). ``broken``: the share that is damaged. ``duplicates``: the share that is
-    published a second time, in a later message. ``rows``: the share (of those without prediction) that is published as
-    workshop rows. ``single``: the share that travels in a message of its own. ``message_lines``: lines in a message.
+    ``rate``: samples a second. ``request_rate``: prediction requests a second. ``predicted``: the share for which the
+    planner requests a prediction (if there is a planner). ``broken``: the share that is corrupted. ``duplicates``: the
+    share that is published again, in a later message. ``rows``: the share (of those without prediction) that is
+    published as workshop rows. ``single``: the share that has a message of its own. ``message_lines``: lines in a
+    message.
     """
 
     robots: int = 5_000
@@ -62,20 +63,20 @@ class Settings:
     duplicates: float = 0.0
     rows: float = 0.0
     single: float = 0.0
-    message_lines: int = MAX_LINES
+    message_lines: int = MAX_LINES_PER_MESSAGE
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("predicted", "broken", "duplicates", "rows", "single"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a share, from 0 to 1")
+                raise ValueError(f"{name} must be a share, from 0 to 1")
         if not (self.rate > 0 and self.request_rate > 0):
             raise ValueError("rates must be positive")
 
 
 @dataclass(frozen=True, slots=True)
 class DriftEvent:
-    """From ``at`` (aware) and from interaction ``number`` on, the world called ``label`` held."""
+    """The world ``label`` is in effect from the time ``at`` (aware) and from interaction ``number`` on."""
 
     name: str
     label: str
@@ -85,12 +86,12 @@ class DriftEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a fleet at one moment; a copy, to be read at leisure.
+    """A copy of the state of a fleet at one moment.
 
-    ``published`` counts lines that SNS confirmed, broken ones and duplicates too; ``model``, ``fallback`` and
-    ``unpredicted`` count interactions. ``requests`` were sent to the API; ``failures`` counts by reason the requests
-    that were not answered, and under ``busy`` those that were not sent as too many were waiting for an answer.
-    ``by_world`` tallies live error by (world, model). ``noise_floors`` (ms) holds every world there was, by label.
+    ``published`` counts lines that SNS confirmed, including broken ones and duplicates; ``model``, ``fallback`` and
+    ``unpredicted`` count interactions. ``requests`` were sent to the API; ``failures`` counts failed requests by
+    reason, and as ``busy`` those that were not sent because too many were in flight. ``by_world`` has the live error by
+    (world, model), ``noise_floors`` (ms) the noise floor of every world so far by its label.
     """
 
     elapsed: float
@@ -107,101 +108,101 @@ class Snapshot:
     world: str
     drifts: tuple[DriftEvent, ...]
     noise_floors: dict[str, float]
-    by_world: dict[tuple[str, str], Tally]
-    seconds: tuple[Second, ...]
+    by_world: dict[tuple[str, str], ErrorTally]
+    seconds: tuple[SecondStats, ...]
 
-    def recent(self, seconds: int = 10) -> Tally:
-        """Live error of the models over the last full ``seconds``."""
+    def recent(self, seconds: int = 10) -> ErrorTally:
+        """Live error of the models in the last complete ``seconds``."""
         last = [second.model for second in self.seconds[:-1][-seconds:]]
-        return sum(last, Tally())
+        return sum(last, ErrorTally())
 
-    def world_error(self, label: str) -> Tally:
-        """Live error of all models together while the world called ``label`` held."""
-        return sum((tally for (world, _), tally in self.by_world.items() if world == label), Tally())
+    def world_error(self, label: str) -> ErrorTally:
+        """Live error of all models together in the world ``label``."""
+        return sum((tally for (world, _), tally in self.by_world.items() if world == label), ErrorTally())
 
 
-type _Asked = tuple[Interactions, Future[list[dict[str, Any]]]]
+type _PendingRequest = tuple[Interactions, Future[list[dict[str, Any]]]]
 
 
 class Fleet:
-    """Robots at work until told to stop: ``run`` blocks, ``working`` does it in the background.
+    """Robots that work until ``stop`` is set: ``run`` blocks, ``working`` runs in the background.
 
     ``drift``, ``snapshot`` and ``check`` may be called from any thread.
     """
 
-    def __init__(self, settings: Settings, publisher: Publisher, planner: Planner | None = None) -> None:
+    def __init__(self, settings: FleetSettings, publisher: Publisher, planner: Planner | None = None) -> None:
         self.settings = settings
         self.stop = threading.Event()
         self.robots = Robots(settings.seed, robots=settings.robots)
         self._publisher = publisher
         self._planner = planner
-        self._packer = Packer(max_lines=settings.message_lines)
+        self._batcher = Batcher(max_lines=settings.message_lines)
         self._rng = np.random.default_rng([settings.seed, 1, 1])
-        self._again: list[Line] = []
+        self._to_repeat: list[Line] = []
         self._planned: list[Interactions] = []
-        self._asked: deque[_Asked] = deque()
+        self._pending: deque[_PendingRequest] = deque()
         self._lock = threading.Lock()
         self._live = LiveError()
         self._published = 0
-        self._busy = 0
-        self._questions = 0
-        self._started = time.monotonic()
-        self._ended: float | None = None
-        self._flushed = 0.0
-        self._coming: deque[str] = deque()
+        self._skipped_requests = 0
+        self._request_count = 0
+        self._started_at = time.monotonic()
+        self._ended_at: float | None = None
+        self._flushed_at = 0.0
+        self._requested_drifts: deque[str] = deque()
         self._drifts: list[DriftEvent] = []
-        self._floors = {self.robots.label: noise_floor(self.robots.world)}
-        self._work: Future[None] | None = None
+        self._noise_floors = {self.robots.label: noise_floor(self.robots.world)}
+        self._background: Future[None] | None = None
 
     @property
-    def ledger(self) -> Ledger:
-        """What was published. Complete when the fleet has stopped."""
-        return self._publisher.ledger
+    def publish_log(self) -> PublishLog:
+        """Everything that was published. Complete when the fleet has stopped."""
+        return self._publisher.publish_log
 
     def drift(self, name: str) -> None:
-        """Change the world from the next tick on. Raises ``UnknownDriftError``."""
-        self._coming.append(drift_named(name).name)
+        """Request a drift at the next tick. Raises ``UnknownDriftError``."""
+        self._requested_drifts.append(get_drift(name).name)
 
     def check(self) -> None:
-        """Raise what ended the work in the background, if anything did."""
-        if self._work is not None and self._work.done():
-            self._work.result()
+        """Raise the error that ended the background work, if there is one."""
+        if self._background is not None and self._background.done():
+            self._background.result()
 
     @contextmanager
     def working(self) -> Iterator[Fleet]:
-        """The fleet at work in the background. Leaving stops it, waits for the last samples, and raises its error."""
-        with ThreadPoolExecutor(1, thread_name_prefix="fleet") as background:
-            self._work = background.submit(self.run)
+        """Run in the background. Leaving the block stops the fleet, publishes the last samples, raises its error."""
+        with ThreadPoolExecutor(1, thread_name_prefix="fleet") as executor:
+            self._background = executor.submit(self.run)
             try:
                 yield self
             finally:
                 self.stop.set()
-        self._work.result()
+        self._background.result()
 
     def run(self, seconds: float | None = None) -> None:
-        """Work for ``seconds``, or until ``stop`` is set; then publish what is left. Raises ``PublishError``."""
-        self._started = time.monotonic()
-        with ThreadPoolExecutor(_ASKERS, thread_name_prefix="planner") as askers:
-            before = 0.0
-            while not self.stop.wait(TICK):
-                elapsed = time.monotonic() - self._started
+        """Run for ``seconds``, or until ``stop`` is set; then publish what remains. Raises ``PublishError``."""
+        self._started_at = time.monotonic()
+        with ThreadPoolExecutor(_MAX_CONCURRENT_REQUESTS, thread_name_prefix="planner") as executor:
+            previous = 0.0
+            while not self.stop.wait(TICK_SECONDS):
+                elapsed = time.monotonic() - self._started_at
                 if seconds is not None and elapsed >= seconds:
                     break
-                # After a stall at most a second's work is made up for: robots do not work faster then.
-                self.tick(askers, max(before, elapsed - 1), elapsed)
-                before = elapsed
-            for _, answer in self._asked:
-                answer.cancel()
-        # The pool has waited for the requests under way: every answer is there, or will never be.
+                # After a stall at most one second is caught up: robots do not work faster to make up for it.
+                self.tick(executor, max(previous, elapsed - 1), elapsed)
+                previous = elapsed
+            for _, response in self._pending:
+                response.cancel()
+        # The executor has waited for the requests in flight: every response has arrived or was cancelled.
         self.finish()
-        self._ended = time.monotonic()
+        self._ended_at = time.monotonic()
 
-    def tick(self, askers: Executor, before: float, now: float) -> None:
-        """Do what is due between ``before`` and ``now``, in seconds since the start."""
-        lines, self._again = self._again, []
-        while self._coming:
-            lines += self._change_the_world(self._coming.popleft())
-        count = _due(self.settings.rate, before, now)
+    def tick(self, executor: Executor, previous: float, now: float) -> None:
+        """Do the work due between ``previous`` and ``now`` (seconds since the start)."""
+        lines, self._to_repeat = self._to_repeat, []
+        while self._requested_drifts:
+            lines += self._apply_drift(self._requested_drifts.popleft())
+        count = _due(self.settings.rate, previous, now)
         if count:
             interactions = self.robots.take(count)
             share = self.settings.predicted if self._planner else 0
@@ -210,72 +211,74 @@ class Fleet:
                 self._planned.append(interactions.part(0, planned))
             if planned < count:
                 lines += self._perform(interactions.part(planned, count), None)
-        for _ in range(_due(self.settings.request_rate, before, now)):
-            lines += self._ask(askers)
-        lines += self._answered()
-        messages = self._packed(lines)
-        if now - self._flushed >= _LINGER:
-            messages += self._packer.flush()
-            self._flushed = now
+        for _ in range(_due(self.settings.request_rate, previous, now)):
+            lines += self._send_request(executor)
+        lines += self._collect_responses()
+        messages = self._build_messages(lines)
+        if now - self._flushed_at >= _MAX_LINGER_SECONDS:
+            messages += self._batcher.flush()
+            self._flushed_at = now
         self._publish(messages)
 
-    def _change_the_world(self, name: str) -> list[Line]:
-        """The drift called ``name`` begins. Answers the lines of interactions that were planned in the old world."""
-        lines = self._perform(joined(self._planned), None) if self._planned else []
+    def _apply_drift(self, name: str) -> list[Line]:
+        """Start the drift ``name``. Returns the lines of interactions that were planned in the old world."""
+        lines = self._perform(concatenate(self._planned), None) if self._planned else []
         self._planned.clear()
         label = name if not self._drifts else f"{self.robots.label}+{name}"
-        self.robots.move_to(drift_named(name).apply(self.robots.world), label)
-        floor = noise_floor(self.robots.world)
+        self.robots.change_world(get_drift(name).apply(self.robots.world), label)
+        new_floor = noise_floor(self.robots.world)
         with self._lock:
-            self._floors[label] = floor
+            self._noise_floors[label] = new_floor
             self._drifts.append(DriftEvent(name, label, datetime.now(UTC), self.robots.taken))
         return lines
 
-    def _ask(self, askers: Executor) -> list[Line]:
-        """Send one request for what is planned. Answers the lines of those that happen without a prediction."""
+    def _send_request(self, executor: Executor) -> list[Line]:
+        """Request predictions for planned interactions. Returns the lines of those that happen without a prediction."""
         if self._planner is None or not self._planned:
             return []
-        planned = joined(self._planned)
+        planned = concatenate(self._planned)
         self._planned.clear()
-        if len(self._asked) >= 2 * _ASKERS:
-            self._busy += 1
+        if len(self._pending) >= 2 * _MAX_CONCURRENT_REQUESTS:
+            self._skipped_requests += 1
             return self._perform(planned, None)
-        self._questions += 1
-        single = self._questions % _SINGLE_EVERY == 0
+        self._request_count += 1
+        single = self._request_count % _SINGLE_REQUEST_INTERVAL == 0
         size = min(len(planned), 1 if single else MAX_INSTANCES)
-        part, rest = planned.part(0, size), planned.part(size, len(planned))
-        self._asked.append((part, askers.submit(self._planner.ask, part.instances(), single=single)))
-        if len(rest) > MAX_INSTANCES:
-            return self._perform(rest, None)
-        if len(rest):
-            self._planned.append(rest)
+        part, remaining = planned.part(0, size), planned.part(size, len(planned))
+        self._pending.append(
+            (part, executor.submit(self._planner.request_predictions, part.instances(), single=single))
+        )
+        if len(remaining) > MAX_INSTANCES:
+            return self._perform(remaining, None)
+        if len(remaining):
+            self._planned.append(remaining)
         return []
 
-    def _answered(self) -> list[Line]:
-        """Perform the interactions whose answer has come, or will not come."""
+    def _collect_responses(self) -> list[Line]:
+        """Perform the interactions whose response has arrived or failed."""
         lines: list[Line] = []
-        waiting: deque[_Asked] = deque()
-        for interactions, answer in self._asked:
-            if not answer.done():
-                waiting.append((interactions, answer))
+        still_pending: deque[_PendingRequest] = deque()
+        for interactions, response in self._pending:
+            if not response.done():
+                still_pending.append((interactions, response))
                 continue
             try:
-                predictions = None if answer.cancelled() else answer.result()
+                predictions = None if response.cancelled() else response.result()
             except PlannerError:
-                predictions = None  # counted by the planner; the robot works on without
+                predictions = None  # counted by the planner; the robot continues without a prediction
             lines += self._perform(interactions, predictions)
-        self._asked = waiting
+        self._pending = still_pending
         return lines
 
     def _perform(self, interactions: Interactions, predictions: list[dict[str, Any]] | None) -> list[Line]:
-        """The interactions happen now: their lines, damaged as the settings say."""
+        """Let the interactions happen now. Returns their lines, a share of them corrupted."""
         now = datetime.now(UTC)
         chance = self._rng.random((len(interactions), 2))
         lines = []
         with self._lock:
             for position, sample in enumerate(self.robots.samples(interactions, now, predictions)):
                 if chance[position, 0] < self.settings.broken:
-                    lines.append(broken_line(sample, self._rng))
+                    lines.append(corrupt_line(sample, self._rng))
                     continue
                 prediction = predictions[position] if predictions else None
                 self._live.record(now.timestamp(), interactions, position, prediction)
@@ -283,57 +286,57 @@ class Fleet:
                 lines.append(row_line(sample) if is_row else sample_line(sample))
         return lines
 
-    def _packed(self, lines: list[Line]) -> list[Message]:
-        alone = self._rng.random(len(lines)) < self.settings.single
-        messages = [Message((line,)) for line, is_alone in zip(lines, alone, strict=True) if is_alone]
-        return messages + self._packer.add(line for line, is_alone in zip(lines, alone, strict=True) if not is_alone)
+    def _build_messages(self, lines: list[Line]) -> list[Message]:
+        is_single = self._rng.random(len(lines)) < self.settings.single
+        messages = [Message((line,)) for line, single in zip(lines, is_single, strict=True) if single]
+        return messages + self._batcher.add(line for line, single in zip(lines, is_single, strict=True) if not single)
 
     def _publish(self, messages: list[Message]) -> None:
         if not messages:
             return
-        known = self.ledger.published_ids
-        fresh = [line for message in messages for line in message.lines if line.kind is Kind.SAMPLE]
-        fresh = [line for line in fresh if line.identity not in known]
-        again = self._rng.random(len(fresh)) < self.settings.duplicates
+        published_ids = self.publish_log.published_ids
+        first_time = [line for message in messages for line in message.lines if line.kind is LineKind.SAMPLE]
+        first_time = [line for line in first_time if line.identity not in published_ids]
+        is_repeated = self._rng.random(len(first_time)) < self.settings.duplicates
         confirmed = self._publisher.publish(messages)
-        self._again += [line for line, is_again in zip(fresh, again, strict=True) if is_again]
+        self._to_repeat += [line for line, repeated in zip(first_time, is_repeated, strict=True) if repeated]
         with self._lock:
             self._published += confirmed
             self._live.second(time.time()).published += confirmed
 
     def finish(self) -> None:
-        """Publish what is left, the last duplicates in messages after those of the first."""
-        lines = self._answered()
+        """Publish the remaining samples; the last duplicates go in later messages than their originals."""
+        lines = self._collect_responses()
         if self._planned:
-            lines += self._perform(joined(self._planned), None)
-        self._publish(self._packed(lines) + self._packer.flush())
-        lines, self._again = self._again, []
-        self._publish(self._packed(lines) + self._packer.flush())
+            lines += self._perform(concatenate(self._planned), None)
+        self._publish(self._build_messages(lines) + self._batcher.flush())
+        lines, self._to_repeat = self._to_repeat, []
+        self._publish(self._build_messages(lines) + self._batcher.flush())
 
     def snapshot(self, last: int | None = None) -> Snapshot:
-        """How things stand, with the ``last`` so many seconds of the series, or with all of them."""
-        planner, ledger = self._planner, self.ledger
+        """The current state, with the ``last`` seconds of the series, or with all."""
+        planner, log = self._planner, self.publish_log
         with self._lock:
             series = sorted(self._live.seconds.items())
             seconds = tuple(deepcopy(second) for _, second in (series if last is None else series[-last:]))
             by_world = deepcopy(dict(self._live.by_world))
-            floors, drifts, published = dict(self._floors), tuple(self._drifts), self._published
+            floors, drifts, published = dict(self._noise_floors), tuple(self._drifts), self._published
             fallback, unpredicted = self._live.fallback, self._live.unpredicted
         failures = Counter(planner.failures if planner else {})
-        if self._busy:
-            failures["busy"] = self._busy
+        if self._skipped_requests:
+            failures["busy"] = self._skipped_requests
         return Snapshot(
-            elapsed=(self._ended or time.monotonic()) - self._started,
+            elapsed=(self._ended_at or time.monotonic()) - self._started_at,
             published=published,
-            messages=ledger.messages,
-            broken=len(ledger.broken),
-            duplicates=ledger.duplicates,
+            messages=log.messages,
+            broken=len(log.broken),
+            duplicates=log.duplicates,
             model=sum(tally.samples for tally in by_world.values()),
             fallback=fallback,
             unpredicted=unpredicted,
             requests=planner.requests if planner else 0,
             failures=failures,
-            publish_failures=Counter(ledger.failures),
+            publish_failures=Counter(log.failures),
             world=self.robots.label,
             drifts=drifts,
             noise_floors=floors,
@@ -342,6 +345,6 @@ class Fleet:
         )
 
 
-def _due(rate: float, before: float, now: float) -> int:
-    """How many events of a steady ``rate`` fall between two times (s, for a rate in 1/s) or two counts (a share)."""
-    return int(now * rate) - int(before * rate)
+def _due(rate: float, previous: float, now: float) -> int:
+    """Number of events of a steady ``rate`` between two times (s, for a rate in 1/s) or two counts (for a share)."""
+    return int(now * rate) - int(previous * rate)

@@ -1,4 +1,4 @@
-"""Live error as the robots see it, beside the error that the best possible predictor would have had."""
+"""Live error as the robots observe it, and the error that the best possible predictor would have had."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Sums over predicted samples; squares in ms^2. ``promised`` sums the squares of the models' expected errors,
-    ``variance`` that of the samples' laws: what no predictor can avoid."""
+class ErrorTally:
+    """Sums over predicted samples; squares in ms^2.
+
+    ``promised`` sums the squares of the models' expected errors, ``variance`` the variance of the samples' durations,
+    which no predictor can avoid.
+    """
 
     samples: int = 0
     squared_error: float = 0.0
@@ -26,23 +29,23 @@ class Tally:
     @property
     def error(self) -> float | None:
         """Live error (RMSE, ms)."""
-        return self._root(self.squared_error)
+        return self._to_rmse(self.squared_error)
 
     @property
     def promise(self) -> float | None:
-        """What the models expected of themselves (RMSE, ms)."""
-        return self._root(self.promised)
+        """The error that the models expected (RMSE, ms)."""
+        return self._to_rmse(self.promised)
 
     @property
     def noise_floor(self) -> float | None:
-        """The error that the best possible predictor is expected to have on these very samples (RMSE, ms)."""
-        return self._root(self.variance)
+        """The expected error of the best possible predictor on the same samples (RMSE, ms)."""
+        return self._to_rmse(self.variance)
 
-    def _root(self, total: float) -> float | None:
+    def _to_rmse(self, total: float) -> float | None:
         return math.sqrt(total / self.samples) if self.samples else None
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
+    def __add__(self, other: ErrorTally) -> ErrorTally:
+        return ErrorTally(
             self.samples + other.samples,
             self.squared_error + other.squared_error,
             self.promised + other.promised,
@@ -51,52 +54,54 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Second:
-    """What happened within one second of the clock. ``at`` is Unix time."""
+class SecondStats:
+    """Counts and errors of one second of the clock. ``at`` is Unix time."""
 
     at: int
     published: int = 0
     unpredicted: int = 0
-    fallback: Tally = field(default_factory=Tally)
-    by_model: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    fallback: ErrorTally = field(default_factory=ErrorTally)
+    by_model: dict[str, ErrorTally] = field(default_factory=lambda: defaultdict(ErrorTally))
 
     @property
-    def model(self) -> Tally:
-        """All models of this second together."""
-        return sum(self.by_model.values(), Tally())
+    def model(self) -> ErrorTally:
+        """The errors of all models together."""
+        return sum(self.by_model.values(), ErrorTally())
 
 
 class LiveError:
-    """Adds up predictions and outcomes by second and, over the whole run, by world and model."""
+    """Sums errors by second and, over the whole run, by world and model."""
 
     def __init__(self) -> None:
-        self.seconds: dict[int, Second] = {}
-        self.by_world: dict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.seconds: dict[int, SecondStats] = {}
+        self.by_world: dict[tuple[str, str], ErrorTally] = defaultdict(ErrorTally)
         """Keys: the world's label and the model's name."""
         self.fallback = 0
         self.unpredicted = 0
 
-    def second(self, at: float) -> Second:
-        """The second that ``at`` (Unix time) is in."""
-        return self.seconds.setdefault(int(at), Second(int(at)))
+    def second(self, timestamp: float) -> SecondStats:
+        """The second that contains ``timestamp`` (Unix time)."""
+        return self.seconds.setdefault(int(timestamp), SecondStats(int(timestamp)))
 
-    def record(self, at: float, interactions: Interactions, position: int, prediction: dict[str, Any] | None) -> None:
-        """The interaction at ``position`` has happened; ``prediction`` is what the planner was answered."""
-        second = self.second(at)
+    def record(
+        self, timestamp: float, interactions: Interactions, position: int, prediction: dict[str, Any] | None
+    ) -> None:
+        """Add the interaction at ``position``, which happened at ``timestamp``, with the prediction that it had."""
+        second = self.second(timestamp)
         if prediction is None:
             second.unpredicted += 1
             self.unpredicted += 1
             return
-        one = Tally(
+        tally = ErrorTally(
             1,
             float((prediction[TARGET.name] - interactions.durations[position]) ** 2),
             (prediction.get("expected_error") or 0.0) ** 2,
             float(interactions.variance[position]),
         )
         if prediction["source"] == "fallback":
-            second.fallback += one
+            second.fallback += tally
             self.fallback += 1
         else:
             model = prediction.get("model") or "unnamed"
-            second.by_model[model] += one
-            self.by_world[interactions.label, model] += one
+            second.by_model[model] += tally
+            self.by_world[interactions.label, model] += tally

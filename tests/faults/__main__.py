@@ -11,7 +11,7 @@ from rich.console import Console
 from dwell.demo.screen import Screen
 from dwell.local.deployment import DeploymentError
 from dwell.local.emulator_process import LaptopError
-from dwell.messaging.publisher import Publisher, sns_client
+from dwell.messaging.publisher import Publisher, create_sns_client
 from tests.faults import ingest, loop, planners, report
 from tests.faults.stage import PARAMETERS, BrokenPromiseError, Stage, staged
 
@@ -57,7 +57,7 @@ def main() -> int:
 
 def _play(stage: Stage, screen: Screen, found: report.Report, *, samples: int, requests: int, long: bool) -> None:
     try:
-        with Publisher(sns_client(stage.stack.topic_arn), stage.stack.topic_arn) as publisher:
+        with Publisher(create_sns_client(stage.stack.topic_arn), stage.stack.topic_arn) as publisher:
             if long:
                 stage.patience = 300.0
             with screen.phase("ingest", f"{samples:,} samples, and everything on their way fails now and then"):
@@ -65,10 +65,10 @@ def _play(stage: Stage, screen: Screen, found: report.Report, *, samples: int, r
             with screen.phase("poison", "batches and events that fail in every attempt"):
                 ingest.publish_poison(stage, publisher)
             with screen.phase("reconcile", "what failed is sent back, and every sample is looked up"):
-                settled = ingest.settle(stage, publisher.ledger)
+                settled = ingest.settle(stage, publisher.publish_log)
                 metrics = ingest.metrics(stage)
-                report.of_samples(found, settled, both=ingest.both(stage, publisher.ledger), metrics=metrics)
-                ingest.check_reasons(stage, publisher.ledger)
+                report.of_samples(found, settled, both=ingest.both(stage, publisher.publish_log), metrics=metrics)
+                ingest.check_reasons(stage, publisher.publish_log)
         with screen.phase("rounds", "alarms flap, jobs and endpoints fail, archives break, functions die"):
             found.rounds = loop.play(stage, long=long)
             found.promise(

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dwell.demo.reconciliation import reconcile
-from dwell.messaging.batching import Packer
-from dwell.messaging.line import Kind, Line
-from dwell.simulator.fleet_runner import Fleet, Settings
+from dwell.messaging.batching import Batcher
+from dwell.messaging.line import Line, LineKind
+from dwell.simulator.fleet_runner import Fleet, FleetSettings
 from dwell.simulator.robots import Robots, sample_line
 from tests.faults.rules import BATCHES_FAIL, FORWARDER_DIES, INGEST
 from tests.faults.stage import BrokenPromiseError
 
 if TYPE_CHECKING:
-    from dwell.demo.report import Samples
-    from dwell.messaging.publish_log import Ledger
+    from dwell.demo.report import SampleCounts
+    from dwell.messaging.publish_log import PublishLog
     from dwell.messaging.publisher import Publisher
     from tests.faults.stage import Stage
 
@@ -46,33 +46,33 @@ class Metrics:
 def publish(stage: Stage, publisher: Publisher, samples: int) -> None:
     """Publish about ``samples`` samples while everything fails, and some of robots whose clocks are years off."""
     with stage.beset(INGEST):
-        settings = Settings(
+        settings = FleetSettings(
             rate=RATE, predicted=0, broken=0.02, duplicates=0.02, rows=0.02, single=0.002, seed=stage.seed
         )
         fleet = Fleet(settings, publisher, None)
-        while len(publisher.ledger.published_ids) < samples:
+        while len(publisher.publish_log.published_ids) < samples:
             fleet.run(2)
         _publish_from_other_years(publisher, stage.seed + 1)
         # The faults go on until most has arrived; the rest is what they have parked.
         end = time.monotonic() + 25
-        while _reconciled(stage, publisher.ledger).lost > samples // 50 and time.monotonic() < end:
+        while _reconciled(stage, publisher.publish_log).lost > samples // 50 and time.monotonic() < end:
             time.sleep(1)
 
 
 def _publish_from_other_years(publisher: Publisher, seed: int) -> None:
-    robots, packer = Robots(seed), Packer()
+    robots, packer = Robots(seed), Batcher()
     now = datetime.now(UTC)
     lines = []
     for years, reason in CLOCKS.items():
         for sample in robots.samples(robots.take(40), now + timedelta(days=365 * years)):
             line = sample_line(sample)
-            lines.append(Line(line.text, Kind.BROKEN, line.identity, reason) if reason else line)
+            lines.append(Line(line.text, LineKind.BROKEN, line.identity, reason) if reason else line)
     publisher.publish(packer.add(lines) + packer.flush())
 
 
 def publish_poison(stage: Stage, publisher: Publisher) -> None:
     """Publish samples whose every attempt fails, first at the validator, then at the forwarder."""
-    settings = Settings(rate=500, predicted=0, broken=0.02, seed=stage.seed + 2)
+    settings = FleetSettings(rate=500, predicted=0, broken=0.02, seed=stage.seed + 2)
     fleet = Fleet(settings, publisher, None)
     with stage.beset(BATCHES_FAIL):
         fleet.run(2)
@@ -82,7 +82,7 @@ def publish_poison(stage: Stage, publisher: Publisher) -> None:
         stage.until(lambda: stage.waiting() or None, "no event was parked")
 
 
-def settle(stage: Stage, ledger: Ledger) -> Samples:
+def settle(stage: Stage, ledger: PublishLog) -> SampleCounts:
     """Send back what failed for good until every sample is accounted for, or patience ends."""
     end = time.monotonic() + stage.patience
     while True:
@@ -94,7 +94,7 @@ def settle(stage: Stage, ledger: Ledger) -> Samples:
         time.sleep(2)
 
 
-def _reconciled(stage: Stage, ledger: Ledger) -> Samples:
+def _reconciled(stage: Stage, ledger: PublishLog) -> SampleCounts:
     stage.storage.read()
     return reconcile(
         ledger,
@@ -104,7 +104,7 @@ def _reconciled(stage: Stage, ledger: Ledger) -> Samples:
     )
 
 
-def check_reasons(stage: Stage, ledger: Ledger) -> None:
+def check_reasons(stage: Stage, ledger: PublishLog) -> None:
     """Every broken line has to lie in quarantine under its own reason. Raises ``BrokenPromiseError``."""
     reasons: dict[str, set[str]] = {}
     for line in stage.storage.quarantined():
@@ -114,10 +114,10 @@ def check_reasons(stage: Stage, ledger: Ledger) -> None:
         raise BrokenPromiseError(f"{len(wrong)} lines were refused for another reason than theirs: {wrong[:2]}")
 
 
-def both(stage: Stage, ledger: Ledger) -> int:
+def both(stage: Stage, ledger: PublishLog) -> int:
     """Samples that lie in a row and in quarantine too."""
     refused = {line["raw"] for line in stage.storage.quarantined() if "raw" in line}
-    broken = {identity for identity, line in ledger.broken.items() if line.raw in refused}
+    broken = {identity for identity, one in ledger.broken.items() if one.raw in refused}
     return len(broken & set(stage.storage.samples()["sample_id"]))
 
 

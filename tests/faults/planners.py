@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from dwell.client.signed_api import api_for
+from dwell.client.signed_api import create_api
 from dwell.simulator.robots import Robots
 from feature_schema import TARGET
 from tests.faults.rules import SERVING
 
 if TYPE_CHECKING:
-    from dwell.client.signed_api import Api
+    from dwell.client.signed_api import SignedApi
     from tests.faults.stage import Stage
 
 ASKERS = 4
@@ -41,7 +41,7 @@ class Answers:
 
 def ask(stage: Stage, requests: int) -> Answers:
     """Ask ``requests`` times, for one, for many, and as the workshop does; the last tenth without an endpoint."""
-    api = api_for(stage.stack.api_url, timeout=20)
+    api = create_api(stage.stack.api_url, timeout=20)
     answers = Answers()
     before = {"model": stage.metric("Predictions"), "fallback": stage.metric("Fallbacks")}
     instances = Robots(stage.seed + 3).take(requests).instances()
@@ -68,7 +68,7 @@ def ask(stage: Stage, requests: int) -> Answers:
     return answers
 
 
-def _one(api: Api, number: int, instances: list[dict[str, int]]) -> tuple[int, float, int, list[str]]:
+def _one(api: SignedApi, number: int, instances: list[dict[str, int]]) -> tuple[int, float, int, list[str]]:
     features: dict[str, Any] = instances[number]
     many = [instances[(number + step) % len(instances)] for step in range(10)]
     began = time.monotonic()
@@ -90,12 +90,12 @@ def _sources(number: int, response: Any) -> list[str]:
     content = json.loads(response.content)
     match number % 3:
         case 0:
-            predictions = [content]
+            given = [content]
         case 1:
-            predictions = content["predictions"] if len(content["predictions"]) == 10 else []
+            given = content["predictions"] if len(content["predictions"]) == 10 else []
         case _:
             # plain text: nobody says who answered
             return ["unsaid"] if TARGET.minimum <= content <= TARGET.maximum else []
-    if any(not TARGET.minimum <= prediction[TARGET.name] <= TARGET.maximum for prediction in predictions):
+    if any(not TARGET.minimum <= one[TARGET.name] <= TARGET.maximum for one in given):
         return []
-    return [prediction["source"] for prediction in predictions]
+    return [one["source"] for one in given]

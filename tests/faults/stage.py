@@ -16,10 +16,10 @@ import boto3
 from boto3.dynamodb.conditions import Key
 
 from dwell.client import stack
-from dwell.demo.bucket_contents import Storage
+from dwell.demo.bucket_contents import BucketContents
 from dwell.local import deployment
 from dwell.local import emulator_process as laptop
-from dwell.messaging.publisher import Publisher, sns_client
+from dwell.messaging.publisher import Publisher, create_sns_client
 from dwell.operations import failed_batches, promotion_dead_letters
 from dwell.operations import failed_events as failures_queue
 from local_aws.faults import injection as faults
@@ -47,7 +47,7 @@ class Stage:
     aws: Laptop
     stack: Stack
     seed: int
-    storage: Storage
+    storage: BucketContents
     patience: float = 180.0
     """An event whose every attempt dies keeps others waiting for half a minute, and so may the next."""
     injected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -118,8 +118,8 @@ class Stage:
                 sqs, self.stack.promotion_dead_letters, self.stack.promotion_queue, before=now
             )
             self.parked += len(list(again))
-        with Publisher(sns_client(self.stack.topic_arn), self.stack.topic_arn) as publisher:
-            self.put_aside += failed_batches.send_back(boto3.client("s3"), self.stack.bucket, publisher).lines
+        with Publisher(create_sns_client(self.stack.topic_arn), self.stack.topic_arn) as publisher:
+            self.put_aside += failed_batches.republish(boto3.client("s3"), self.stack.bucket, publisher).lines
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         """The table's items of one kind, oldest name first."""
@@ -156,7 +156,7 @@ def staged(screen: Screen, seed: int) -> Iterator[Stage]:
                 deployment.build()
                 deployment.deploy(aws, parameters=PARAMETERS)
             found = stack.find(deployment.STACK)
-            yield Stage(aws, found, seed, Storage.of(aws.client("s3"), found.bucket))
+            yield Stage(aws, found, seed, BucketContents.create(aws.client("s3"), found.bucket))
         finally:
             aws.stop()
     finally:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.messaging.publisher import Publisher, PublishError, sns_client
-from dwell.simulator.fleet_runner import Fleet, Settings
+from dwell.messaging.publisher import Publisher, PublishError, create_sns_client
+from dwell.simulator.fleet_runner import Fleet, FleetSettings
 from feature_schema import InvalidInputError, Sample, parse_lines
 
 if TYPE_CHECKING:
@@ -58,29 +58,29 @@ def test_subscribers_receive_what_the_ledger_says(laptop: Laptop) -> None:
     laptop.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     # When robots publish good, broken, doubled and single samples and workshop rows
-    settings = Settings(rate=1_000, broken=0.03, duplicates=0.03, rows=0.2, single=0.02, seed=11)
-    with Publisher(sns_client(topic), topic) as publisher:
+    settings = FleetSettings(rate=1_000, broken=0.03, duplicates=0.03, rows=0.2, single=0.02, seed=11)
+    with Publisher(create_sns_client(topic), topic) as publisher:
         fleet = Fleet(settings, publisher)
         fleet.run(0.7)
 
     # Then every line has arrived under the identity that the ledger has for it
     lines = [
         line
-        for message_id, text in received(queue, url, fleet.ledger.messages)
+        for message_id, text in received(queue, url, fleet.publish_log.messages)
         for line in parse_lines(text.encode(), message_id=message_id, received_at=datetime.now(UTC))
     ]
     ids = Counter(answer.sample_id for _, answer in lines if isinstance(answer, Sample))
-    assert set(ids) == fleet.ledger.published_ids
-    assert ids.total() - len(ids) == fleet.ledger.duplicates > 0
+    assert set(ids) == fleet.publish_log.published_ids
+    assert ids.total() - len(ids) == fleet.publish_log.duplicates > 0
     assert {raw.decode(): answer.reason for raw, answer in lines if isinstance(answer, InvalidInputError)} == {
-        broken.raw: broken.reason for broken in fleet.ledger.broken.values()
+        broken.raw: broken.reason for broken in fleet.publish_log.broken.values()
     }
-    assert len(ids) + len(fleet.ledger.broken) == fleet.robots.taken > 0
+    assert len(ids) + len(fleet.publish_log.broken) == fleet.robots.taken > 0
 
 
 @pytest.mark.usefixtures("environment")
 def test_a_topic_that_is_not_there_is_told() -> None:
     topic = "arn:aws:sns:us-east-1:000000000000:not-there"
 
-    with Publisher(sns_client(topic), topic) as publisher, pytest.raises(PublishError, match="not-there"):
-        Fleet(Settings(rate=1_000), publisher).run(1)
+    with Publisher(create_sns_client(topic), topic) as publisher, pytest.raises(PublishError, match="not-there"):
+        Fleet(FleetSettings(rate=1_000), publisher).run(1)

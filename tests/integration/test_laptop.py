@@ -230,8 +230,8 @@ def test_a_deployment_that_fails_tells_the_resource(laptop: local.Laptop) -> Non
 
     eventually(rolled_back)
     # when one asks why, then the resource is named, with the reason
-    assert deployment.failures(laptop, "broken") == [
+    assert deployment.list_failures(laptop, "broken") == [
         "Api (AWS::ApiGatewayV2::Api): GET /predictions has no x-amazon-apigateway-integration"
     ]
     with pytest.raises(deployment.DeploymentError, match="no stack 'absent'"):
-        deployment.outputs(laptop, "absent")
+        deployment.get_outputs(laptop, "absent")

@@ -15,12 +15,12 @@ import boto3
 import pytest
 
 from dwell.client.stack import find
-from dwell.demo.bucket_contents import Storage
+from dwell.demo.bucket_contents import BucketContents
 from dwell.local import deployment
 from dwell.local import emulator_process as local
-from dwell.messaging.publisher import Publisher, sns_client
-from dwell.simulator.fleet_runner import Fleet, Settings
-from dwell.simulator.planner import planner_for
+from dwell.messaging.publisher import Publisher, create_sns_client
+from dwell.simulator.fleet_runner import Fleet, FleetSettings
+from dwell.simulator.planner import create_planner
 from tests import emulators
 from tests.eventually import eventually
 from tests.notebooks.execution import Execution
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from dwell.client.stack import Stack
 
-FLEET = Settings(robots=2_000, rate=700, request_rate=8, predicted=0.5, broken=0.02, duplicates=0.01, rows=0.02)
+FLEET = FleetSettings(robots=2_000, rate=700, request_rate=8, predicted=0.5, broken=0.02, duplicates=0.01, rows=0.02)
 ANSWERS = 5_000
 """By the first model: enough to see its error over time and by feature."""
 TIMEOUT_SECONDS = 120
@@ -52,8 +52,8 @@ def laptop(request: pytest.FixtureRequest) -> Iterator[local.Laptop]:
 def stack(laptop: local.Laptop) -> Stack:
     """The stack, after robots have worked until its alarm had a first model trained, and that model has answered."""
     found = find(deployment.STACK)
-    with Publisher(sns_client(found.topic_arn), found.topic_arn) as publisher:
-        fleet = Fleet(FLEET, publisher, planner_for(found.api_url))
+    with Publisher(create_sns_client(found.topic_arn), found.topic_arn) as publisher:
+        fleet = Fleet(FLEET, publisher, create_planner(found.api_url))
         with fleet.working():
 
             def has_answered() -> bool:
@@ -62,7 +62,7 @@ def stack(laptop: local.Laptop) -> Stack:
 
             eventually(has_answered, seconds=TIMEOUT_SECONDS, failure="no model answered")
     answers = fleet.snapshot(last=1).model
-    storage = Storage.of(laptop.client("s3"), found.bucket)
+    storage = BucketContents.create(laptop.client("s3"), found.bucket)
 
     def has_arrived() -> bool:
         storage.read()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dwell.client.leaderboard import read_board
-from dwell.client.signed_api import api_for
+from dwell.client.leaderboard import Leaderboard, read_leaderboard
+from dwell.client.signed_api import create_api
 from feature_schema import FEATURES, TARGET
 from tests.notebooks.execution import KEPT, PNG, SVG, complaints, shown
 from tests.notebooks.outside import nobody_there
@@ -37,8 +37,8 @@ def source(notebook: NotebookNode, cell_id: str) -> str:
     return str(cell.source)
 
 
-def board(stack: Stack) -> dict[str, Any]:
-    return read_board(api_for(stack.api_url, timeout=20), limit=100)
+def board(stack: Stack) -> Leaderboard:
+    return read_leaderboard(create_api(stack.api_url, timeout=20), limit=100)
 
 
 # --- look at the samples -------------------------------------------------------------------------------------------
@@ -76,8 +76,8 @@ def test_correlation_has_every_field_on_both_sides(look: NotebookNode) -> None:
 
 
 def test_live_error_is_told_by_who_answered(look: NotebookNode, stack: Stack) -> None:
-    first = min(round_["round"] for round_ in board(stack)["rounds"])
-    (model,) = [round_["promoted"] for round_ in board(stack)["rounds"] if round_["round"] == first]
+    first = min(one["round"] for one in board(stack)["rounds"])
+    (model,) = [one["promoted"] for one in board(stack)["rounds"] if one["round"] == first]
     drawn = words(look, "live-error")
     assert "baseline (" in drawn
     assert f"{model} (" in drawn
@@ -107,18 +107,19 @@ def test_a_job_by_hand_trains_with_its_own_hyperparameters(train: NotebookNode, 
 
 
 def test_it_is_compared_with_the_round_on_the_same_test_set(train: NotebookNode, stack: Stack) -> None:
-    (html,) = shown(train, "round", HTML)
-    (newest,) = [round_ for round_ in board(stack)["rounds"] if round_["round"] in html]
+    (told,) = shown(train, "round", HTML)
+    (newest,) = [one for one in board(stack)["rounds"] if one["round"] in told]
     (table,) = shown(train, "results", HTML)
     drawn = words(train, "by-hand")
     for candidate in newest["candidates"]:
         assert f"{candidate['rmse']:,.0f}" in table
         assert candidate["name"] in drawn
+    assert newest["dataset"] is not None
     assert f"On {newest['dataset']['test']:,} test samples" in drawn
 
 
 def test_it_is_nobodys_round(train: NotebookNode, stack: Stack) -> None:
-    assert not [round_ for round_ in board(stack)["rounds"] if round_["job"].startswith("by-hand")]
+    assert not [one for one in board(stack)["rounds"] if one["job"].startswith("by-hand")]
 
 
 # --- enter the leaderboard -----------------------------------------------------------------------------------------
@@ -126,13 +127,13 @@ def test_it_is_nobodys_round(train: NotebookNode, stack: Stack) -> None:
 
 def test_the_entrant_stands_on_the_leaderboard(enter: NotebookNode, stack: Stack) -> None:
     (entrant,) = re.findall(r'^ENTRANT = "(.*?)"', source(enter, "settings"), re.MULTILINE)
-    entered = [entry for entry in board(stack)["leaderboard"] if entry["entrant"] == entrant]
+    entered = [one for one in board(stack)["leaderboard"] if one["entrant"] == entrant]
     assert entered
     (table,) = shown(enter, "leaderboard", HTML)
     drawn = words(enter, "places")
-    for entry in entered:
-        assert entry["model"] in table
-        assert f"{entry['model']} ({entrant})" in drawn
+    for one in entered:
+        assert one["model"] in table
+        assert f"{one['model']} ({entrant})" in drawn
     assert f"{entered[0]['round']} has " in shown(enter, "wait", PLAIN)[0]
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def _stack() -> Iterator[local.Laptop]:
-    remembered = local.remembered()
+    remembered = local.load_state()
     if remembered is not None and remembered.is_running():
         yield remembered
         return

@@ -7,11 +7,11 @@ import re
 import pytest
 from sagemaker.core import image_uris
 
-from dwell.template import PATH, content
+from dwell.template import TEMPLATE_PATH, read_template
 
-TEMPLATE = PATH.read_text(encoding="utf-8")
+TEMPLATE = TEMPLATE_PATH.read_text(encoding="utf-8")
 URL_SUFFIX = "amazonaws.com"
-ACCOUNTS: dict[str, dict[str, str]] = content()["Mappings"]["XGBoostImage"]
+ACCOUNTS: dict[str, dict[str, str]] = read_template()["Mappings"]["XGBoostImage"]
 
 
 def test_the_table_is_read() -> None:

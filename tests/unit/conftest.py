@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from dwell.simulator.physics import AnotherSchemaError, require_robots
+from dwell.simulator.physics import UnsupportedSchemaError, require_robot_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,8 @@ def event() -> Callable[[str], dict[str, Any]]:
 def robots() -> None:
     """For tests of what tells of robots: the fleet, and the samples in ``events/``. Under another schema they skip."""
     try:
-        require_robots()
-    except AnotherSchemaError as error:
+        require_robot_schema()
+    except UnsupportedSchemaError as error:
         pytest.skip(str(error))
 
 

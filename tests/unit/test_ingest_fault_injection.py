@@ -155,7 +155,7 @@ class FakeBackend:
         for event in self.parked:
             self.invoke(event)
         for record in self.failed:
-            for number, (_, line) in enumerate(failed_batches.lines(record)):
+            for number, (_, line) in enumerate(failed_batches.to_lines(record)):
                 self.notify(f"redrive-{record.name}-{number}", line.text)
 
     def ids(self) -> Counter[str]:

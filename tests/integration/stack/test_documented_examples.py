@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from dwell.demo.bucket_contents import Storage
+from dwell.demo.bucket_contents import BucketContents
 from dwell.local.emulator_process import ROOT
 from tests.eventually import eventually
 
@@ -46,7 +46,7 @@ def test_a_planner_asks_with_curl() -> None:
 
 def test_a_robot_reports_with_boto3(as_a_reader: Stack) -> None:
     (program,) = examples(PAGE, "python")
-    storage = Storage.of(boto3.Session().client("s3"), as_a_reader.bucket)
+    storage = BucketContents.create(boto3.Session().client("s3"), as_a_reader.bucket)
     storage.read()
     before = len(storage.samples())
     subprocess.run([sys.executable, "-c", program], check=True)

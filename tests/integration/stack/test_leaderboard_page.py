@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from dwell.client.signed_api import api_for
+from dwell.client.signed_api import create_api
 from feature_schema import TARGET
 from tests.eventually import eventually
 
@@ -36,7 +36,7 @@ def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
     boto3.Session().client("cloudwatch").set_alarm_state(
         AlarmName=f"{on_stack.name}-ModelError", StateValue="ALARM", StateReason="a test wants to see it on"
     )
-    api = api_for(on_stack.api_url, timeout=20)
+    api = create_api(on_stack.api_url, timeout=20)
 
     # then all of that is on the page
     def page() -> str:
@@ -51,13 +51,13 @@ def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
 
 
 def test_a_browser_is_told_what_it_may_do(on_stack: Stack) -> None:
-    headers = api_for(on_stack.api_url, timeout=20).get("/").headers
+    headers = create_api(on_stack.api_url, timeout=20).get("/").headers
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
 
 
 def test_a_bad_query_is_refused_with_a_page(on_stack: Stack) -> None:
-    answer = api_for(on_stack.api_url, timeout=20).get("/?span=soon")
+    answer = create_api(on_stack.api_url, timeout=20).get("/?span=soon")
     assert answer.status_code == 400
     assert "span is like 90m, 24h or 7d" in answer.text
 
@@ -71,8 +71,8 @@ def test_a_dashboard_gets_its_widget(on_stack: Stack, event: str, begins: str) -
 
 def test_the_dashboard_asks_the_function(on_stack: Stack) -> None:
     outputs = boto3.Session().client("cloudformation").describe_stacks(StackName=on_stack.name)["Stacks"][0]["Outputs"]
-    (url,) = [output["OutputValue"] for output in outputs if output["OutputKey"] == "DashboardUrl"]
+    (url,) = [one["OutputValue"] for one in outputs if one["OutputKey"] == "DashboardUrl"]
     body = boto3.Session().client("cloudwatch").get_dashboard(DashboardName=url.rpartition("name=")[2])["DashboardBody"]
-    (widget,) = [widget for widget in json.loads(body)["widgets"] if widget["type"] == "custom"]
+    (widget,) = [one for one in json.loads(body)["widgets"] if one["type"] == "custom"]
     function = boto3.Session().client("lambda").get_function_configuration(FunctionName=f"{on_stack.name}-leaderboard")
     assert widget["properties"]["endpoint"] == function["FunctionArn"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from dwell.client.signed_api import api_for
+from dwell.client.signed_api import create_api
 from feature_schema import FEATURES, TARGET, VERSION
 from tests.eventually import eventually
 
@@ -60,7 +60,7 @@ def test_no_log_tells_what_was_sent(on_stack: Stack) -> None:
     session = boto3.Session()
     session.client("sns").publish(TopicArn=on_stack.topic_arn, Message="\n".join(lines))
     # given good and bad requests
-    api = api_for(on_stack.api_url, timeout=20)
+    api = create_api(on_stack.api_url, timeout=20)
     for body in ({"features": NUMBERS}, {"features": {**NUMBERS, f"{WORD}-feature": 1}}, {WORD: WORD}):
         api.post("/predictions", json.dumps(body).encode())
     api.post("/predictions", WORD.encode())
@@ -76,10 +76,10 @@ def test_no_log_tells_what_was_sent(on_stack: Stack) -> None:
     # then the functions have logged, and nothing of it
     for function in ("forwarder", "validator", "inference", "leaderboard"):
         assert found[f"/aws/lambda/{on_stack.name}-{function}"]
-    leaks = {
+    told = {
         (group, word)
         for group, text in found.items()
         for word in (WORD, str(DURATION), *map(str, LENGTHY))
         if word in text
     }
-    assert leaks == set()
+    assert told == set()

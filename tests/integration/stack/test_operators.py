@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dwell.commands.app import app
-from dwell.demo.bucket_contents import Storage
+from dwell.demo.bucket_contents import BucketContents
 from dwell.local.emulator_process import ROOT
 from feature_schema import FEATURES, TARGET
 from tests.eventually import eventually
@@ -36,7 +36,7 @@ def dwell(*arguments: str, status: int = 0) -> Any:
 
 
 def stored(stack: Stack) -> list[str]:
-    storage = Storage.of(boto3.Session().client("s3"), stack.bucket)
+    storage = BucketContents.create(boto3.Session().client("s3"), stack.bucket)
     storage.read()
     return list(storage.samples()["sample_id"])
 
@@ -171,12 +171,12 @@ def test_an_operator_trains_a_first_model_under_a_name(on_stack: Stack, tmp_path
     eventually(lambda: len(set(stored(on_stack))), lambda count: count >= before + 1_500)
     time.sleep(1.1)  # S3 tells whole seconds, so a dataset takes what was stored before the second of its cut-off
     # when an operator asks for a round and waits
-    result = dwell("retrain", "--reason", "a first model", "--entrant", "night-shift", "--wait", "--patience", "120")
+    told = dwell("retrain", "--reason", "a first model", "--entrant", "night-shift", "--wait", "--patience", "120")
     # then it is decided, trained and recorded under the name
-    assert result["decision"]["outcome"] == "start"
-    assert result["round"]["status"] in {"promoted", "kept"}
+    assert told["decision"]["outcome"] == "start"
+    assert told["round"]["status"] in {"promoted", "kept"}
     assert dwell("decisions")[0]["facts"]["note"] == "a first model"
-    assert dwell("rounds")[0]["round"] == result["round"]["round"]
+    assert dwell("rounds")[0]["round"] == told["round"]["round"]
     assert {entry["entrant"] for entry in dwell("leaderboard")} == {"night-shift"}
 
 

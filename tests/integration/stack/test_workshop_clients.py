@@ -114,8 +114,8 @@ def test_an_edge_is_told_what_is_wrong(edge: EdgeCompute, features: str, says: s
 
 def test_an_open_stack_says_what_it_opens(open_stack: Stack, stack: tuple[Laptop, Stack]) -> None:
     laptop, closed = stack
-    assert "ANYBODY" in deployment.outputs(laptop, open_stack.name)["ApiAdmits"]
-    assert "ANYBODY" not in deployment.outputs(laptop, closed.name)["ApiAdmits"]
+    assert "ANYBODY" in deployment.get_outputs(laptop, open_stack.name)["ApiAdmits"]
+    assert "ANYBODY" not in deployment.get_outputs(laptop, closed.name)["ApiAdmits"]
 
 
 def test_the_same_request_is_refused_by_default(stack: tuple[Laptop, Stack]) -> None:

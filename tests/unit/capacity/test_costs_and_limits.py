@@ -15,40 +15,48 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dwell.capacity import measurements as measured
-from dwell.capacity.costs_and_limits import costs, limits, plan
-from dwell.capacity.day import MINUTES, STEP, Outage, Peak, simulate
-from dwell.capacity.load import DAY, LARGEST, LONGEST, SHORTEST, Fleet, FleetError, load
+from dwell.capacity.costs_and_limits import compute_plan, costs, limits
+from dwell.capacity.day import MINUTES, STEP_SECONDS, Outage, Peak, simulate
+from dwell.capacity.load import (
+    DAY_SECONDS,
+    MAX_INTERVAL_SECONDS,
+    MAX_ROBOTS,
+    MIN_INTERVAL_SECONDS,
+    FleetProfile,
+    InvalidFleetError,
+    compute_load,
+)
 from dwell.capacity.prices import PRICES, QUOTAS, quota
-from dwell.capacity.recovery import look_again_seconds, recovery
+from dwell.capacity.recovery import estimate_recovery, rate_seconds
 from dwell.commands import plan as cli
 from dwell.commands.app import app
-from dwell.messaging.batching import MAX_LINES
-from dwell.template import TemplateError, content, template
+from dwell.messaging.batching import MAX_LINES_PER_MESSAGE
+from dwell.template import TemplateError, load_template, read_template
 
-TEMPLATE = template()
-PROFILES = {name: template(name) for name in ("default", "local", "prod")}
-LARGE = Fleet(200_000, 30)
+TEMPLATE = load_template()
+PROFILES = {name: load_template(name) for name in ("default", "local", "prod")}
+LARGE = FleetProfile(200_000, 30)
 
 fleets = st.builds(
-    Fleet,
+    FleetProfile,
     robots=st.integers(1, 2_000_000),
     interval=st.floats(1, 3_600),
     centre=st.integers(1, 5_000),
     hold=st.floats(0, 10),
 )
 any_fleets = st.builds(
-    Fleet,
-    robots=st.integers(1, LARGEST),
-    interval=st.floats(SHORTEST, LONGEST),
-    centre=st.integers(1, LARGEST),
-    hold=st.floats(0, DAY),
+    FleetProfile,
+    robots=st.integers(1, MAX_ROBOTS),
+    interval=st.floats(MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS),
+    centre=st.integers(1, MAX_ROBOTS),
+    hold=st.floats(0, DAY_SECONDS),
 )
 profiles = st.sampled_from(sorted(PROFILES))
 
 
 @given(fleet=any_fleets, profile=profiles)
-def test_nothing_is_negative_or_no_number(fleet: Fleet, profile: str) -> None:
-    of = load(fleet, PROFILES[profile])
+def test_nothing_is_negative_or_no_number(fleet: FleetProfile, profile: str) -> None:
+    of = compute_load(fleet, PROFILES[profile])
     bill = costs(of, PROFILES[profile])
     assert all(math.isfinite(one.dollars) and one.dollars >= 0 for one in bill)
     assert all(math.isfinite(one.usage) and one.usage > 0 for one in limits(of, PROFILES[profile]))
@@ -56,13 +64,13 @@ def test_nothing_is_negative_or_no_number(fleet: Fleet, profile: str) -> None:
 
 
 @given(fleet=fleets, profile=profiles, times=st.integers(2, 50))
-def test_more_robots_cost_more_and_use_no_less_of_any_limit(fleet: Fleet, profile: str, times: int) -> None:
+def test_more_robots_cost_more_and_use_no_less_of_any_limit(fleet: FleetProfile, profile: str, times: int) -> None:
     # given the same centres, and more of them
     few = replace(fleet, robots=max(1, fleet.robots // fleet.centre) * fleet.centre)
     many = replace(few, robots=few.robots * times)
     chosen = PROFILES[profile]
     # when both are planned
-    before, after = load(few, chosen), load(many, chosen)
+    before, after = compute_load(few, chosen), compute_load(many, chosen)
     # then
     bills = [math.fsum(one.dollars for one in costs(of, chosen)) for of in (before, after)]
     assert bills[0] < bills[1]
@@ -71,8 +79,8 @@ def test_more_robots_cost_more_and_use_no_less_of_any_limit(fleet: Fleet, profil
 
 
 @given(fleet=fleets)
-def test_a_stream_needs_as_many_shards_as_bytes_and_records_ask_for(fleet: Fleet) -> None:
-    of = load(fleet, TEMPLATE)
+def test_a_stream_needs_as_many_shards_as_bytes_and_records_ask_for(fleet: FleetProfile) -> None:
+    of = compute_load(fleet, TEMPLATE)
     assert of.bytes_in == pytest.approx(fleet.samples * measured.SAMPLE_BYTES)
     assert of.shards_needed * quota("shard_bytes") >= of.bytes_in
     assert of.shards_needed * quota("shard_records") >= of.messages
@@ -81,26 +89,28 @@ def test_a_stream_needs_as_many_shards_as_bytes_and_records_ask_for(fleet: Fleet
 
 
 def test_packing_is_what_the_fleet_does() -> None:
-    assert measured.LINES_A_MESSAGE == MAX_LINES
-    alone = load(replace(LARGE, hold=0), TEMPLATE)
+    assert measured.LINES_PER_MESSAGE == MAX_LINES_PER_MESSAGE
+    alone = compute_load(replace(LARGE, hold=0), TEMPLATE)
     assert alone.messages == pytest.approx(LARGE.samples)
-    assert load(replace(LARGE, hold=60), TEMPLATE).messages == pytest.approx(LARGE.samples / MAX_LINES)
+    assert compute_load(replace(LARGE, hold=60), TEMPLATE).messages == pytest.approx(
+        LARGE.samples / MAX_LINES_PER_MESSAGE
+    )
 
 
 def test_200_000_robots_break_the_default_stream_first_and_the_named_parameter_moves_it() -> None:
-    made = plan(LARGE, TEMPLATE)
+    made = compute_plan(LARGE, TEMPLATE)
     assert made.limits[0].name == "stream"
     assert made.load.shards_needed == 4
     assert made.robots_at_most < LARGE.robots
-    moved = plan(LARGE, template(overrides={"StreamShards": "4", "EndpointInstanceType": "ml.c6i.large"}))
+    moved = compute_plan(LARGE, load_template(overrides={"StreamShards": "4", "EndpointInstanceType": "ml.c6i.large"}))
     assert moved.broken == ()
     assert moved.robots_at_most >= LARGE.robots
 
 
 @given(robots=st.integers(1, 400_000))
 def test_a_fleet_holds_exactly_up_to_the_size_that_is_told(robots: int) -> None:
-    at_most = plan(Fleet(1, 30), TEMPLATE).robots_at_most
-    made = load(Fleet(robots, 30), TEMPLATE)
+    at_most = compute_plan(FleetProfile(1, 30), TEMPLATE).robots_at_most
+    made = compute_load(FleetProfile(robots, 30), TEMPLATE)
     if robots <= at_most // 1_000 * 1_000:
         assert all(one.usage <= 1 for one in limits(made, TEMPLATE))
     if robots == at_most + 1:
@@ -108,18 +118,18 @@ def test_a_fleet_holds_exactly_up_to_the_size_that_is_told(robots: int) -> None:
 
 
 def test_training_takes_no_more_than_what_may_be_used() -> None:
-    of = load(LARGE, TEMPLATE)
+    of = compute_load(LARGE, TEMPLATE)
     assert of.training.samples == TEMPLATE.parameters["MaximumSamples"]
-    more = load(LARGE, template(overrides={"MaximumSamples": "8000000"}))
+    more = compute_load(LARGE, load_template(overrides={"MaximumSamples": "8000000"}))
     assert more.training.seconds > 2 * of.training.seconds
 
 
 @given(samples=st.lists(st.integers(1, 10**8), min_size=2, max_size=10))
 def test_training_more_takes_longer(samples: list[int]) -> None:
     for few, many in pairwise(sorted(samples)):
-        assert measured.training(few).seconds <= measured.training(many).seconds
-        assert measured.training(few).memory <= measured.training(many).memory
-        assert measured.training(few).error >= measured.training(many).error >= 1
+        assert measured.estimate_training(few).seconds <= measured.estimate_training(many).seconds
+        assert measured.estimate_training(few).memory <= measured.estimate_training(many).memory
+        assert measured.estimate_training(few).error >= measured.estimate_training(many).error >= 1
 
 
 @pytest.mark.parametrize("numbers", [
@@ -128,13 +138,13 @@ def test_training_more_takes_longer(samples: list[int]) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_fleet_is_refused(numbers: tuple[float, ...]) -> None:
-    with pytest.raises(FleetError):
-        Fleet(*numbers)  # type: ignore[arg-type]
+    with pytest.raises(InvalidFleetError):
+        FleetProfile(*numbers)  # type: ignore[arg-type]
 
 
 def test_an_instance_without_a_price_is_refused_by_name() -> None:
-    with pytest.raises(FleetError, match=r"ml\.x1\.tiny"):
-        load(LARGE, template(overrides={"EndpointInstanceType": "ml.x1.tiny"}))
+    with pytest.raises(InvalidFleetError, match=r"ml\.x1\.tiny"):
+        compute_load(LARGE, load_template(overrides={"EndpointInstanceType": "ml.x1.tiny"}))
 
 
 def test_every_figure_has_a_source() -> None:
@@ -144,18 +154,18 @@ def test_every_figure_has_a_source() -> None:
 
 
 def test_shorter_periods_and_a_faster_endpoint_shorten_recovery() -> None:
-    slow = recovery(LARGE, TEMPLATE)
-    fast = recovery(
+    slow = estimate_recovery(LARGE, TEMPLATE)
+    fast = estimate_recovery(
         LARGE,
-        template(overrides={"AlarmPeriodSeconds": "60", "EndpointInstanceType": "ml.c6i.large"}),
+        load_template(overrides={"AlarmPeriodSeconds": "60", "EndpointInstanceType": "ml.c6i.large"}),
     )
     assert fast.seconds < slow.seconds
     assert [step.name for step in fast.steps] == [step.name for step in slow.steps]
 
 
 def test_a_small_fleet_waits_for_its_samples_until_the_next_look() -> None:
-    by_name = {step.name: step.seconds for step in recovery(Fleet(100, 30), TEMPLATE).steps}
-    look = look_again_seconds(TEMPLATE.parameters["LookAgain"])
+    by_name = {step.name: step.seconds for step in estimate_recovery(FleetProfile(100, 30), TEMPLATE).steps}
+    look = rate_seconds(TEMPLATE.parameters["LookAgain"])
     assert by_name["gathering samples"] > 0
     assert by_name["gathering samples"] % look == 0
 
@@ -163,17 +173,19 @@ def test_a_small_fleet_waits_for_its_samples_until_the_next_look() -> None:
 @pytest.mark.parametrize(("profile", "robots"), [("default", 1_000), ("default", 20_000), ("prod", 200_000)])
 def test_when_a_round_starts_enough_of_the_new_world_is_stored_to_learn_from(profile: str, robots: int) -> None:
     chosen = PROFILES[profile]
-    assert recovery(Fleet(robots, 30), chosen).recent_stored >= 0.5 * chosen.parameters["MinimumSamples"]
+    assert (
+        estimate_recovery(FleetProfile(robots, 30), chosen).recent_stored >= 0.5 * chosen.parameters["MinimumSamples"]
+    )
 
 
 def test_a_fleet_in_production_recovers_within_a_quarter_of_an_hour() -> None:
-    assert recovery(LARGE, PROFILES["prod"]).seconds <= 15 * 60
+    assert estimate_recovery(LARGE, PROFILES["prod"]).seconds <= 15 * 60
 
 
 def test_an_interval_that_is_none_is_refused() -> None:
-    assert look_again_seconds("rate(2 hours)") == 7_200
-    with pytest.raises(FleetError, match="cron"):
-        look_again_seconds("cron(0 12 * * ? *)")
+    assert rate_seconds("rate(2 hours)") == 7_200
+    with pytest.raises(InvalidFleetError, match="cron"):
+        rate_seconds("cron(0 12 * * ? *)")
 
 
 @given(
@@ -184,21 +196,21 @@ def test_an_interval_that_is_none_is_refused() -> None:
     seconds=st.floats(0, 86_400),
 )
 def test_no_sample_of_a_day_is_unaccounted_for(
-    fleet: Fleet, profile: str, factor: float, starts: float, seconds: float
+    fleet: FleetProfile, profile: str, factor: float, starts: float, seconds: float
 ) -> None:
     day = simulate(fleet, PROFILES[profile], Peak(factor=factor), Outage(at=starts, seconds=seconds))
-    sent, delivered = math.fsum(day.sent) * STEP, math.fsum(day.delivered) * STEP
+    sent, delivered = math.fsum(day.sent) * STEP_SECONDS, math.fsum(day.delivered) * STEP_SECONDS
     assert sent == pytest.approx(delivered + day.backlog[-1] + day.in_front[-1] + day.lost, rel=1e-6, abs=1e-3)
     assert len(day.sent) == len(day.backlog) == MINUTES
     assert min(*day.backlog, *day.delivered, *day.wait) >= 0
 
 
 def test_an_outage_leaves_a_backlog_that_goes_away() -> None:
-    enough = template(overrides={"StreamShards": "7"})
+    enough = load_template(overrides={"StreamShards": "7"})
     day = simulate(LARGE, enough, Peak(), Outage(at=36_000, seconds=3_600))
-    before, during = day.backlog[36_000 // STEP - 1], day.backlog[39_600 // STEP - 1]
+    before, during = day.backlog[36_000 // STEP_SECONDS - 1], day.backlog[39_600 // STEP_SECONDS - 1]
     assert before == 0
-    assert during == pytest.approx(math.fsum(day.sent[600:660]) * STEP)
+    assert during == pytest.approx(math.fsum(day.sent[600:660]) * STEP_SECONDS)
     assert day.longest_wait == 3_600
     assert day.caught_up_after is not None
     assert 0 < day.caught_up_after < 3_600
@@ -206,17 +218,19 @@ def test_an_outage_leaves_a_backlog_that_goes_away() -> None:
 
 
 def test_a_longer_outage_than_the_stream_keeps_loses_the_oldest() -> None:
-    forgetful = replace(template(overrides={"StreamShards": "7"}))
+    forgetful = replace(load_template(overrides={"StreamShards": "7"}))
     short = replace(forgetful, parameters={**forgetful.parameters, "StreamRetentionHours": 2})
     day = simulate(LARGE, short, Peak(factor=1), Outage(at=36_000, seconds=4 * 3_600))
-    assert day.longest_wait <= 2 * 3_600 + 2 * STEP
-    assert day.lost == pytest.approx(math.fsum(day.sent[600:720]) * STEP, rel=0.05)
+    assert day.longest_wait <= 2 * 3_600 + 2 * STEP_SECONDS
+    assert day.lost == pytest.approx(math.fsum(day.sent[600:720]) * STEP_SECONDS, rel=0.05)
 
 
 def test_too_few_shards_keep_a_peak_waiting_in_front_of_the_stream() -> None:
-    day = simulate(LARGE, template(overrides={"StreamShards": "4"}), Peak(factor=2), Outage(seconds=0))
+    day = simulate(LARGE, load_template(overrides={"StreamShards": "4"}), Peak(factor=2), Outage(seconds=0))
     assert day.refused > 0
-    assert simulate(LARGE, template(overrides={"StreamShards": "7"}), Peak(factor=2), Outage(seconds=0)).refused == 0
+    assert (
+        simulate(LARGE, load_template(overrides={"StreamShards": "7"}), Peak(factor=2), Outage(seconds=0)).refused == 0
+    )
 
 
 IMPOSSIBLE = [
@@ -238,7 +252,7 @@ def told(*arguments: str) -> tuple[int, str]:
 def test_the_command_tells_the_bill_the_first_limit_and_by_its_status_whether_one_breaks() -> None:
     status, text = told("--robots", "200000", "--day")
     assert status == 1
-    assert "The first to break is the stream; what moves it: StreamShards" in text
+    assert "The first limit to break: stream; changed by: StreamShards" in text
     assert "No sample is lost" in text
     parameters = ("--parameter", "StreamShards=7", "--parameter", "EndpointInstanceType=ml.c6i.large")
     assert told("--robots", "200000", *parameters)[0] == 0
@@ -249,7 +263,7 @@ def test_no_name_of_a_parameter_is_broken_and_no_line_is_longer_than_a_terminal(
 ) -> None:
     monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
     _, text = told("--robots", "200000", "--hold", "0")
-    table = text.partition("Limits, the tightest first")[2].partition("The first to break")[0]
+    table = text.partition("Limits, the tightest first")[2].partition("The first limit to break")[0]
     assert all(len(line) <= 80 for line in table.splitlines())
     assert {"EndpointInstanceCount", "EndpointInstanceType", "ApiRequestsPerSecond"} <= set(
         re.findall(r"[\w-]+", table)
@@ -299,7 +313,7 @@ def test_a_call_that_makes_no_sense_is_told_so_in_a_sentence(arguments: tuple[st
 @settings(max_examples=30)  # each reads the template anew
 @given(
     values=st.dictionaries(
-        st.sampled_from(sorted(content()["Parameters"])),
+        st.sampled_from(sorted(read_template()["Parameters"])),
         st.sampled_from(
             ["nan", "-inf", "-1", "0", "0.5", "1", "1.5", "60", "1e9", "1e15", "1e400", "", "rate(0 days)"]
         ),
@@ -308,11 +322,11 @@ def test_a_call_that_makes_no_sense_is_told_so_in_a_sentence(arguments: tuple[st
     ),
     fleet=any_fleets,
 )
-def test_whatever_is_asked_is_answered_in_numbers_or_refused(values: dict[str, str], fleet: Fleet) -> None:
+def test_whatever_is_asked_is_answered_in_numbers_or_refused(values: dict[str, str], fleet: FleetProfile) -> None:
     try:
-        chosen = template(overrides=values)
-        made, recovered = plan(fleet, chosen), recovery(fleet, chosen)
-    except (FleetError, TemplateError):
+        chosen = load_template(overrides=values)
+        made, recovered = compute_plan(fleet, chosen), estimate_recovery(fleet, chosen)
+    except (InvalidFleetError, TemplateError):
         return
     assert math.isfinite(made.dollars)
     assert all(math.isfinite(one.usage) for one in made.limits)

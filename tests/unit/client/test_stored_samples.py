@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwell.client.stored_samples import newest_samples, parse
+from dwell.client.stored_samples import newest_samples, parse_object
 from feature_schema import FEATURES, ROW_COLUMNS, TARGET, VERSION
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ SAY_NOTHING_ELSEWHERE = ["NA", "nan", "NaN", "null", "NULL", "None", "1e5", "inf
 
 @given(name=IDS | st.sampled_from(SAY_NOTHING_ELSEWHERE), predicted=st.booleans())
 def test_an_id_is_what_was_sent_whatever_it_means_elsewhere(name: str, *, predicted: bool) -> None:
-    table = parse(gzip.compress(a_row(0, name=name, model=name, predicted=predicted).encode()))
+    table = parse_object(gzip.compress(a_row(0, name=name, model=name, predicted=predicted).encode()))
     assert table[["sample_id", "robot_id", "fc_id"]].to_numpy().tolist() == [[name] * 3]
     assert table["model"].dropna().to_list() == ([name] if predicted else [])
     assert table["predicted"].dropna().to_list() == ([9] if predicted else [])
@@ -128,7 +128,7 @@ def test_an_id_is_what_was_sent_whatever_it_means_elsewhere(name: str, *, predic
     )
 )
 def test_rows_of_another_version_and_what_is_no_row_shift_nothing(rows: list[tuple[bool, str]]) -> None:
-    table = parse(gzip.compress("\n".join(row for _, row in rows).encode()))
+    table = parse_object(gzip.compress("\n".join(row for _, row in rows).encode()))
     assert list(table.columns) == list(ROW_COLUMNS)
     assert table["sample_id"].to_list() == [row.split(",")[len(FEATURES) + 1] for good, row in rows if good]
     assert set(table["schema_version"]) <= {VERSION}

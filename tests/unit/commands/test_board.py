@@ -12,7 +12,7 @@ import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import EndpointConnectionError
 
-from dwell.commands.board import HOST, PASSED_ON, Board
+from dwell.operations.board_server import FORWARDED_HEADERS, HOST, BoardServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +56,8 @@ def api() -> FakeApi:
 
 
 @pytest.fixture
-def server(api: FakeApi) -> Iterator[Board]:
-    with Board(api) as running:
+def server(api: FakeApi) -> Iterator[BoardServer]:
+    with BoardServer(api) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
@@ -65,7 +65,9 @@ def server(api: FakeApi) -> Iterator[Board]:
         thread.join()
 
 
-def ask(server: Board, path: str, *, method: str = "GET", host: str | None = None) -> tuple[int, dict[str, str], str]:
+def ask(
+    server: BoardServer, path: str, *, method: str = "GET", host: str | None = None
+) -> tuple[int, dict[str, str], str]:
     connection = http.client.HTTPConnection(HOST, server.server_address[1], timeout=10)
     connection.putrequest(method, path, skip_host=True)
     connection.putheader("Host", host or server.authority)
@@ -76,20 +78,20 @@ def ask(server: Board, path: str, *, method: str = "GET", host: str | None = Non
     return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
 
 
-def test_it_passes_the_page_on_with_what_a_browser_may_do_with_it(server: Board, api: FakeApi) -> None:
+def test_it_passes_the_page_on_with_what_a_browser_may_do_with_it(server: BoardServer, api: FakeApi) -> None:
     status, headers, body = ask(server, f"{server.path}?span=24h&refresh=60")
     assert (status, body) == (200, "<p>Zoë</p>")
     assert api.asked == ["/?span=24h&refresh=60"]
     assert headers["content-security-policy"] == "default-src 'none'"
-    assert headers.keys() <= {*PASSED_ON, "content-length"}
+    assert headers.keys() <= {*FORWARDED_HEADERS, "content-length"}
 
 
-def test_what_the_api_refuses_is_refused_here(server: Board, api: FakeApi) -> None:
+def test_what_the_api_refuses_is_refused_here(server: BoardServer, api: FakeApi) -> None:
     api.status = 400
     assert ask(server, f"{server.path}?span=x")[0] == 400
 
 
-def test_an_api_that_is_not_there_is_said(server: Board, api: FakeApi) -> None:
+def test_an_api_that_is_not_there_is_said(server: BoardServer, api: FakeApi) -> None:
     api.is_there = False
     status, _, body = ask(server, server.path)
     assert status == 502
@@ -99,24 +101,24 @@ def test_an_api_that_is_not_there_is_said(server: Board, api: FakeApi) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/leaderboard", "//", "{path}leaderboard", "{path}../", "/?{path}", "http://x{path}"]
 )
-def test_nothing_else_is_signed(server: Board, api: FakeApi, path: str) -> None:
+def test_nothing_else_is_signed(server: BoardServer, api: FakeApi, path: str) -> None:
     assert ask(server, path.format(path=server.path))[0] == 404
     assert api.asked == []
 
 
-def test_a_page_elsewhere_cannot_lead_here_by_a_name_of_its_own(server: Board, api: FakeApi) -> None:
+def test_a_page_elsewhere_cannot_lead_here_by_a_name_of_its_own(server: BoardServer, api: FakeApi) -> None:
     assert ask(server, server.path, host="rebound.example")[0] == 404
     assert api.asked == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_it_only_reads(server: Board, api: FakeApi, method: str) -> None:
+def test_it_only_reads(server: BoardServer, api: FakeApi, method: str) -> None:
     assert ask(server, server.path, method=method)[0] == 501
     assert api.asked == []
 
 
-def test_it_listens_on_this_machine_only_and_its_address_cannot_be_guessed(server: Board, api: FakeApi) -> None:
+def test_it_listens_on_this_machine_only_and_its_address_cannot_be_guessed(server: BoardServer, api: FakeApi) -> None:
     assert urlsplit(server.url).hostname == "127.0.0.1"
-    with Board(api) as another:
+    with BoardServer(api) as another:
         assert another.path != server.path
         assert len(another.path) > 16

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
-SOURCES = (ROOT, ROOT / "layers" / "feature_schema" / "python")
+SOURCES = (ROOT, ROOT / "layers" / "feature_schema" / "python", ROOT / "layers" / "rounds" / "python")
 FULL = Path("/dev/full")
 
 
@@ -115,5 +115,5 @@ def web_server(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_an_endpoint_that_is_no_aws_is_said(web_server: str) -> None:
     with start("quarantine", endpoint=web_server) as process:
         _, told = process.communicate(timeout=60)
-    sentence = "cannot look up the stack 'dwell': what answers is not AWS. Is AWS_ENDPOINT_URL right?\n"
+    sentence = "cannot look up the stack 'dwell': the response is not from AWS. Is AWS_ENDPOINT_URL right?\n"
     assert (process.returncode, told) == (1, sentence)

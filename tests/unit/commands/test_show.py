@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dwell.commands import operate as cli
+from dwell.commands import show as cli
 from dwell.commands.app import app
 from leaderboard.json_view import build_leaderboard_json
 from leaderboard.leaderboard_state import load_leaderboard_state
@@ -25,7 +25,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         )
     )
     monkeypatch.setattr(cli, "find", lambda _: None)
-    monkeypatch.setattr(cli, "_board", lambda *_: answer)
+    monkeypatch.setattr(cli, "_read", lambda *_: answer)
     monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
     return answer
 
@@ -39,7 +39,7 @@ def dwell(*arguments: str) -> list[str]:
 @pytest.mark.parametrize("command", ["leaderboard", "rounds", "decisions"])
 def test_it_fits_a_terminal_and_breaks_no_name(told: dict[str, Any], command: str) -> None:
     lines = dwell(command)
-    assert max(len(line) for line in lines if not line.startswith("Errors of")) <= 80
+    assert max(len(line) for line in lines if not line.startswith("Errors on")) <= 80
     text = "\n".join(lines)
     names = {
         "leaderboard": [one["model"] for one in told["leaderboard"]],
@@ -59,15 +59,15 @@ def test_groups_of_one_test_set_say_which(told: dict[str, Any]) -> None:
     groups = [line.split()[3].rstrip(",") for line in lines if line.startswith("Test set of")]
     assert groups == list(dict.fromkeys(one["test_set"] for one in told["leaderboard"]))
     assert len(groups) > 1
-    assert any("do not compare" in line for line in lines)
+    assert any("are not comparable" in line for line in lines)
 
 
 def test_only_the_model_that_answers_is_live(told: dict[str, Any]) -> None:
     newest, kept, oldest = told["rounds"]
     lines = dwell("rounds")
-    assert f"    came of it: {newest['promoted']} (live): better than the champion" in lines
-    assert f"    came of it: {oldest['promoted']} (deployed): better than the baseline" in lines
-    assert f"    came of it: {kept['sentence']}" in lines
+    assert f"    result: {newest['promoted']} (live): better than the champion" in lines
+    assert f"    result: {oldest['promoted']} (deployed): better than the baseline" in lines
+    assert f"    result: {kept['sentence']}" in lines
     told["endpoint"] = None
     assert "(live)" not in "\n".join(dwell("rounds"))
 

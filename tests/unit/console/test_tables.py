@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from dwell.console.tables import Column, Row, counted, number, shortened, show
+from dwell.console.numbers import format_count, format_number
+from dwell.console.tables import Column, Row, shorten, show
 
 COLUMNS = (
     Column("name"),
@@ -86,19 +87,19 @@ def test_a_cell_is_one_line_that_no_terminal_obeys_and_no_markup() -> None:
 
 
 def test_an_empty_table_says_so() -> None:
-    assert shown([]) == ["Title: nothing yet."]
+    assert shown([]) == ["Title: none yet."]
 
 
 @pytest.mark.parametrize(
     ("count", "told"), [(0, "0 lines"), (1, "1 line"), (1.2, "1 line"), (2, "2 lines"), (1_234, "1,234 lines")]
 )
 def test_one_is_no_plural(count: float, told: str) -> None:
-    assert counted(count, "line") == told
+    assert format_count(count, "line") == told
 
 
 def test_figures_are_for_people() -> None:
-    assert [number(value) for value in (None, 1_234.5, 99.94, 0.123456)] == ["-", "1,234", "99.94", "0.1235"]
+    assert [format_number(value) for value in (None, 1_234.5, 99.94, 0.123456)] == ["-", "1,234", "99.94", "0.1235"]
 
 
 def test_a_text_that_was_cut_shows_it() -> None:
-    assert (shortened("abc", 3), shortened("abcd", 3)) == ("abc", "ab…")
+    assert (shorten("abc", 3), shorten("abcd", 3)) == ("abc", "ab…")

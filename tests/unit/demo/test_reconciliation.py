@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dwell.demo.reconciliation import reconcile
-from dwell.messaging.publish_log import Broken, Ledger
+from dwell.messaging.publish_log import BrokenLine, PublishLog
 
 
-def a_ledger() -> Ledger:
-    return Ledger(
+def a_ledger() -> PublishLog:
+    return PublishLog(
         published_ids={"a", "b", "c"},
-        broken={"x": Broken("malformed", '{"sample_id": "x"'), "y": Broken("malformed", "y,")},
+        broken={"x": BrokenLine("malformed", '{"sample_id": "x"'), "y": BrokenLine("malformed", "y,")},
         duplicates=1,
     )
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dwell.commands import ranking
-from dwell.commands.run import tell
+from dwell.client.leaderboard import best_rmse
+from dwell.commands.run import print_report
+from dwell.console.numbers import format_rounded
 from dwell.demo import error_series as live_error
 from dwell.demo import report_page as page
-from dwell.demo.bucket_contents import Storage
-from dwell.demo.report import LiveError, Moment, Report, Samples, round_entry
+from dwell.demo.bucket_contents import BucketContents
+from dwell.demo.report import LiveErrorSummary, Report, SampleCounts, TimelineEvent, summarize_round
 from feature_schema import FEATURES, ROW_COLUMNS, TARGET, VERSION, describe
 
 START = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
@@ -50,7 +51,7 @@ class FakeBucket:
         return {"Body": io.BytesIO(self.objects[Key])}
 
 
-def storage_of(*rows: str) -> tuple[Storage, FakeBucket]:
+def storage_of(*rows: str) -> tuple[BucketContents, FakeBucket]:
     quarantined = json.dumps({"reason": "malformed", "raw": "x"}).encode()
     bucket = FakeBucket(
         {
@@ -58,7 +59,7 @@ def storage_of(*rows: str) -> tuple[Storage, FakeBucket]:
             "quarantine/date=2026-11-23/hour=06/b.ndjson": quarantined + b"\n",
         }
     )
-    return Storage.of(bucket, "bucket"), bucket  # type: ignore[arg-type] # a fake
+    return BucketContents.create(bucket, "bucket"), bucket  # type: ignore[arg-type] # a fake
 
 
 def test_storage_reads_each_object_once() -> None:
@@ -73,10 +74,10 @@ def test_storage_reads_each_object_once() -> None:
 
 
 def test_an_empty_bucket_has_no_samples_and_no_error() -> None:
-    storage = Storage.of(FakeBucket({}), "bucket")  # type: ignore[arg-type] # a fake
+    storage = BucketContents.create(FakeBucket({}), "bucket")  # type: ignore[arg-type] # a fake
     storage.read()
     assert len(storage.samples()) == 0
-    assert live_error.error(live_error.predicted_rows(storage.samples())) is None
+    assert live_error.compute_rmse(live_error.predicted_rows(storage.samples())) is None
 
 
 def test_live_error_is_the_root_mean_square_over_predicted_interactions() -> None:
@@ -88,7 +89,7 @@ def test_live_error_is_the_root_mean_square_over_predicted_interactions() -> Non
     )
     storage.read()
     rows = live_error.predicted_rows(storage.samples())
-    assert live_error.error(rows) == pytest.approx((0.5 * (30**2 + 40**2)) ** 0.5)
+    assert live_error.compute_rmse(rows) == pytest.approx((0.5 * (30**2 + 40**2)) ** 0.5)
 
 
 def test_live_error_can_be_asked_by_time_and_model() -> None:
@@ -100,10 +101,10 @@ def test_live_error_can_be_asked_by_time_and_model() -> None:
     storage.read()
     rows = live_error.predicted_rows(storage.samples())
     middle = START + timedelta(seconds=5)
-    assert live_error.error(rows, until=middle) == 10
-    assert live_error.error(rows, since=middle, model="m-1") == 20
-    assert live_error.error(rows, model="m-2") == 40
-    assert live_error.error(rows, model="m-3") is None
+    assert live_error.compute_rmse(rows, until=middle) == 10
+    assert live_error.compute_rmse(rows, since=middle, model="m-1") == 20
+    assert live_error.compute_rmse(rows, model="m-2") == 40
+    assert live_error.compute_rmse(rows, model="m-3") is None
 
 
 def test_the_series_leaves_out_thin_intervals() -> None:
@@ -113,32 +114,32 @@ def test_the_series_leaves_out_thin_intervals() -> None:
         a_row(3, target=1_000, predicted=1_010, second=2.1),
     )
     storage.read()
-    (point,) = live_error.series(live_error.predicted_rows(storage.samples()), seconds=2, minimum=2)
+    (point,) = live_error.build_series(live_error.predicted_rows(storage.samples()), seconds=2, min_samples=2)
     assert (point.at, point.error, point.promised, point.samples) == (START, 10, 50, 2)
 
 
 def a_report() -> Report:
-    entry = {
+    entry: Any = {
         "model": "<b>m</b>-20261123T063900Z", "rank": 1, "live": True, "algorithm": "xgboost", "trained_on": "all",
         "status": "live", "round": "20261123T063900Z-no-model", "test_rmse": 1_900.4, "live_error": None,
         "test_set": "20261123T063900Z-no-model", "baseline_rmse": 5_000.0, "entrant": None,
     }  # fmt: skip
-    started = {
+    started: Any = {
         "round": "20261123T063900Z-no-model", "cause": "no-model", "status": "promoted", "seconds": 12.3,
         "started_at": START.isoformat(), "dataset": {"train": 3_000, "test": 1_000}, "baseline_rmse": 5_000.0,
         "candidates": [{"name": "xgboost", "rmse": 1_900.4, "seconds": 1}, {"name": "linear", "rmse": None}],
         "promoted": "<b>m</b>-20261123T063900Z",
     }  # fmt: skip
     return Report(
-        samples=Samples(10, 9, 1, 2, 0, 0, 0),
-        rounds=[round_entry(started)],
-        live_error=LiveError(1_950.0, 4_000.0, None, 1_850.0, 1_850.0),
+        samples=SampleCounts(10, 9, 1, 2, 0, 0, 0),
+        rounds=[summarize_round(started)],
+        live_error=LiveErrorSummary(1_950.0, 4_000.0, None, 1_850.0, 1_850.0),
         predictions={"model": 7, "fallback": 3},
         seconds={"start": 1.0},
         leaderboard=[entry],
         target=describe()["target"],
         drift={"kind": "a <kind>", "meaning": "slow & slower"},
-        moments=[Moment(START, "drift", "the world changes"), Moment(START, "alarm", "alarm <x>")],
+        moments=[TimelineEvent(START, "drift", "the world changes"), TimelineEvent(START, "alarm", "alarm <x>")],
         rate_series=[(START, 5), (START + timedelta(seconds=1), 6)],
     )
 
@@ -153,22 +154,24 @@ def test_the_report_is_json_with_what_was_promised(tmp_path: Path) -> None:
 
 
 def test_a_round_whose_model_was_taken_back_says_so() -> None:
-    taken_back = round_entry(
+    record: Any = (
         {
             "round": "r", "cause": "manual", "status": "promoted", "started_at": START.isoformat(),
             "promoted": "xgboost-20261123T063900Z", "deployment": "rolled_back",
         }
     )  # fmt: skip
-    assert page.promoted(taken_back) == "xgboost (rolled back)"
-    assert page.promoted({**taken_back, "deployment": "live"}) == "xgboost"
-    assert page.promoted({**taken_back, "promoted": None}) == "no"
+    taken_back = summarize_round(record)
+    assert page.describe_promotion(taken_back) == "xgboost (rolled back)"
+    assert page.describe_promotion({**taken_back, "deployment": "live"}) == "xgboost"
+    assert page.describe_promotion({**taken_back, "promoted": None}) == "no"
 
 
 def test_a_failed_round_can_be_told() -> None:
-    failed = round_entry({"round": "r", "cause": "manual", "status": "failed", "started_at": START.isoformat()})
+    record: Any = {"round": "r", "cause": "manual", "status": "failed", "started_at": START.isoformat()}
+    failed = summarize_round(record)
     assert failed["candidates"] == []
     assert failed["dataset"] == {"train": None, "test": None}
-    assert ranking.best(failed) is None
+    assert best_rmse(failed) is None
 
 
 def test_the_page_escapes_names_and_asks_no_network() -> None:
@@ -182,14 +185,14 @@ def test_the_page_escapes_names_and_asks_no_network() -> None:
 
 
 def test_figures_are_for_people() -> None:
-    assert page.number(1_234.6, "ms") == "1,235 ms"
-    assert page.number(None, "ms") == "-"
-    assert page.short("k-nearest-neighbours-recent-20261123T063900Z") == "k-nearest-neighbours-recent"
+    assert format_rounded(1_234.6, "ms") == "1,235 ms"
+    assert format_rounded(None, "ms") == "-"
+    assert page.shorten_model_name("k-nearest-neighbours-recent-20261123T063900Z") == "k-nearest-neighbours-recent"
 
 
 def told(report: Report, *, is_terminal: bool) -> list[str]:
     console = Console(width=80, force_terminal=is_terminal, color_system=None, file=io.StringIO())
-    tell(report, console, Path("build/run"))
+    print_report(report, console, Path("build/run"))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -219,10 +222,11 @@ def test_no_name_is_broken_however_long(is_terminal: bool) -> None:
 def test_models_of_another_test_set_stand_apart() -> None:
     report = a_report()
     (newest,) = report.leaderboard
-    older = {**newest, "model": "linear-20261122T063900Z", "status": "retired", "live": False, "test_rmse": 12.0}
-    report.leaderboard.append({**older, "test_set": "20261122T063900Z-no-model"})
+    older: Any = {**newest, "model": "linear-20261122T063900Z", "status": "retired", "live": False, "test_rmse": 12.0}
+    older["test_set"] = "20261122T063900Z-no-model"
+    report.leaderboard.append(older)
     lines = told(report, is_terminal=True)
     place = next(number for number, line in enumerate(lines) if "linear-2026" in line)
     assert lines[place - 1].startswith("Test set of 20261122T063900Z-no-model")
-    assert "do not compare" in "\n".join(lines)
-    assert "do not compare" not in "\n".join(told(a_report(), is_terminal=True))
+    assert "are not comparable" in "\n".join(lines)
+    assert "are not comparable" not in "\n".join(told(a_report(), is_terminal=True))

@@ -22,8 +22,8 @@ def test_later_parameters_win(tmp_path: Path) -> None:
         "[local.deploy.parameters]\n"
         "parameter_overrides = [\"LookAgain='rate(1 minute)'\", 'MinimumSamples=5000', 'CooldownSeconds=10']\n"
     )
-    processor = deployment.architecture(platform.machine())
-    assert deployment.overrides({"MinimumSamples": "100", "OperationsEmail": ""}, config) == [
+    processor = deployment.to_lambda_architecture(platform.machine())
+    assert deployment.build_overrides({"MinimumSamples": "100", "OperationsEmail": ""}, config) == [
         "LookAgain='rate(1 minute)'",
         "MinimumSamples='100'",
         "CooldownSeconds=10",
@@ -34,12 +34,12 @@ def test_later_parameters_win(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("machine", "expected"), [("x86_64", "x86_64"), ("AMD64", "x86_64"), ("aarch64", "arm64")])
 def test_processors_have_lambdas_names(machine: str, expected: str) -> None:
-    assert deployment.architecture(machine) == expected
+    assert deployment.to_lambda_architecture(machine) == expected
 
 
 def test_another_processor_is_refused() -> None:
     with pytest.raises(deployment.DeploymentError, match="'riscv64'"):
-        deployment.architecture("riscv64")
+        deployment.to_lambda_architecture("riscv64")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(deployment, "ROOT", tmp_path)
     monkeypatch.setattr(deployment, "LOGS", tmp_path / "build")
     monkeypatch.setattr(deployment, "BUILD", tmp_path / ".aws-sam")
-    monkeypatch.setattr(deployment, "overrides", lambda parameters: [f"{parameters}"])
+    monkeypatch.setattr(deployment, "build_overrides", lambda parameters: [f"{parameters}"])
     return tmp_path
 
 

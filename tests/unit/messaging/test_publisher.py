@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwell.messaging.batching import MAX_BYTES, MAX_LINES, Message, Packer
-from dwell.messaging.line import Kind, Line
-from dwell.messaging.publish_log import Broken, Ledger
-from dwell.messaging.publisher import NoTopicError, Publisher, PublishError, batches, sns_client
+from dwell.messaging.batching import MAX_LINES_PER_MESSAGE, MAX_MESSAGE_BYTES, Batcher, Message
+from dwell.messaging.line import Line, LineKind
+from dwell.messaging.publish_log import BrokenLine, PublishLog
+from dwell.messaging.publisher import InvalidTopicError, Publisher, PublishError, create_sns_client, group_messages
 from feature_schema import derive_csv_sample_id
 
 if TYPE_CHECKING:
@@ -77,26 +77,26 @@ def refused(code: str) -> ClientError:
 
 
 def sample(name: str, text: str = "") -> Line:
-    return Line(text or f'{{"sample_id":"{name}"}}', Kind.SAMPLE, name)
+    return Line(text or f'{{"sample_id":"{name}"}}', LineKind.SAMPLE, name)
 
 
 def row(text: str = "1,2,3") -> Line:
-    return Line(text, Kind.ROW)
+    return Line(text, LineKind.ROW)
 
 
 def broken(name: str) -> Line:
-    return Line(f"{name} is broken", Kind.BROKEN, name, "malformed")
+    return Line(f"{name} is broken", LineKind.BROKEN, name, "malformed")
 
 
 # --- packing ---
 
 
 def test_messages_are_full_before_they_leave() -> None:
-    packer = Packer()
+    packer = Batcher()
 
-    full = packer.add(sample(f"s{number}") for number in range(2 * MAX_LINES + 1))
+    full = packer.add(sample(f"s{number}") for number in range(2 * MAX_LINES_PER_MESSAGE + 1))
 
-    assert [len(message.lines) for message in full] == [MAX_LINES, MAX_LINES]
+    assert [len(message.lines) for message in full] == [MAX_LINES_PER_MESSAGE, MAX_LINES_PER_MESSAGE]
     assert [len(message.lines) for message in packer.flush()] == [1]
     assert packer.flush() == []
 
@@ -110,7 +110,7 @@ def test_messages_are_full_before_they_leave() -> None:
 def test_no_message_is_too_large_and_every_line_leaves_once_in_order(
     sizes: list[int], max_lines: int, max_bytes: int, letter: str
 ) -> None:
-    packer = Packer(max_lines=max_lines, max_bytes=max_bytes)
+    packer = Batcher(max_lines=max_lines, max_bytes=max_bytes)
     lines = [sample(str(number), letter * size) for number, size in enumerate(sizes)]
 
     messages = packer.add(lines) + packer.flush()
@@ -120,7 +120,7 @@ def test_no_message_is_too_large_and_every_line_leaves_once_in_order(
 
 
 def test_a_message_may_be_filled_to_the_last_byte() -> None:
-    packer = Packer(max_bytes=11)
+    packer = Batcher(max_bytes=11)
 
     packer.add([sample("a", "12345"), sample("b", "12345")])
 
@@ -128,35 +128,37 @@ def test_a_message_may_be_filled_to_the_last_byte() -> None:
 
 
 def test_rows_travel_apart_from_json() -> None:
-    packer = Packer()
+    packer = Batcher()
 
     packer.add([sample("a"), row(), broken("b"), row()])
 
     assert [[line.kind for line in message.lines] for message in packer.flush()] == [
-        [Kind.SAMPLE, Kind.BROKEN],
-        [Kind.ROW, Kind.ROW],
+        [LineKind.SAMPLE, LineKind.BROKEN],
+        [LineKind.ROW, LineKind.ROW],
     ]
 
 
 def test_a_line_that_fits_into_no_message_is_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        Packer(max_bytes=10).add([sample("a", "x" * 11)])
+        Batcher(max_bytes=10).add([sample("a", "x" * 11)])
 
 
-@pytest.mark.parametrize(("max_lines", "max_bytes"), [(0, 100), (1, 0), (1, MAX_BYTES + 1)])
+@pytest.mark.parametrize(("max_lines", "max_bytes"), [(0, 100), (1, 0), (1, MAX_MESSAGE_BYTES + 1)])
 def test_impossible_limits_are_refused(max_lines: int, max_bytes: int) -> None:
-    with pytest.raises(ValueError, match="SNS takes at most"):
-        Packer(max_lines=max_lines, max_bytes=max_bytes)
+    with pytest.raises(ValueError, match="and at most 262144 bytes"):
+        Batcher(max_lines=max_lines, max_bytes=max_bytes)
 
 
-@given(sizes=st.lists(st.integers(1, MAX_BYTES), max_size=40))
+@given(sizes=st.lists(st.integers(1, MAX_MESSAGE_BYTES), max_size=40))
 def test_a_batch_is_what_sns_takes_in_one_request(sizes: list[int]) -> None:
     messages = [Message((sample(str(number), "x" * size),)) for number, size in enumerate(sizes)]
 
-    groups = batches(messages)
+    groups = group_messages(messages)
 
     assert [message for group in groups for message in group] == messages
-    assert all(1 <= len(group) <= 10 and sum(message.size for message in group) <= MAX_BYTES for group in groups)
+    assert all(
+        1 <= len(group) <= 10 and sum(message.size for message in group) <= MAX_MESSAGE_BYTES for group in groups
+    )
 
 
 # --- publishing ---
@@ -172,9 +174,9 @@ def test_everything_published_is_in_the_ledger_under_the_identity_it_will_have()
     (rows_id,) = [message_id for message_id, text in topic.taken.items() if text == "1,2\n3,4"]
     assert confirmed == 5
     assert sorted(topic.taken.values()) == sorted(message.text for message in messages)
-    assert publisher.ledger == Ledger(
+    assert publisher.publish_log == PublishLog(
         published_ids={"a", "c", derive_csv_sample_id(rows_id, 0), derive_csv_sample_id(rows_id, 1)},
-        broken={"b": Broken("malformed", "b is broken")},
+        broken={"b": BrokenLine("malformed", "b is broken")},
         messages=2,
     )
 
@@ -202,8 +204,8 @@ def test_an_entry_that_a_batch_refused_is_published_alone() -> None:
     assert confirmed == 3
     assert topic.requests == [3, 1]
     assert sorted(topic.taken.values()) == sorted(message.text for message in messages)
-    assert publisher.ledger.published_ids == {"a", "b", "c"}
-    assert not publisher.ledger.failures
+    assert publisher.publish_log.published_ids == {"a", "b", "c"}
+    assert not publisher.publish_log.failures
 
 
 def test_a_sample_published_again_is_a_duplicate_and_no_second_sample() -> None:
@@ -211,8 +213,8 @@ def test_a_sample_published_again_is_a_duplicate_and_no_second_sample() -> None:
         publisher.publish([Message((sample("a"), sample("b")))])
         publisher.publish([Message((sample("a"),))])
 
-    assert publisher.ledger.published_ids == {"a", "b"}
-    assert publisher.ledger.duplicates == 1
+    assert publisher.publish_log.published_ids == {"a", "b"}
+    assert publisher.publish_log.duplicates == 1
 
 
 def test_what_sns_did_not_confirm_is_neither_published_nor_forgotten() -> None:
@@ -224,11 +226,11 @@ def test_what_sns_did_not_confirm_is_neither_published_nor_forgotten() -> None:
             [Message((sample("a", large),)), Message((sample("b", f"bad{large}"), broken("c"), row()))]
         )
         assert confirmed == 1
-        assert publisher.ledger.unconfirmed_ids == {"b", "c"}
+        assert publisher.publish_log.unconfirmed_ids == {"b", "c"}
         # and when they do arrive later, they are published after all, not duplicates
         publisher.publish([Message((sample("b"), broken("c")))])
 
-    ledger = publisher.ledger
+    ledger = publisher.publish_log
     assert ledger.failures == Counter({"EndpointConnectionError": 1})
     assert (ledger.published_ids, set(ledger.broken), ledger.unconfirmed_ids) == ({"a", "b"}, {"c"}, set())
     assert (ledger.unconfirmed_rows, ledger.duplicates) == (1, 0)
@@ -239,7 +241,7 @@ def test_a_hopeless_error_ends_the_work_at_once(error: Exception) -> None:
     with publisher_to(FakeTopic(errors={"a": error})) as publisher, pytest.raises(PublishError, match=TOPIC):
         publisher.publish([Message((sample("a"),))])
 
-    assert publisher.ledger.unconfirmed_ids == {"a"}
+    assert publisher.publish_log.unconfirmed_ids == {"a"}
 
 
 def test_a_topic_that_takes_nothing_for_long_ends_the_work() -> None:
@@ -249,28 +251,28 @@ def test_a_topic_that_takes_nothing_for_long_ends_the_work() -> None:
         for number in range(100):
             publisher.publish([Message((sample(f"a{number}"),))])
 
-    assert publisher.ledger.failures == Counter({"Throttled": 20})
+    assert publisher.publish_log.failures == Counter({"Throttled": 20})
 
 
 @pytest.mark.parametrize(
     "arn", ["samples", "arn:aws:sns:us-east-1:0:samples", f"{TOPIC}.fifo", f"{TOPIC}:subscription"]
 )
 def test_what_is_no_standard_topic_is_refused(arn: str) -> None:
-    with pytest.raises(NoTopicError, match="not the ARN of a standard SNS topic"):
-        sns_client(arn)
+    with pytest.raises(InvalidTopicError, match="not the ARN of a standard SNS topic"):
+        create_sns_client(arn)
 
 
 def test_the_client_is_in_the_topics_region() -> None:
-    assert sns_client("arn:aws:sns:eu-west-1:123456789012:samples").meta.region_name == "eu-west-1"
+    assert create_sns_client("arn:aws:sns:eu-west-1:123456789012:samples").meta.region_name == "eu-west-1"
 
 
 # --- the ledger ---
 
 
-def ledger() -> Ledger:
-    return Ledger(
+def ledger() -> PublishLog:
+    return PublishLog(
         published_ids={"a", "b"},
-        broken={"c": Broken("missing:duration", 'c "\\ü')},
+        broken={"c": BrokenLine("missing:duration", 'c "\\ü')},
         duplicates=2,
         messages=3,
         unconfirmed_ids={"d"},
@@ -282,25 +284,27 @@ def ledger() -> Ledger:
 def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     ledger().save(tmp_path / "ledger.ndjson")
 
-    assert Ledger.load(tmp_path / "ledger.ndjson") == ledger()
+    assert PublishLog.load(tmp_path / "ledger.ndjson") == ledger()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "no json", '{"messages":1}\n{"published":"a"}'])
 def test_another_file_is_no_ledger(tmp_path: Path, text: str) -> None:
     (tmp_path / "ledger.ndjson").write_text(text)
 
-    with pytest.raises(ValueError, match="no ledger"):
-        Ledger.load(tmp_path / "ledger.ndjson")
+    with pytest.raises(ValueError, match="not a log"):
+        PublishLog.load(tmp_path / "ledger.ndjson")
 
 
 def test_ledgers_add_up() -> None:
     book = ledger()
 
-    book.merge(Ledger(published_ids={"b", "d", "e"}, broken={"f": Broken("malformed", "f")}, duplicates=1, messages=5))
+    book.merge(
+        PublishLog(published_ids={"b", "d", "e"}, broken={"f": BrokenLine("malformed", "f")}, duplicates=1, messages=5)
+    )
 
-    assert book == Ledger(
+    assert book == PublishLog(
         published_ids={"a", "b", "d", "e"},
-        broken={"c": Broken("missing:duration", 'c "\\ü'), "f": Broken("malformed", "f")},
+        broken={"c": BrokenLine("missing:duration", 'c "\\ü'), "f": BrokenLine("malformed", "f")},
         duplicates=4,  # "b" is in both books
         messages=8,
         unconfirmed_ids=set(),  # "d" did arrive

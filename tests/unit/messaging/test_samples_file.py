@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dwell.messaging.record_encoder import Origin, line
-from dwell.messaging.samples_file import SamplesFileError, records
-from dwell.operations.file_validation import inspect
+from dwell.messaging.record_encoder import FileOrigin, encode_record
+from dwell.messaging.samples_file import SamplesFileError, read_records
+from dwell.operations.file_validation import validate_file
 from feature_schema import FEATURES, TARGET, VERSION, Sample, build_prediction, get_actual_value, parse_line, to_row
 from tests.factories.samples import field_value
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 NAMES = [TARGET.name, *(feature.name for feature in FEATURES)]
-ORIGIN = Origin("digest", 10, NOW)
+ORIGIN = FileOrigin("digest", 10, NOW)
 
 
 def values(number: int = 0) -> list[int | float]:
@@ -43,8 +43,8 @@ def read(path: Path, content: str | bytes) -> list[Sample]:
     """Write the file, and read it as the validator would read what is published of it."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return [
-        parse_line(line(record, ORIGIN).encode(), message_id="m", position=0, received_at=NOW)
-        for record in records(path)
+        parse_line(encode_record(record, ORIGIN).encode(), message_id="m", position=0, received_at=NOW)
+        for record in read_records(path)
     ]
 
 
@@ -84,7 +84,7 @@ def test_json_samples_stay_as_they_are(tmp_path: Path) -> None:
     text = json.dumps(a_sample())
     path = tmp_path / "samples.txt"
     path.write_text(f"{text}\n")
-    assert [line(record, ORIGIN) for record in records(path)] == [text]
+    assert [encode_record(record, ORIGIN) for record in read_records(path)] == [text]
 
 
 def test_json_samples_get_what_they_do_not_say(tmp_path: Path) -> None:
@@ -119,16 +119,16 @@ def test_nested_parquet_is_a_sample(tmp_path: Path) -> None:
 
 
 def test_ids_follow_from_content_and_place() -> None:
-    assert ORIGIN.sample_id(1) == Origin("digest", 99, NOW + timedelta(days=1)).sample_id(1)
-    assert len({ORIGIN.sample_id(1), ORIGIN.sample_id(2), Origin("another", 10, NOW).sample_id(1)}) == 3
+    assert ORIGIN.sample_id(1) == FileOrigin("digest", 99, NOW + timedelta(days=1)).sample_id(1)
+    assert len({ORIGIN.sample_id(1), ORIGIN.sample_id(2), FileOrigin("another", 10, NOW).sample_id(1)}) == 3
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a,b,c\n1,2,3\n", f"line 1: neither a row nor a header .* missing: {TARGET.name}"),
-        (f"{','.join([*NAMES, NAMES[0]])}\n".encode(), f"line 1: the header names a column twice: {TARGET.name}"),
-        (f"{','.join(NAMES)}\n\n1\n".encode(), f"line 3: 1 cells, and the header has {len(NAMES)}"),
+        (f"{','.join([*NAMES, NAMES[0]])}\n".encode(), f"line 1: the header has duplicate columns: {TARGET.name}"),
+        (f"{','.join(NAMES)}\n\n1\n".encode(), f"line 3: 1 cells, but the header has {len(NAMES)}"),
         (f"{row_text()}\n\xff\n".encode("latin-1"), "line 2: not UTF-8"),
         (f'{row_text()}\n"{row_text()}\n'.encode(), "line 2: unexpected end of data"),
         (gzip.compress(row_text().encode(), mtime=0)[:-9], "damaged gzip"),
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_read_says_where_and_why(tmp_path: Path, content: 
 def test_parquet_of_another_schema_is_told(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist([{"colour": "red"}]), path)
-    with pytest.raises(SamplesFileError, match="missing: "):
+    with pytest.raises(SamplesFileError, match="lacks columns of the schema: "):
         read(path, path.read_bytes())
 
 
@@ -161,7 +161,7 @@ def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
     path.write_text("\n".join([header, *(",".join(map(str, cells)) for cells in rows)]))
     seen: list[int] = []
 
-    found = inspect(path, now=NOW, advance=seen.append)
+    found = validate_file(path, now=NOW, on_progress=seen.append)
 
     assert (found.records, found.bad, found.ignored, seen) == (4, {2, 3, 4}, {"colour"}, [1, 2, 3, 4])
     assert {reason: one.line for reason, (one,) in found.examples.items()} == {
@@ -183,7 +183,7 @@ def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
 def test_what_cannot_be_told_apart_goes_as_it_stands_and_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "samples"
     path.write_text(f"{json.dumps(a_sample()) if text[0] == '{' else row_text()}\n{text}\n")
-    found = inspect(path, now=NOW, advance=lambda _: None)
+    found = validate_file(path, now=NOW, on_progress=lambda _: None)
     assert (found.records, dict(found.refused)) == (2, {reason: 1})
 
 
@@ -192,12 +192,12 @@ def test_a_file_without_samples_is_none(tmp_path: Path, content: bytes) -> None:
     # it is what an export leaves that failed, and nobody would notice
     path = tmp_path / "export"
     path.write_bytes(content)
-    with pytest.raises(SamplesFileError, match="no samples in it"):
-        inspect(path, now=NOW, advance=lambda _: None)
+    with pytest.raises(SamplesFileError, match="contains no samples"):
+        validate_file(path, now=NOW, on_progress=lambda _: None)
 
 
 def test_a_line_that_fits_into_no_message_is_told(tmp_path: Path) -> None:
     path = tmp_path / "samples.ndjson"
     path.write_text("{" + " " * 70_000 + "x}\n")
-    with pytest.raises(SamplesFileError, match="line 1: 70003 bytes, at most 65536"):
-        inspect(path, now=NOW, advance=lambda _: None)
+    with pytest.raises(SamplesFileError, match="line 1: 70003 bytes, but a message holds 65536"):
+        validate_file(path, now=NOW, on_progress=lambda _: None)

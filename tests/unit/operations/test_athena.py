@@ -35,7 +35,7 @@ READ = {"BIGINT": int, "DOUBLE": float, "TEXT": str, "VARCHAR": str}
 @pytest.fixture(scope="module")
 def create() -> expressions.Create:
     """The statement as Athena's dialect reads it."""
-    (statement,) = sqlglot.parse(athena.ddl("a-bucket"), read="athena")
+    (statement,) = sqlglot.parse(athena.build_ddl("a-bucket"), read="athena")
     assert isinstance(statement, expressions.Create)
     return statement
 
@@ -99,7 +99,7 @@ def test_partitions_are_projected_onto_the_folders_that_firehose_writes(create: 
 
 def test_a_feature_may_have_the_name_of_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(athena, "ROW_COLUMNS", ("demand", "Hour", *PROVENANCE_COLUMNS))
-    assert (athena.partition("date"), athena.partition("hour")) == ("date", "stored_hour")
+    assert (athena.partition_column("date"), athena.partition_column("hour")) == ("date", "stored_hour")
 
 
 def test_rows_are_plain_csv_without_a_header(create: expressions.Create) -> None:
@@ -110,9 +110,11 @@ def test_rows_are_plain_csv_without_a_header(create: expressions.Create) -> None
 
 
 def test_a_meaning_may_hold_an_apostrophe(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = athena.columns()
-    monkeypatch.setattr(athena, "columns", lambda: [(name, kind, "the item's own \\ way") for name, kind, _ in known])
-    (statement,) = sqlglot.parse(athena.ddl("a-bucket"), read="athena")
+    known = athena.list_columns()
+    monkeypatch.setattr(
+        athena, "list_columns", lambda: [(name, kind, "the item's own \\ way") for name, kind, _ in known]
+    )
+    (statement,) = sqlglot.parse(athena.build_ddl("a-bucket"), read="athena")
     assert statement is not None
     comments = {each.this.name for each in statement.find_all(expressions.CommentColumnConstraint)}
     assert comments == {"the item's own \\ way"}
@@ -128,8 +130,8 @@ def test_a_meaning_may_hold_an_apostrophe(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_names_that_are_none_are_refused(bucket: str, names: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="is no name"):
-        athena.ddl(bucket, **names)
+    with pytest.raises(ValueError, match=r"is not (a|the) name"):
+        athena.build_ddl(bucket, **names)
 
 
 class Athena:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dwell.client.leaderboard import LOOKS_TO_BE_SURE, BoardError, read_board
+from dwell.client.leaderboard import CONFIRMING_READS, LeaderboardError, read_leaderboard
 from dwell.operations import endpoint_requests as endpoint
 from dwell.operations.endpoint_requests import REFUSALS, EndpointError, wait
 from dwell.operations.function_response import UnusableRequestError
@@ -113,7 +113,7 @@ def waiting(model: str | None, *looks: dict[str, Any] | Exception, seconds: int 
     coming = chain(looks, repeat(looks[-1]))
     clock = iter(range(1_000))
 
-    def look() -> dict[str, Any]:
+    def look() -> Any:
         seen = next(coming)
         if isinstance(seen, Exception):
             raise seen
@@ -147,10 +147,10 @@ def test_what_does_not_come_is_said() -> None:
 
 
 def test_a_look_that_fails_ends_no_waiting_unless_it_is_the_last() -> None:
-    failed = BoardError("GET /leaderboard answers 503")
+    failed = LeaderboardError("GET /leaderboard answers 503")
     assert waiting("m", failed, a_board("InService", "m"))["model"] == "m"
     assert waiting(None, failed, a_board("Deleting", None))["status"] == "Deleting"
-    with pytest.raises(BoardError, match="503"):
+    with pytest.raises(LeaderboardError, match="503"):
         waiting("m", a_board("Updating", "o", wanted="m"), failed)
 
 
@@ -168,7 +168,7 @@ def test_a_model_that_somebody_passes_over_is_not_waited_for(board: dict[str, An
         waiting("m", board, seconds=100)
     # but it is not given up for what a few looks show
     arrived = a_board("InService", "m", standing="live")
-    assert waiting("m", *[board] * (LOOKS_TO_BE_SURE - 1), arrived, seconds=100)["model"] == "m"
+    assert waiting("m", *[board] * (CONFIRMING_READS - 1), arrived, seconds=100)["model"] == "m"
 
 
 @dataclass
@@ -196,6 +196,6 @@ class Answering:
 def test_what_is_no_leaderboard_is_said_and_whether_to_look_again(
     status: int, content: bytes, *, is_final: bool
 ) -> None:
-    with pytest.raises(BoardError) as refused:
-        read_board(Answering(status, content))  # type: ignore[arg-type]  # a fake
+    with pytest.raises(LeaderboardError) as refused:
+        read_leaderboard(Answering(status, content))  # type: ignore[arg-type]  # a fake
     assert refused.value.is_final is is_final

@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from dwell.commands import redrive as redrive_command
 from dwell.commands.app import app
-from dwell.messaging.batching import MAX_BYTES, Message
+from dwell.messaging.batching import MAX_MESSAGE_BYTES, Message
 from dwell.messaging.publisher import PublishError
 from dwell.operations import failed_batches
 from dwell.operations import failed_events as failures_queue
-from dwell.operations.failed_batches import SentBack
+from dwell.operations.failed_batches import RepublishResult
 from dwell.operations.quarantine_replay import DamagedObjectError
 from feature_schema import FEATURES, TARGET, VERSION, InvalidInputError, Sample, derive_csv_sample_id, parse_lines
 from feature_schema.limits import MAX_LINES
@@ -130,7 +130,7 @@ class Functions:
             self.queue.sent_at[again] = NOW
 
 
-def redrive(queue: Queue, functions: Functions, **options: Any) -> list[failures_queue.Redriven]:
+def redrive(queue: Queue, functions: Functions, **options: Any) -> list[failures_queue.RedriveResult]:
     return list(
         failures_queue.redrive(queue, functions, "url", stack="dwell", before=NOW, **options)  # type: ignore[arg-type] # fakes
     )
@@ -271,13 +271,13 @@ class Topic:
     messages: list[str] = field(default_factory=list)
 
     def publish(self, messages: list[Message]) -> int:
-        assert max(message.size for message in messages) <= MAX_BYTES
+        assert max(message.size for message in messages) <= MAX_MESSAGE_BYTES
         self.messages += [message.text for message in messages]
         return sum(len(message.lines) for message in messages)
 
 
-def send_back(bucket: Bucket, publisher: FakePublisher | Topic, **options: Any) -> SentBack:
-    return failed_batches.send_back(bucket, "bucket", publisher, **options)  # type: ignore[arg-type] # fakes
+def send_back(bucket: Bucket, publisher: FakePublisher | Topic, **options: Any) -> RepublishResult:
+    return failed_batches.republish(bucket, "bucket", publisher, **options)  # type: ignore[arg-type] # fakes
 
 
 class TestBatches:
@@ -295,8 +295,10 @@ class TestBatches:
         assert send_back(bucket, FakePublisher()).objects == 0
 
     def test_what_is_refused_goes_as_it_is_and_an_empty_line_does_not_stop_it(self) -> None:
-        (record_,) = [record for _, _, found in failed_batches.objects(_a_bucket("{\n\n"), "b") for record in found]
-        assert [line.text for _, line in failed_batches.lines(record_)] == ["{", " "]
+        (record_,) = [
+            record for _, _, found in failed_batches.read_objects(_a_bucket("{\n\n"), "b") for record in found
+        ]
+        assert [line.text for _, line in failed_batches.to_lines(record_)] == ["{", " "]
 
     @given(before=st.lists(st.sampled_from("abc")), after=st.lists(st.sampled_from("xyz")))
     def test_a_flood_of_lines_goes_alone_so_that_only_it_is_refused_again(
@@ -332,7 +334,7 @@ class TestBatches:
         assert sentence.startswith(f"s3://bucket/{KEY} stays, with 1 of its 3 lines")
         assert bucket.bodies[f"replayed/{KEY}"] == body
         # and what stays is as Firehose would have written it, and is not sent again
-        ((_, left, (record_,)),) = failed_batches.objects(bucket, "bucket")  # type: ignore[arg-type] # a fake
+        ((_, left, (record_,)),) = failed_batches.read_objects(bucket, "bucket")  # type: ignore[arg-type] # a fake
         assert (record_.data, record_.error) == (noise, "Lambda.FunctionError: it returned an error result.")
         again = send_back(bucket, sns)
         assert (again.objects, again.lines, len(again.stays)) == (0, 0, 1)
@@ -347,7 +349,7 @@ class TestBatches:
     def test_an_unconfirmed_batch_stays(self) -> None:
         bucket = Bucket({KEY: put_aside(sample("a"))})
         before = dict(bucket.bodies)
-        with pytest.raises(PublishError, match="run it again"):
+        with pytest.raises(PublishError, match="repeat the command"):
             send_back(bucket, FakePublisher(confirms=False))
         assert bucket.bodies == before
 
@@ -364,12 +366,14 @@ class TestBatches:
 
 def test_the_command_says_what_stays_and_tells_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redrive_command, "find", lambda _: None)
-    monkeypatch.setattr(redrive_command, "_events", lambda *_, **__: [])
-    monkeypatch.setattr(redrive_command, "_batches", lambda *_, **__: SentBack(stays=["one line stays"]))
+    monkeypatch.setattr(redrive_command, "_redrive_events", lambda *_, **__: [])
+    monkeypatch.setattr(
+        redrive_command, "_republish_batches", lambda *_, **__: RepublishResult(stays=["one line stays"])
+    )
     told = CliRunner().invoke(app, ["redrive"])
     assert told.exit_code == 1
     assert "one line stays" in told.stderr
-    monkeypatch.setattr(redrive_command, "_batches", lambda *_, **__: SentBack())
+    monkeypatch.setattr(redrive_command, "_republish_batches", lambda *_, **__: RepublishResult())
     assert CliRunner().invoke(app, ["redrive"]).exit_code == 0
 
 
@@ -381,22 +385,24 @@ class TestCommand:
     """What ``dwell redrive`` prints of events, on a terminal."""
 
     @pytest.fixture
-    def events(self, monkeypatch: pytest.MonkeyPatch) -> list[failures_queue.Redriven]:
-        found: list[failures_queue.Redriven] = []
+    def events(self, monkeypatch: pytest.MonkeyPatch) -> list[failures_queue.RedriveResult]:
+        found: list[failures_queue.RedriveResult] = []
         monkeypatch.setattr(redrive_command, "find", lambda _: None)
-        monkeypatch.setattr(redrive_command, "_events", lambda *_, **__: found)
-        monkeypatch.setattr(redrive_command, "_batches", lambda *_, **__: SentBack())
+        monkeypatch.setattr(redrive_command, "_redrive_events", lambda *_, **__: found)
+        monkeypatch.setattr(redrive_command, "_republish_batches", lambda *_, **__: RepublishResult())
         monkeypatch.setattr(
             redrive_command, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True)
         )
         return found
 
-    def event(self, error: str, *, hour: int, outcome: str = "would_go_back") -> failures_queue.Redriven:
+    def event(self, error: str, *, hour: int, outcome: str = "would_go_back") -> failures_queue.RedriveResult:
         at = datetime(2026, 11, 23, hour, tzinfo=UTC)
-        return failures_queue.Redriven(failures_queue.Parked("m", "r", at, "dwell-retraining", error=error), outcome)
+        return failures_queue.RedriveResult(
+            failures_queue.FailedEvent("m", "r", at, "dwell-retraining", error=error), outcome
+        )
 
     def test_an_event_takes_a_line_and_its_error_is_folded_between_words(
-        self, events: list[failures_queue.Redriven]
+        self, events: list[failures_queue.RedriveResult]
     ) -> None:
         long = "ValidationException: " + "the stream arn:aws:kinesis:us-east-1:123456789012:stream/dwell is gone " * 4
         events += [self.event(long, hour=7), self.event("[red]", hour=5), self.event(long, hour=6)]
@@ -406,15 +412,17 @@ class TestCommand:
         assert max(len(line) for line in lines) <= 80
         first = lines.index("dwell-retraining       2  2026-11-23T06:00:00+00:00  would go back")
         assert lines[first + 1 : first + 3] == [
-            "    what it failed with: ValidationException: the stream",
+            "    error: ValidationException: the stream",
             "      arn:aws:kinesis:us-east-1:123456789012:stream/dwell is gone the stream",
         ]
         assert "\N{HORIZONTAL ELLIPSIS}" in told.output
         # the oldest of those that failed with it, not of all
         other = lines.index("dwell-retraining       1  2026-11-23T05:00:00+00:00  would go back")
-        assert lines[other + 1] == "    what it failed with: [red]"
+        assert lines[other + 1] == "    error: [red]"
 
-    def test_a_dry_run_says_so_in_json_and_what_stays_is_a_failure(self, events: list[failures_queue.Redriven]) -> None:
+    def test_a_dry_run_says_so_in_json_and_what_stays_is_a_failure(
+        self, events: list[failures_queue.RedriveResult]
+    ) -> None:
         events.append(self.event("it", hour=7))
         told = CliRunner().invoke(app, ["redrive", "--dry-run", "--json"])
         assert (told.exit_code, json.loads(told.output)["events"][0]["outcome"]) == (0, "would_go_back")

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from dwell.commands.app import app
 from dwell.messaging.publisher import PublishError
-from dwell.messaging.record_encoder import Origin
+from dwell.messaging.record_encoder import FileOrigin
 from dwell.messaging.samples_file import SamplesFileError
 from dwell.operations import file_publisher as publishing
-from dwell.operations.file_publisher import Pace
-from dwell.operations.file_validation import inspect
-from dwell.operations.publish_journal import Journal, JournalError, Subject
+from dwell.operations.file_publisher import RateLimit
+from dwell.operations.file_validation import validate_file
+from dwell.operations.publish_journal import Journal, JournalError, Publication
 from feature_schema import FEATURES, TARGET
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages of about five samples, two at once, and no waiting for another attempt."""
-    monkeypatch.setattr(publishing, "MESSAGE_BYTES", 2_500)
-    monkeypatch.setattr(publishing, "_WINDOW", 2)
-    monkeypatch.setattr(publishing, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(publishing, "MAX_MESSAGE_BYTES", 2_500)
+    monkeypatch.setattr(publishing, "_MESSAGES_PER_WINDOW", 2)
+    monkeypatch.setattr(publishing, "_RETRY_DELAYS_SECONDS", (0.0, 0.0))
 
 
 def workshop_file(folder: Path, rows: int) -> Path:
@@ -79,19 +79,19 @@ def publish(
     path: Path, topic: FakeTopic, *, skip_bad: bool = False, stop: threading.Event | None = None, arn: str = "topic",
     restart: bool = False, now: datetime = NOW, checked: Callable[[], object] = lambda: None,
 ) -> int:  # fmt: skip
-    found = inspect(path, now=NOW, advance=lambda _: None)
+    found = validate_file(path, now=NOW, on_progress=lambda _: None)
     checked()
     state = path.with_suffix(".journal")
-    with Journal(state, Subject(found.digest, found.records, arn), now=now, restart=restart) as journal:
-        return publishing.publish(
+    with Journal(state, Publication(found.digest, found.records, arn), now=now, restart=restart) as journal:
+        return publishing.publish_file(
             path,
-            Origin(found.digest, found.records, journal.started_at),
+            FileOrigin(found.digest, found.records, journal.started_at),
             journal,
             topic,
             skipped=found.bad if skip_bad else frozenset(),
-            pace=Pace(0),
+            rate_limit=RateLimit(0),
             stop=stop or threading.Event(),
-            advance=lambda _: None,
+            on_progress=lambda _: None,
         )
 
 
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes)
     path = workshop_file(tmp_path, 1)
     journal = path.with_suffix(".journal")
     journal.write_bytes(content)
-    with pytest.raises(JournalError, match="is no journal"):
+    with pytest.raises(JournalError, match="is not the journal"):
         publish(path, FakeTopic())
     assert journal.read_bytes() == content
 
@@ -237,7 +237,7 @@ def test_where_nothing_was_taken_there_is_no_journal(tmp_path: Path) -> None:
 def test_who_was_too_early_for_a_journal_that_was_removed_does_not_write_into_it(tmp_path: Path) -> None:
     # given a journal that is removed between the moment it is opened and the moment it is locked
     path = tmp_path / "journal"
-    late = Journal(path, Subject("digest", 1, "topic"), now=NOW)
+    late = Journal(path, Publication("digest", 1, "topic"), now=NOW)
     lock = fcntl.flock
 
     def removing(file: Any, how: int) -> None:
@@ -287,20 +287,20 @@ def test_the_reason_comes_before_what_to_do(tmp_path: Path, monkeypatch: pytest.
             """Nothing is open."""
 
     path = workshop_file(tmp_path, 20)
-    monkeypatch.setattr("dwell.commands.app.publish.Publisher", Topic)
-    monkeypatch.setattr("dwell.commands.app.publish.sns_client", str)
+    monkeypatch.setattr("dwell.commands.publish.Publisher", Topic)
+    monkeypatch.setattr("dwell.commands.publish.create_sns_client", str)
     # when a file is published
     done = command(str(path), "--topic", "arn:aws:sns:us-east-1:000000000000:topic")
     # then what went wrong is told first, and there is something to go on with
     assert done.exit_code == 1
     reason, todo = done.stderr.splitlines()
     assert "ExpiredToken" in reason
-    assert todo.endswith("of 20 samples are not published yet; run it again to go on")
+    assert todo.endswith("of 20 samples are not published yet; repeat the command to continue")
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    subject = Subject("digest", 1, "topic")
+    subject = Publication("digest", 1, "topic")
     with (
         Journal(tmp_path / "journal", subject, now=NOW),
         pytest.raises(JournalError, match="in use"),
@@ -311,8 +311,8 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 def test_the_pace_is_kept_on_average() -> None:
     time = 100.0
-    pace = Pace(1_000, clock=lambda: time)
+    pace = RateLimit(1_000, clock=lambda: time)
     assert [pace.wait(500), pace.wait(500)] == [0, 0.5]
     time += 0.75
     assert pace.wait(500) == 0.25
-    assert Pace(0, clock=lambda: time).wait(10**9) == 0
+    assert RateLimit(0, clock=lambda: time).wait(10**9) == 0

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dwell.commands import operate as cli
+from dwell.commands import replay as cli
 from dwell.commands.app import app
 from dwell.messaging.batching import Message  # noqa: TC001 (a fake's signature)
-from dwell.messaging.publish_log import Ledger
+from dwell.messaging.publish_log import PublishLog
 from dwell.messaging.publisher import PublishError
 from dwell.operations import quarantine_replay as quarantine
-from dwell.operations.quarantine_replay import Chosen, DamagedObjectError
-from dwell.template import content
+from dwell.operations.quarantine_replay import DamagedObjectError, Selection
+from dwell.template import read_template
 from feature_schema import FEATURES, TARGET, InvalidInputError, derive_csv_sample_id, parse_line
 from validator.quarantine import build_object
 from validator.transform import RejectedLine
@@ -72,7 +72,7 @@ class FakePublisher:
     """Confirms messages, or none."""
 
     def __init__(self, *, confirms: bool = True) -> None:
-        self.ledger = Ledger()
+        self.publish_log = PublishLog()
         self.lines: list[dict[str, Any]] = []
         self.confirms = confirms
 
@@ -101,7 +101,7 @@ def a_bucket() -> FakeS3:
     )
 
 
-def replay(s3: FakeS3, publisher: FakePublisher, **options: Any) -> quarantine.Replay:
+def replay(s3: FakeS3, publisher: FakePublisher, **options: Any) -> quarantine.ReplayResult:
     return quarantine.replay(s3, "bucket", publisher, **{"now": NOW, **options})  # type: ignore[arg-type] # fakes
 
 
@@ -118,7 +118,7 @@ def test_a_survey_counts_by_reason_with_examples() -> None:
 
 def test_a_survey_can_start_later() -> None:
     since = datetime(2026, 11, 23, tzinfo=UTC)
-    assert survey(a_bucket(), chosen=Chosen(since=since)).lines == 4
+    assert survey(a_bucket(), selection=Selection(since=since)).lines == 4
 
 
 @given(
@@ -139,29 +139,29 @@ def test_a_line_is_found_since_it_was_received_whatever_day_its_object_is_filed_
     s3.written[key] = (times[-1] + stored).replace(microsecond=0)
     # then whoever asks for a time up to the last line's sees it
     at = times[-1].replace(microsecond=times[-1].microsecond // 1_000 * 1_000)  # as it is written
-    assert survey(s3, chosen=Chosen(since=at - before)).lines >= 1
+    assert survey(s3, selection=Selection(since=at - before)).lines >= 1
 
 
 def test_what_was_written_before_is_not_even_read() -> None:
     s3 = a_bucket()
     s3.written = dict.fromkeys(s3.objects, datetime(2026, 11, 23, 6, 50, tzinfo=UTC))
     s3.written["quarantine/date=2026-11-23/hour=07/c.ndjson"] = datetime(2026, 11, 23, 7, 1, tzinfo=UTC)
-    survey(s3, chosen=Chosen(since=datetime(2026, 11, 23, 7, tzinfo=UTC)))
+    survey(s3, selection=Selection(since=datetime(2026, 11, 23, 7, tzinfo=UTC)))
     assert s3.read == ["quarantine/date=2026-11-23/hour=07/c.ndjson"]
 
 
 @pytest.mark.parametrize("year", [1, 2, 999, 2000])
 def test_a_survey_can_start_as_early_as_there_is_a_date(year: int) -> None:
-    assert survey(a_bucket(), chosen=Chosen(since=datetime(year, 1, 1, tzinfo=UTC))).lines == 5
+    assert survey(a_bucket(), selection=Selection(since=datetime(year, 1, 1, tzinfo=UTC))).lines == 5
 
 
 def test_the_longest_retention_is_the_templates() -> None:
-    most = content()["Parameters"]["StreamRetentionHours"]["MaxValue"]
-    assert timedelta(hours=most) == quarantine.LONGEST_RETENTION
+    most = read_template()["Parameters"]["StreamRetentionHours"]["MaxValue"]
+    assert timedelta(hours=most) == quarantine.MAX_STREAM_RETENTION
 
 
 def test_a_survey_can_look_at_one_reason_and_says_what_a_replay_would_put_back() -> None:
-    found = survey(a_bucket(), chosen=Chosen(reason="too_strict"))
+    found = survey(a_bucket(), selection=Selection(reason="too_strict"))
     assert (found.lines, found.objects, found.accepted_now) == (2, 2, {"too_strict": 2})
     assert survey(a_bucket()).accepted_now.total() == 2
 
@@ -187,17 +187,17 @@ def test_what_is_accepted_by_now_goes_back_once_and_the_rest_stays() -> None:
 def test_an_unconfirmed_replay_leaves_everything_where_it_was() -> None:
     s3 = a_bucket()
     before = dict(s3.objects)
-    with pytest.raises(PublishError, match="run it again"):
+    with pytest.raises(PublishError, match="repeat the command"):
         replay(s3, FakePublisher(confirms=False))
     assert s3.objects == before
 
 
 def test_what_is_not_chosen_stays() -> None:
     s3, publisher = a_bucket(), FakePublisher()
-    at_six = Chosen(since=datetime(2026, 11, 23, 7, tzinfo=UTC))
-    assert replay(s3, publisher, chosen=at_six).replayed == 0
-    assert replay(s3, publisher, chosen=Chosen(reason="malformed")).still_refused == {"malformed": 3}
-    assert replay(s3, publisher, chosen=Chosen(reason="too_strict")).replayed == 2
+    at_six = Selection(since=datetime(2026, 11, 23, 7, tzinfo=UTC))
+    assert replay(s3, publisher, selection=at_six).replayed == 0
+    assert replay(s3, publisher, selection=Selection(reason="malformed")).still_refused == {"malformed": 3}
+    assert replay(s3, publisher, selection=Selection(reason="too_strict")).replayed == 2
     assert [one["reason"] for one in s3.under("quarantine/")] == ["malformed"] * 3
 
 
@@ -234,7 +234,7 @@ class TestCommand:
         session = SimpleNamespace(client=lambda _: s3)
         monkeypatch.setattr(cli, "boto3", SimpleNamespace(Session=lambda: session))
         monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(bucket="bucket", topic_arn="topic"))
-        monkeypatch.setattr(cli, "sns_client", lambda _: None)
+        monkeypatch.setattr(cli, "create_sns_client", lambda _: None)
         monkeypatch.setattr(cli, "Publisher", lambda *_: nullcontext(FakePublisher()))
         monkeypatch.setattr(cli, "datetime", SimpleNamespace(now=lambda _: NOW))
         return s3
@@ -260,20 +260,20 @@ class TestCommand:
     def test_a_reason_that_nothing_has_says_which_there_are(self, command: str) -> None:
         told = self.told("--reason", "nonsense", command=command)
         assert told == (
-            "Quarantine: nothing waits for the reason 'nonsense'. There is: malformed (3), too_strict (2).\n"
+            "Quarantine: no lines with the reason 'nonsense'. Other reasons: malformed (3), too_strict (2).\n"
         )
         told = self.told("--reason", "nonsense", "--since", "2026-11-23T00:00:00Z", command=command)
-        assert "nothing that came since 2026-11-23T00:00:00Z waits" in told
-        assert "There is: too_strict (2), malformed (2)." in told
+        assert "no lines received since 2026-11-23T00:00:00Z with" in told
+        assert "Other reasons: too_strict (2), malformed (2)." in told
 
     def test_a_replay_says_how_much_went_back_and_how_much_stays(self) -> None:
         told = self.told("--dry-run", command="replay")
-        assert told == "Would put back 2 lines of 2 objects; 3 still refused.\n"
+        assert told == "Would publish 2 lines of 2 objects again; 3 still refused.\n"
 
     def test_an_empty_quarantine_says_so(self, bucket: FakeS3) -> None:
         bucket.objects.clear()
-        assert self.told() == "Quarantine: nothing waits.\n"
-        assert "no other reason either" in self.told("--reason", "malformed")
+        assert self.told() == "Quarantine: no lines.\n"
+        assert "Other reasons: none." in self.told("--reason", "malformed")
 
     def test_a_time_in_the_future_makes_no_sense(self) -> None:
-        assert "that is in the future" in self.told("--since", "2026-11-24", status=2)
+        assert "is in the future" in self.told("--since", "2026-11-24", status=2)

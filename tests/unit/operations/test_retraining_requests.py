@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import rounds
-from dwell.client.leaderboard import LOOKS_TO_BE_SURE, BoardError
-from dwell.commands import operate as cli
+from dwell.client.leaderboard import CONFIRMING_READS, LeaderboardError
+from dwell.commands import retrain as cli
 from dwell.commands.app import app
 from dwell.operations import retraining_requests as retraining
 from dwell.operations.function_response import UnusableRequestError
@@ -38,7 +38,7 @@ class FakeFunctions:
 
 def ask(functions: FakeFunctions, **options: Any) -> dict[str, Any]:
     options = {"reason": "why", "hyperparameters": {}, "entrant": None, **options}
-    return retraining.ask(functions, "dwell-retraining", **options)  # type: ignore[arg-type] # a fake
+    return retraining.request_round(functions, "dwell-retraining", **options)  # type: ignore[arg-type] # a fake
 
 
 def decision(outcome: str, reason: str) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_a_refusal_is_said() -> None:
 
 def test_what_the_function_cannot_use_is_said() -> None:
     failed = FakeFunctions({"errorMessage": "no such hyperparameter", "errorType": "X"}, FunctionError="Unhandled")
-    with pytest.raises(RetrainingError, match="cannot do it: no such hyperparameter"):
+    with pytest.raises(RetrainingError, match="failed: no such hyperparameter"):
         ask(failed)
 
 
@@ -84,12 +84,12 @@ def a_board(status: str | None = None, **more: Any) -> dict[str, Any]:
     return {"rounds": rounds, "endpoint": endpoint}
 
 
-def waiting(*looks: dict[str, Any] | Exception, seconds: int = 5) -> dict[str, Any]:
+def waiting(*looks: dict[str, Any] | Exception, seconds: int = 5) -> Any:
     """Wait for the round ``r``; a look is a second, and the last one is had again and again."""
     coming = chain(looks, repeat(looks[-1]))
     clock = iter(range(1_000))
 
-    def look() -> dict[str, Any]:
+    def look() -> Any:
         seen = next(coming)
         if isinstance(seen, Exception):
             raise seen
@@ -113,8 +113,8 @@ def test_a_promoted_model_is_waited_for_until_it_serves() -> None:
 
 
 PASSING = [
-    BoardError("answers 503"),
-    BoardError("answers 429"),
+    LeaderboardError("answers 503"),
+    LeaderboardError("answers 429"),
     ConnectTimeoutError(endpoint_url="https://api"),
     ReadTimeoutError(endpoint_url="https://api"),
 ]
@@ -132,8 +132,8 @@ def test_a_look_that_fails_until_the_end_is_said(failed: Exception) -> None:
 
 
 def test_what_no_later_look_will_change_is_said_at_once() -> None:
-    with pytest.raises(BoardError, match="answers 403"):
-        waiting(BoardError("answers 403", is_final=True), a_board("kept"))
+    with pytest.raises(LeaderboardError, match="answers 403"):
+        waiting(LeaderboardError("answers 403", is_final=True), a_board("kept"))
 
 
 def test_a_winner_that_waits_for_the_end_of_a_pause_is_not_waited_for() -> None:
@@ -159,9 +159,9 @@ def test_a_winner_that_a_person_has_passed_over_is_not_waited_for(endpoint: dict
     assert waiting(gone, seconds=100)["deployment"] == "passed_over"
     # but it is not given up for what a few looks show, nor while the endpoint changes
     live = a_board("promoted", promoted="m", deployment="live")
-    assert waiting(*[gone] * (LOOKS_TO_BE_SURE - 1), live, seconds=100)["deployment"] == "live"
+    assert waiting(*[gone] * (CONFIRMING_READS - 1), live, seconds=100)["deployment"] == "live"
     changing = a_board("promoted", promoted="m", endpoint={"status": "Updating", "wanted": "another"})
-    assert waiting(*[changing] * LOOKS_TO_BE_SURE, live, seconds=100)["deployment"] == "live"
+    assert waiting(*[changing] * CONFIRMING_READS, live, seconds=100)["deployment"] == "live"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_winner_that_a_person_has_passed_over_is_not_waited_for(endpoint: dict
     [
         ("awaiting_resume", "dwell resume"),
         ("passed_over", "another model"),
-        ("awaiting_approval", "approve"),
+        ("awaiting_approval", "approval"),
         ("live", "m."),
     ],
 )
@@ -177,8 +177,8 @@ def test_the_command_says_what_a_winner_waits_for(
     deployment: str, said: str, monkeypatch: pytest.MonkeyPatch, lambda_environment: pytest.MonkeyPatch
 ) -> None:
     ended = a_board("promoted", promoted="m", deployment=deployment)["rounds"][1]
-    monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(retraining_function="f"))
-    monkeypatch.setattr(retraining, "ask", lambda *_, **__: {"round": "r"})
+    monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(retraining_function="f", api_url="https://api"))
+    monkeypatch.setattr(retraining, "request_round", lambda *_, **__: {"round": "r"})
     monkeypatch.setattr(retraining, "wait", lambda *_, **__: ended)
     told = CliRunner().invoke(app, ["retrain", "--wait"])
     assert told.exit_code == 0, told.output

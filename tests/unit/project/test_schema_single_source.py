@@ -71,8 +71,8 @@ def test_fleet_rejects_another_schema_with_clear_error(command: str, monkeypatch
     assert "dwell publish" in result.output + result.stderr
 
 
-def test_help_contains_target_and_meaning() -> None:
-    help_ = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "300"}).output
+def test_publish_help_contains_target_and_meaning() -> None:
+    help_ = CliRunner().invoke(app, ["publish", "--help"], env={"COLUMNS": "300"}).output
     assert TARGET.name in help_
     assert TARGET.meaning in help_
 

@@ -217,5 +217,5 @@ def test_the_leaderboard_may_read_exactly_the_alarms_it_shows() -> None:
 
 def test_the_schedule_checks_the_alarms_that_retrain() -> None:
     variables = TEMPLATE["Resources"]["RetrainingFunction"]["Properties"]["Environment"]["Variables"]
-    names = DEFAULT.resolved(variables["RETRAINING_ALARMS"]).split(",")
+    names = DEFAULT.resolve(variables["RETRAINING_ALARMS"]).split(",")
     assert names == [ALARMS["ModelError"]["AlarmName"], ALARMS["NoModel"]["AlarmName"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -192,7 +192,13 @@ class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
         settle(cloud, LATER, fail="an alarm went off")
         clock = iter(range(100))
         with pytest.raises(EndpointError, match=f"{third} was taken back: an alarm went off"):
-            wait(lambda: seen_by_all(cloud), third, seconds=9, sleep=lambda _: None, clock=lambda: next(clock))
+            wait(
+                lambda: cast("Any", seen_by_all(cloud)),
+                third,
+                seconds=9,
+                sleep=lambda _: None,
+                clock=lambda: next(clock),
+            )
 
 
 class TestARoundThatEndsMeanwhile:

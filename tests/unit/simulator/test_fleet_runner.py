@@ -17,11 +17,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dwell.commands import fleet as cli
-from dwell.messaging.batching import MAX_LINES
-from dwell.messaging.publish_log import Ledger
+from dwell.console.exit_status import FAILED, UNUSABLE
+from dwell.messaging.batching import MAX_LINES_PER_MESSAGE
+from dwell.messaging.publish_log import PublishLog
 from dwell.messaging.publisher import Publisher, PublishError
-from dwell.simulator.fleet_runner import Fleet, Settings, Snapshot
-from dwell.simulator.live_error import Tally
+from dwell.simulator.fleet_runner import Fleet, FleetSettings, Snapshot
+from dwell.simulator.live_error import ErrorTally
 from dwell.simulator.planner import Planner, PlannerError
 from feature_schema import (
     TARGET,
@@ -88,7 +89,7 @@ class FakePlanner:
         self.failures: Counter[str] = Counter()
         self.sizes: list[tuple[int, bool]] = []
 
-    def ask(self, instances: list[dict[str, int]], *, single: bool = False) -> list[dict[str, Any]]:
+    def request_predictions(self, instances: list[dict[str, int]], *, single: bool = False) -> list[dict[str, Any]]:
         self.requests += 1
         self.sizes.append((len(instances), single))
         if self.failing:
@@ -121,7 +122,7 @@ class Never(Executor):
 
 def fleet_of(topic: FakeTopic, planner: FakePlanner | None = None, **settings: Any) -> Fleet:
     publisher = Publisher(cast("SNSClient", topic), TOPIC, threads=1)
-    return Fleet(Settings(**{"seed": 7, **settings}), publisher, cast("Planner", planner) if planner else None)
+    return Fleet(FleetSettings(**{"seed": 7, **settings}), publisher, cast("Planner", planner) if planner else None)
 
 
 def work(fleet: Fleet, seconds: int, askers: Executor | None = None, *, start: int = 0) -> None:
@@ -139,7 +140,7 @@ def test_samples_come_at_the_rate_and_every_one_is_in_the_books() -> None:
 
     samples = topic.samples()
     assert len(samples) == len({sample.sample_id for sample in samples}) == 990
-    assert fleet.ledger.published_ids == {sample.sample_id for sample in samples}
+    assert fleet.publish_log.published_ids == {sample.sample_id for sample in samples}
     assert fleet.snapshot().published == sum(second.published for second in fleet.snapshot().seconds) == 990
     assert all(sample.prediction is None for sample in samples)
     assert fleet.snapshot().unpredicted == 990
@@ -152,7 +153,7 @@ def test_messages_are_packed_and_no_sample_waits_long() -> None:
     work(fleet, 2)
 
     sizes = [text.count("\n") + 1 for _, text in topic.messages]
-    assert max(sizes) == MAX_LINES
+    assert max(sizes) == MAX_LINES_PER_MESSAGE
     assert sum(sizes) >= 360  # what is younger than a second may wait
 
 
@@ -168,7 +169,7 @@ def test_everything_mixed_reconciles_line_by_line() -> None:
     arrived = topic.lines()
     ids = Counter(answer.sample_id for _, answer in arrived if isinstance(answer, Sample))
     refusals = {raw.decode(): answer.reason for raw, answer in arrived if isinstance(answer, InvalidInputError)}
-    ledger = fleet.ledger
+    ledger = fleet.publish_log
     assert set(ids) == ledger.published_ids
     assert sum(ids.values()) - len(ids) == ledger.duplicates > 30
     assert refusals == {broken.raw: broken.reason for broken in ledger.broken.values()}
@@ -236,7 +237,7 @@ def test_answers_of_the_fallback_are_no_models() -> None:
     assert snapshot.fallback > 100
     assert snapshot.model == 0
     assert snapshot.by_world == {}
-    assert snapshot.recent() == Tally()
+    assert snapshot.recent() == ErrorTally()
 
 
 def test_a_failing_api_costs_predictions_and_no_sample() -> None:
@@ -290,7 +291,7 @@ def test_recent_error_covers_full_seconds_only() -> None:
     work(fleet, 1)
     snapshot = fleet.snapshot()
 
-    full = sum((second.model for second in snapshot.seconds[:-1]), Tally())
+    full = sum((second.model for second in snapshot.seconds[:-1]), ErrorTally())
 
     assert snapshot.recent(60) == full
     assert len(fleet.snapshot(last=1).seconds) == 1
@@ -316,7 +317,7 @@ def test_in_the_background_the_fleet_works_until_it_is_told_to_stop_and_publishe
             fleet.check()
             fleet.stop.wait(0.01)
 
-    assert fleet.ledger.published_ids == {sample.sample_id for sample in topic.samples()}
+    assert fleet.publish_log.published_ids == {sample.sample_id for sample in topic.samples()}
     assert len(topic.samples()) == fleet.robots.taken
     assert fleet.snapshot().elapsed == fleet.snapshot().elapsed
 
@@ -358,7 +359,7 @@ def test_the_fleet_ends_by_itself_after_its_time() -> None:
 @pytest.mark.parametrize("wrong", [{"broken": 1.1}, {"predicted": -0.1}, {"rate": 0}, {"request_rate": -1}])
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"share|rates"):
-        Settings(**wrong)  # type: ignore[arg-type]  # which field it is varies
+        FleetSettings(**wrong)  # type: ignore[arg-type]  # which field it is varies
 
 
 # --- the command line ---
@@ -368,7 +369,7 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> Non
 def topic(monkeypatch: pytest.MonkeyPatch) -> FakeTopic:
     """The command's SNS, in memory."""
     fake = FakeTopic()
-    monkeypatch.setattr(cli, "sns_client", lambda _: fake)
+    monkeypatch.setattr(cli, "create_sns_client", lambda _: fake)
     return fake
 
 
@@ -377,7 +378,7 @@ def dwell(*arguments: str) -> Any:
 
 
 def test_run_publishes_and_sums_up(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cli, "planner_for", lambda _: FakePlanner())
+    monkeypatch.setattr(cli, "create_planner", lambda _: FakePlanner())
     book = tmp_path / "ledger.ndjson"
 
     result = dwell(
@@ -393,7 +394,7 @@ def test_run_publishes_and_sums_up(topic: FakeTopic, monkeypatch: pytest.MonkeyP
     assert told["broken"] > 0
     assert [drift["name"] for drift in told["drifts"]] == ["new-gripper"]
     assert told["predictions"]["model"] > 0
-    assert Ledger.load(book).published_ids == {sample.sample_id for sample in topic.samples()}
+    assert PublishLog.load(book).published_ids == {sample.sample_id for sample in topic.samples()}
 
 
 def test_run_shows_a_table_without_an_api(topic: FakeTopic) -> None:
@@ -409,14 +410,15 @@ def test_the_summary_is_for_people_and_breaks_no_name() -> None:
     snapshot = Snapshot(
         elapsed=90, published=12_345, messages=1, broken=0, duplicates=1_000, model=4_000, fallback=0, unpredicted=0,
         requests=2_000, failures=Counter(), publish_failures=Counter({"throttled": 2}), world="slow-fc", drifts=(),
-        noise_floors={"slow-fc": 1_850.0}, by_world={("slow-fc", model): Tally(1, 1_900.0**2, 1_600.0**2)}, seconds=(),
+        noise_floors={"slow-fc": 1_850.0}, by_world={("slow-fc", model): ErrorTally(1, 1_900.0**2, 1_600.0**2)},
+        seconds=(),
     )  # fmt: skip
     console = Console(width=80, force_terminal=True, color_system=None, file=io.StringIO())
-    console.print(cli._shown(snapshot, console), soft_wrap=True)
+    console.print(cli._render(snapshot, console), soft_wrap=True)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert "published           12,345 lines in 1 message" in lines
-    assert "messages not taken  2 throttled" in lines
+    assert "messages refused    2 throttled" in lines
     assert f"slow-fc  {model}  1,900     1,600" in lines
     assert max(len(line) for line in lines) <= 80
 
@@ -424,11 +426,11 @@ def test_the_summary_is_for_people_and_breaks_no_name() -> None:
 def test_run_fails_if_the_api_is_over_its_error_budget(topic: FakeTopic, monkeypatch: pytest.MonkeyPatch) -> None:
     planner = FakePlanner()
     planner.failing = True
-    monkeypatch.setattr(cli, "planner_for", lambda _: planner)
+    monkeypatch.setattr(cli, "create_planner", lambda _: planner)
 
     result = dwell("run", "--topic", TOPIC, "--api", "http://api", "--seconds", "0.8", "--rate", "500")
 
-    assert result.exit_code == cli.FAILED
+    assert result.exit_code == FAILED
     assert "http_500" in result.stdout
     assert topic.samples()
 
@@ -436,7 +438,7 @@ def test_run_fails_if_the_api_is_over_its_error_budget(topic: FakeTopic, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run"], "Give --topic ARN"),
+        (["run"], "give --topic ARN"),
         (["run", "--topic", TOPIC, "--drift", "earthquake"], "there is no drift 'earthquake'"),
         (["run", "--topic", TOPIC, "--api", "nowhere"], "is not the URL"),
         (["write", "-", "--drift", "earthquake"], "there is no drift 'earthquake'"),
@@ -450,7 +452,7 @@ def test_options_that_make_no_sense_get_a_sentence(
 
     result = dwell(*arguments)
 
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert sentence in " ".join(result.stderr.split())
     assert not topic.messages
 
@@ -458,7 +460,7 @@ def test_options_that_make_no_sense_get_a_sentence(
 def test_run_says_what_is_wrong_with_the_topic() -> None:
     result = dwell("run", "--topic", "samples")
 
-    assert result.exit_code == cli.UNUSABLE
+    assert result.exit_code == UNUSABLE
     assert "not the ARN" in result.stderr
 
 
@@ -489,7 +491,7 @@ def written(*arguments: str) -> tuple[list[dict[str, Any]], str]:
 
 def test_a_written_file_is_in_order_of_time_and_ends_now(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a file that is written in parts
-    monkeypatch.setattr(cli, "_LINES", 50)
+    monkeypatch.setattr(cli, "_MAX_BUFFERED_SAMPLES", 50)
     began = datetime.now(UTC)
     # when
     samples, _ = written("--samples", "120")
@@ -512,7 +514,7 @@ def test_a_file_has_ids_of_its_own_unless_its_seed_is_given() -> None:
 def test_write_says_what_cannot_be_written(tmp_path: Path) -> None:
     result = dwell("write", str(tmp_path / "no" / "folder"))
 
-    assert result.exit_code == cli.FAILED
+    assert result.exit_code == FAILED
     assert "cannot write" in result.stderr
 
 

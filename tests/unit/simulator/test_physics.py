@@ -87,9 +87,9 @@ def test_durations_are_skewed_and_average_to_what_each_centres_books_say() -> No
 @pytest.mark.parametrize("patience", [600_000.0, 25_000.0, 12_000.0])
 def test_mean_and_variance_are_those_of_the_published_durations(patience: float) -> None:
     # Given one interaction, 200,000 times, with a cut-off that never, sometimes or often bites
-    world = replace(World(), patience=patience)
+    world = replace(World(), timeout=patience)
     features = np.repeat(interactions(3, seed=5).features, 200_000, axis=0)
-    law = physics.law(world, features)
+    law = physics.build_distribution(world, features)
 
     durations = law.durations(np.random.default_rng(1)).reshape(3, -1)
 
@@ -114,7 +114,7 @@ def test_an_interaction_in_an_unknown_centre_is_refused() -> None:
     features[1, NAMES.index("fc_avg")] += 1
 
     with pytest.raises(ValueError, match="fulfilment centre"):
-        physics.law(World(), features)
+        physics.build_distribution(World(), features)
 
 
 def boosted(train: Interactions) -> XGBRegressor:

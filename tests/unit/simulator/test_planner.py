@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from urllib3 import HTTPResponse
 
-from dwell.client.signed_api import Api, NotSignableError
-from dwell.simulator.planner import Planner, PlannerError, planner_for
+from dwell.client.signed_api import NotSignableError, SignedApi
+from dwell.simulator.planner import Planner, PlannerError, create_planner
 from feature_schema import TARGET, build_prediction, parse_request, predict_baseline
 from tests.factories.samples import EXPECTED_ERROR, field_value, make_features
 
@@ -79,14 +79,14 @@ def text(value: str | bytes) -> str:
 
 
 def planner_of(api: FakeApi, url: str = URL, credentials: Credentials = CREDENTIALS, **options: Any) -> Planner:
-    return Planner(Api(url, credentials=credentials, region="eu-west-1", session=api), **options)
+    return Planner(SignedApi(url, credentials=credentials, region="eu-west-1", session=api), **options)
 
 
 @pytest.mark.parametrize("url", [URL, f"{URL}/", "http://127.0.0.1:4566/_aws/execute-api/abc/$default"])
 def test_questions_are_signed_for_the_api(url: str) -> None:
     api = FakeApi()
 
-    answers = planner_of(api, url).ask(INSTANCES)
+    answers = planner_of(api, url).request_predictions(INSTANCES)
 
     assert [one["source"] for one in answers] == ["fallback"] * 3
     assert [request.url for request in api.requests] == [f"{url.rstrip('/')}/predictions"]
@@ -97,13 +97,13 @@ def test_the_fake_would_notice_a_wrong_signature() -> None:
     planner = planner_of(FakeApi(), credentials=Credentials("AKIDEXAMPLE", "another-secret", "a-token"))
 
     with pytest.raises(PlannerError, match="http_403"):
-        planner.ask(INSTANCES)
+        planner.request_predictions(INSTANCES)
 
 
 def test_a_single_question_has_no_list_around_it() -> None:
     api = FakeApi()
 
-    (one,) = planner_of(api).ask(INSTANCES, single=True)
+    (one,) = planner_of(api).request_predictions(INSTANCES, single=True)
 
     assert json.loads(body_of(api.requests[0])) == {"features": INSTANCES[0]}
     assert one["source"] == "fallback"
@@ -116,8 +116,8 @@ def test_answers_are_counted_by_source_and_given_as_they_came() -> None:
     ]
     planner = planner_of(FakeApi(lambda _: (200, json.dumps({"predictions": given}).encode())))
 
-    assert planner.ask(INSTANCES[:2]) == given
-    assert planner.answers == Counter({"model": 1, "fallback": 1})
+    assert planner.request_predictions(INSTANCES[:2]) == given
+    assert planner.sources == Counter({"model": 1, "fallback": 1})
     assert planner.requests == 1
 
 
@@ -139,11 +139,11 @@ def test_an_answer_outside_the_contract_is_a_failure(body: bytes) -> None:
     planner = planner_of(FakeApi(lambda _: (200, body)))
 
     with pytest.raises(PlannerError) as failed:
-        planner.ask(INSTANCES)
+        planner.request_predictions(INSTANCES)
 
     assert failed.value.reason == "bad_answer"
     assert planner.failures == Counter({"bad_answer": 1})
-    assert not planner.answers
+    assert not planner.sources
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_api_that_cannot_be_reached_is_a_failure(error: Exception, reason: st
     planner = planner_of(FakeApi(broken))
 
     with pytest.raises(PlannerError):
-        planner.ask(INSTANCES)
+        planner.request_predictions(INSTANCES)
 
     assert planner.failures == Counter({reason: 1})
 
@@ -168,12 +168,12 @@ def test_an_api_that_cannot_be_reached_is_a_failure(error: Exception, reason: st
 def test_after_too_many_failures_the_planner_rests_and_then_asks_again() -> None:
     # Given an API that is down, and a budget of two failures
     api, now = FakeApi(lambda _: (500, b"")), [100.0]
-    planner = planner_of(api, error_budget=2, clock=lambda: now[0])
+    planner = planner_of(api, max_failures=2, clock=lambda: now[0])
 
     reasons = []
     for _ in range(4):
         with pytest.raises(PlannerError) as failed:
-            planner.ask(INSTANCES)
+            planner.request_predictions(INSTANCES)
         reasons.append(failed.value.reason)
 
     # Then it is asked twice, and left alone
@@ -182,27 +182,27 @@ def test_after_too_many_failures_the_planner_rests_and_then_asks_again() -> None
     # when it is up again after the rest, all is well
     now[0] += 1.0
     api.handler = answer
-    assert len(planner.ask(INSTANCES)) == 3
+    assert len(planner.request_predictions(INSTANCES)) == 3
     # and one more failure is within the budget again
     api.handler = lambda _: (500, b"")
     for _ in range(2):
         with pytest.raises(PlannerError, match="http_500"):
-            planner.ask(INSTANCES)
+            planner.request_predictions(INSTANCES)
 
 
 def test_rests_grow_and_stay_bounded() -> None:
     now = [0.0]
-    planner = planner_of(FakeApi(lambda _: (500, b"")), error_budget=1, clock=lambda: now[0])
+    planner = planner_of(FakeApi(lambda _: (500, b"")), max_failures=1, clock=lambda: now[0])
 
     rests = []
     for _ in range(6):
         with pytest.raises(PlannerError, match="http_500"):
-            planner.ask(INSTANCES)
+            planner.request_predictions(INSTANCES)
         start = now[0]
         while True:
             now[0] += 0.5
             try:
-                planner.ask(INSTANCES)
+                planner.request_predictions(INSTANCES)
             except PlannerError as error:
                 if error.reason != "resting":
                     break
@@ -233,13 +233,13 @@ def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> pytest.MonkeyPatch
 
 def test_without_credentials_there_is_no_planner(no_aws: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotSignableError, match="AWS credentials"):
-        planner_for(URL)
+        create_planner(URL)
 
 
 def test_the_region_is_the_urls_on_aws_and_the_chains_elsewhere(no_aws: pytest.MonkeyPatch) -> None:
     no_aws.setenv("AWS_ACCESS_KEY_ID", "test")
     no_aws.setenv("AWS_SECRET_ACCESS_KEY", "test")
 
-    planner_for(URL)
+    create_planner(URL)
     with pytest.raises(NotSignableError, match="region"):
-        planner_for("http://127.0.0.1:4566/_aws/execute-api/abc/$default")
+        create_planner("http://127.0.0.1:4566/_aws/execute-api/abc/$default")

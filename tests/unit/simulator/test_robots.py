@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwell.messaging.line import Kind
-from dwell.simulator.corruption import KINDS, Damage, broken_line
-from dwell.simulator.drift import DRIFTS, UnknownDriftError, drift_named
+from dwell.messaging.line import LineKind
+from dwell.simulator.corruption import CORRUPTIONS, Corruption, corrupt_line
+from dwell.simulator.drift import DRIFTS, UnknownDriftError, get_drift
 from dwell.simulator.physics import World
 from dwell.simulator.robots import Robots, noise_floor, row_line, sample_line
 from feature_schema import (
@@ -49,7 +49,7 @@ def test_good_samples_are_accepted_as_json_and_as_rows(seed: int, predicted: boo
         assert accepted.sample_id == line.identity
         assert (accepted.prediction is not None) == predicted
         assert (get_actual_value(same), same.features) == (get_actual_value(accepted), accepted.features)
-        assert (same.sample_id, row.identity, row.kind) == (derive_csv_sample_id("m", position), "", Kind.ROW)
+        assert (same.sample_id, row.identity, row.kind) == (derive_csv_sample_id("m", position), "", LineKind.ROW)
 
 
 def test_a_prediction_is_echoed_as_it_was_answered() -> None:
@@ -112,7 +112,7 @@ def test_a_drift_changes_the_next_interaction_and_no_earlier_one() -> None:
     steady, drifting = Robots(1), Robots(1)
     first, same_first = steady.take(100), drifting.take(100)
 
-    drifting.move_to(drift_named("new-gripper").apply(drifting.world), "new-gripper")
+    drifting.change_world(get_drift("new-gripper").apply(drifting.world), "new-gripper")
     second, changed = steady.take(1_000), drifting.take(1_000)
 
     assert (first.durations == same_first.durations).all()
@@ -140,7 +140,7 @@ def test_each_drift_changes_what_it_says() -> None:
 def test_drifts_add_up() -> None:
     world = World()
     for name in ("slow-fc", "new-gripper"):
-        world = drift_named(name).apply(world)
+        world = get_drift(name).apply(world)
 
     assert world.centres[0].pace > World().centres[0].pace
     assert world.gripper_slowness > World().gripper_slowness
@@ -149,23 +149,23 @@ def test_drifts_add_up() -> None:
 
 def test_an_unknown_drift_is_told_with_those_that_there_are() -> None:
     with pytest.raises(UnknownDriftError, match="new-gripper"):
-        drift_named("earthquake")
+        get_drift("earthquake")
 
 
-@pytest.mark.parametrize("damage", KINDS, ids=lambda damage: damage.name)
+@pytest.mark.parametrize("damage", CORRUPTIONS, ids=lambda damage: damage.name)
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), predicted=st.booleans())
 def test_every_damage_is_refused_for_its_reason_and_can_be_found_again(
-    damage: Damage, seed: int, predicted: bool
+    damage: Corruption, seed: int, predicted: bool
 ) -> None:
     (sample,) = samples(seed, 1, predicted=predicted)
 
-    line = broken_line(sample, np.random.default_rng(seed), damage)
+    line = corrupt_line(sample, np.random.default_rng(seed), damage)
 
     with pytest.raises(InvalidInputError) as refused:
         parse_line(line.text.encode(), message_id="m", position=0, received_at=NOW)
     assert refused.value.reason == line.reason
-    assert line.kind is Kind.BROKEN
+    assert line.kind is LineKind.BROKEN
     assert line.identity == sample["sample_id"]
     assert line.identity in line.text
     assert "\n" not in line.text
@@ -175,7 +175,7 @@ def test_damage_is_drawn_from_every_kind() -> None:
     rng = np.random.default_rng(0)
     (sample,) = samples(1, 1)
 
-    reasons = {broken_line(sample, rng).reason.split(":")[0] for _ in range(500)}
+    reasons = {corrupt_line(sample, rng).reason.split(":")[0] for _ in range(500)}
 
     assert reasons >= {"missing", "out_of_range", "wrong_type", "malformed", "duplicate_key", "too_long"}
 

@@ -7,34 +7,36 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dwell.local.functions import logical_ids
-from dwell.template import TemplateError, content, template
+from dwell.template import TemplateError, load_template, read_template
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_profiles_and_overrides_are_in_force_in_this_order() -> None:
-    default, prod = template(), template("prod")
+    default, prod = load_template(), load_template("prod")
     assert default.properties("SamplesStream")["ShardCount"] == 1
     assert "ShardCount" not in prod.properties("SamplesStream")
     assert prod.properties("SamplesStream")["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
-    assert template("prod", {"StreamShards": "7"}).properties("SamplesStream")["ShardCount"] == 7
-    assert template("local").parameters["LookAgain"] == "rate(1 minute)"
+    assert load_template("prod", {"StreamShards": "7"}).properties("SamplesStream")["ShardCount"] == 7
+    assert load_template("local").parameters["LookAgain"] == "rate(1 minute)"
     assert [one.parameters["AWS::StackName"] for one in (default, prod)] == ["dwell", "dwell-prod"]
 
 
 def test_a_function_has_what_globals_give_it_and_its_own_on_top() -> None:
-    assert template().properties("ForwarderFunction")["MemorySize"] == 512
-    assert template().properties("ValidatorFunction")["MemorySize"] == 1024
+    assert load_template().properties("ForwarderFunction")["MemorySize"] == 512
+    assert load_template().properties("ValidatorFunction")["MemorySize"] == 1024
 
 
 def test_resources_that_a_condition_rules_out_are_not_there() -> None:
-    assert template().resources("AWS::KMS::Key") == ["EncryptionKey"]
-    assert template(overrides={"EncryptionKeyArn": "arn:aws:kms:us-east-1:1:key/1"}).resources("AWS::KMS::Key") == []
+    assert load_template().resources("AWS::KMS::Key") == ["EncryptionKey"]
+    assert (
+        load_template(overrides={"EncryptionKeyArn": "arn:aws:kms:us-east-1:1:key/1"}).resources("AWS::KMS::Key") == []
+    )
 
 
 def test_text_is_put_together_from_parameters() -> None:
-    alarm = template(overrides={"MinimumPredictions": "77"}).properties("ModelErrorAlarm")
+    alarm = load_template(overrides={"MinimumPredictions": "77"}).properties("ModelErrorAlarm")
     assert "predicted >= 77," in alarm["Metrics"][0]["Expression"]
 
 
@@ -43,26 +45,26 @@ def test_text_is_put_together_from_parameters() -> None:
     [
         ("staging", {}, "no profile 'staging'; there are default, local, prod"),
         ("default", {"Shards": "3"}, "no parameter 'Shards'"),
-        ("default", {"StreamShards": "many"}, "StreamShards takes a number of at least 0, not 'many'"),
-        ("default", {"StreamShards": "nan"}, "StreamShards takes a number of at least 0, not 'nan'"),
-        ("default", {"StreamShards": "inf"}, "StreamShards takes a number of at least 0, not 'inf'"),
-        ("default", {"StreamShards": "1e308"}, "StreamShards takes a number of at least 0, not '1e308'"),
-        ("default", {"EndpointInstanceCount": "0"}, "EndpointInstanceCount takes a number of at least 1, not '0'"),
-        ("default", {"TrainingMaxSeconds": "59"}, "TrainingMaxSeconds takes a number from 60 to 432,000, not '59'"),
-        ("default", {"AlarmPeriodSeconds": "45"}, "AlarmPeriodSeconds takes one of 10, 30, 60, 300, 900, not '45'"),
-        ("default", {"Architecture": "riscv"}, "Architecture takes one of arm64, x86_64, not 'riscv'"),
+        ("default", {"StreamShards": "many"}, "StreamShards must be a number of at least 0, not 'many'"),
+        ("default", {"StreamShards": "nan"}, "StreamShards must be a number of at least 0, not 'nan'"),
+        ("default", {"StreamShards": "inf"}, "StreamShards must be a number of at least 0, not 'inf'"),
+        ("default", {"StreamShards": "1e308"}, "StreamShards must be a number of at least 0, not '1e308'"),
+        ("default", {"EndpointInstanceCount": "0"}, "EndpointInstanceCount must be a number of at least 1, not '0'"),
+        ("default", {"TrainingMaxSeconds": "59"}, "TrainingMaxSeconds must be a number from 60 to 432,000, not '59'"),
+        ("default", {"AlarmPeriodSeconds": "45"}, "AlarmPeriodSeconds must be one of 10, 30, 60, 300, 900, not '45'"),
+        ("default", {"Architecture": "riscv"}, "Architecture must be one of arm64, x86_64, not 'riscv'"),
     ],
 )
 def test_what_there_is_not_is_named(profile: str, overrides: dict[str, str], message: str) -> None:
     with pytest.raises(TemplateError, match=message):
-        template(profile, overrides)
+        load_template(profile, overrides)
 
 
 def test_what_a_parameter_takes_is_taken() -> None:
-    for name, one in content()["Parameters"].items():
+    for name, one in read_template()["Parameters"].items():
         for value in [one["Default"], *one.get("AllowedValues", []), one.get("MinValue"), one.get("MaxValue")]:
             if value is not None:
-                assert template(overrides={name: str(value)}).parameters[name] == value
+                assert load_template(overrides={name: str(value)}).parameters[name] == value
 
 
 def test_a_condition_that_nothing_here_reads_is_refused(tmp_path: Path) -> None:
@@ -73,10 +75,10 @@ def test_a_condition_that_nothing_here_reads_is_refused(tmp_path: Path) -> None:
         "Resources: {Thing: {Type: A, Properties: {Size: !If [Odd, 1, 2]}}}\n"
     )
     with pytest.raises(TemplateError, match="Odd"):
-        template(path=path).properties("Thing")
+        load_template(path=path).properties("Thing")
 
 
 def test_functions_are_known_by_their_folders() -> None:
     assert logical_ids()["validator"] == "ValidatorFunction"
-    assert set(logical_ids().values()) == set(template().resources("AWS::Serverless::Function"))
-    assert content()["Parameters"]["StreamShards"]["Default"] == 1
+    assert set(logical_ids().values()) == set(load_template().resources("AWS::Serverless::Function"))
+    assert read_template()["Parameters"]["StreamShards"]["Default"] == 1

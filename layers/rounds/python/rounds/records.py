@@ -25,6 +25,13 @@ Count = Annotated[int, Field(ge=0)]
 TrainedOn = Literal["all", "recent", "continued"]
 """``all`` training rows, only the ``recent`` ones, or ``continued``: the older rows first, then the recent ones."""
 TriggerSource = Literal["alarm", "schedule", "manual"]
+RoundStatus = Literal["started", "promoted", "kept", "failed"]
+DecisionOutcome = Literal["start", "refuse"]
+DeploymentStatus = Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"]
+ModelStatus = Literal[
+    "candidate", "awaiting_approval", "rejected", "deploying", "live", "retired", "rolled_back", "failed"
+]
+PauseState = Literal["paused", "resuming"]
 ENDPOINT_TRANSITIONS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 """The statuses in which SageMaker refuses a change of an endpoint, until an event announces the end of the transition:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
@@ -150,7 +157,7 @@ class Round(Record):
     """The person who entered hyperparameters; the round's candidates carry the name."""
     started_at: Timestamp
     job: str
-    status: Literal["started", "promoted", "kept", "failed"] = "started"
+    status: RoundStatus = "started"
     reason: str | None = None
     recent_since: Timestamp | None = None
     champion: str | None = None
@@ -165,7 +172,7 @@ class Round(Record):
     finished_at: Timestamp | None = None
     seconds: float | None = None
     """From the start of the round to the end of its training job."""
-    deployment: Literal["awaiting_approval", "rejected", "live", "rolled_back", "failed"] | None = None
+    deployment: DeploymentStatus | None = None
     """The deployment status of the ``submitted`` model; null while a promoted model is being deployed."""
     deployment_reason: str | None = None
     """Why it was rejected, rolled back or failed."""
@@ -194,7 +201,7 @@ class Decision(Record):
     kind: ClassVar[str] = "decision"
     cause: str
     trigger: TriggerSource
-    outcome: Literal["start", "refuse"]
+    outcome: DecisionOutcome
     reason: str
     round: str
     """The round that was, or would have been, started."""
@@ -220,9 +227,7 @@ class Model(Record):
     """The round whose test set gave ``test_rmse``: the model's own, or the newest in which it was the champion."""
     expected_error: Rmse | None = None
     archive: str | None = None
-    status: Literal[
-        "candidate", "awaiting_approval", "rejected", "deploying", "live", "retired", "rolled_back", "failed"
-    ] = "candidate"
+    status: ModelStatus = "candidate"
     reason: str | None = None
     package: str | None = None
     """The ARN of its package in SageMaker's model registry; only a winner has one."""
@@ -245,7 +250,7 @@ class Endpoint(Record):
     """The model whose deployment SageMaker has accepted, until its result is recorded."""
     deploying_since: Timestamp | None = None
     """When the endpoint had last changed before that deployment; earlier events are not about ``deploying_model``."""
-    pause: Literal["paused", "resuming"] | None = None
+    pause: PauseState | None = None
     """Set from an operator's pause request until the endpoint serves again."""
     model_after_resume: str | None = Field(default=None, alias="resumes")
     """The model to deploy when the endpoint resumes; null unless it is paused or resuming."""
