@@ -32,14 +32,14 @@ def find_active_alarms(
             alarm=name,
             reason_data=active[name].get("StateReasonData"),
             changed_at=active[name].get("StateTransitionedTimestamp") or active[name]["StateUpdatedTimestamp"],
-            evaluation_window=_evaluation_window(active[name]),
+            evaluation_window=_get_evaluation_window(active[name]),
         )
         for name in alarms
         if name in active
     ]
 
 
-def _evaluation_window(alarm: MetricAlarmTypeDef) -> timedelta:
+def _get_evaluation_window(alarm: MetricAlarmTypeDef) -> timedelta:
     """The time span that one evaluation covers. With metric math, the longest period of its metrics counts."""
     periods = [
         metric.get("MetricStat", {}).get("Period", metric.get("Period", 0)) for metric in alarm.get("Metrics", [])

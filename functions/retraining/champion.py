@@ -29,7 +29,7 @@ def find_champion(store: Store, sagemaker: SageMakerClient, endpoint: str) -> Mo
         return None
     if record.pause is not None:
         return model
-    status = _status(sagemaker, endpoint)
+    status = _get_status(sagemaker, endpoint)
     return None if status in {None, "Failed", "Deleting", "OutOfService"} else model
 
 
@@ -38,10 +38,10 @@ def is_deploying(sagemaker: SageMakerClient, endpoint: str) -> bool:
 
     SageMaker's status decides and not the table: a deployment whose end was not recorded must not stop retraining.
     """
-    return _status(sagemaker, endpoint) in {"Creating", "Updating", "RollingBack"}
+    return _get_status(sagemaker, endpoint) in {"Creating", "Updating", "RollingBack"}
 
 
-def _status(sagemaker: SageMakerClient, endpoint: str) -> str | None:
+def _get_status(sagemaker: SageMakerClient, endpoint: str) -> str | None:
     try:
         return sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
     except ClientError as error:

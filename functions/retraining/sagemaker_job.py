@@ -51,12 +51,12 @@ def build_request(job: TrainingJobSpec, settings: Settings) -> CreateTrainingJob
     if job.entrant is not None:
         tags["entrant"] = job.entrant
     channels = [
-        _channel("samples", job.manifest, "ManifestFile"),
-        _channel("dataset", job.dataset),
-        _channel("code", job.source),
+        _build_channel("samples", job.manifest, "ManifestFile"),
+        _build_channel("dataset", job.dataset),
+        _build_channel("code", job.source),
     ]
     if job.champion is not None:
-        channels.append(_channel("champion", job.champion))
+        channels.append(_build_channel("champion", job.champion))
     request: CreateTrainingJobRequestTypeDef = {
         "TrainingJobName": job.name,
         "RoleArn": settings.training_role,
@@ -101,7 +101,7 @@ def create_training_job(sagemaker: SageMakerClient, request: CreateTrainingJobRe
     return True
 
 
-def _channel(name: str, uri: str, data_type: S3DataTypeType = "S3Prefix") -> ChannelTypeDef:
+def _build_channel(name: str, uri: str, data_type: S3DataTypeType = "S3Prefix") -> ChannelTypeDef:
     return {
         "ChannelName": name,
         "InputMode": "File",

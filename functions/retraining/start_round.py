@@ -114,7 +114,7 @@ def _decide(trigger: Trigger, context: RetrainingContext, lease: timedelta) -> t
         reason=verdict.reason,
         round=trigger.round_name,
         decided_at=now,
-        facts=_facts(trigger, inputs, settings),
+        facts=_collect_facts(trigger, inputs, settings),
         expires_at=int((now + DECISION_RETENTION).timestamp()),
     )
     if store.create(decision):
@@ -134,7 +134,7 @@ def _reserve(trigger: Trigger, context: RetrainingContext, now: datetime, lease:
     return None
 
 
-def _facts(trigger: Trigger, inputs: DecisionInputs, settings: Settings) -> dict[str, object]:
+def _collect_facts(trigger: Trigger, inputs: DecisionInputs, settings: Settings) -> dict[str, object]:
     """What the decision's record keeps, under the stored names."""
     return {
         **to_facts(inputs),

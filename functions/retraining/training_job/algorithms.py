@@ -135,12 +135,12 @@ ALGORITHMS: tuple[Algorithm, ...] = (
 )
 
 
-def _candidate_name(algorithm: Algorithm, subset: str) -> str:
+def _name_candidate(algorithm: Algorithm, subset: str) -> str:
     return algorithm.name if subset == "all" else f"{algorithm.name}-{subset}"
 
 
 NAMES: tuple[str, ...] = tuple(
-    _candidate_name(algorithm, subset) for algorithm in ALGORITHMS for subset in algorithm.subsets
+    _name_candidate(algorithm, subset) for algorithm in ALGORITHMS for subset in algorithm.subsets
 )
 """The name of every candidate that a tournament may have."""
 
@@ -173,7 +173,7 @@ def build_candidates(
         given.add((algorithm_name, name))
         by_algorithm[algorithm_name][name] = _convert(by_algorithm[algorithm_name][name], key, value)
     return tuple(
-        Candidate(_candidate_name(algorithm, subset), algorithm, subset, by_algorithm[algorithm.name])
+        Candidate(_name_candidate(algorithm, subset), algorithm, subset, by_algorithm[algorithm.name])
         for algorithm in ALGORITHMS
         for subset in algorithm.subsets
         if subset == "all"

@@ -136,7 +136,7 @@ class Dataset:
         """Whether ``recent_train`` has rows, but not all of them."""
         return 0 < len(self.recent_train) < len(self.train)
 
-    def summary(self) -> dict[str, int | str]:
+    def summarize(self) -> dict[str, int | str]:
         """What the round's record keeps of its dataset: rows by part, and times (ISO 8601, UTC)."""
         return {
             "samples": len(self.train) + len(self.test),

@@ -18,13 +18,13 @@ class TooFewRowsError(ValueError):
     """There are not enough rows to train on."""
 
 
-def split_index(rows: int) -> int:
+def find_split_index(rows: int) -> int:
     """The index of the first row of the holdout, of ``rows`` in order of time. Raises ``TooFewRowsError``."""
     if rows < MIN_ROWS:
         raise TooFewRowsError(f"{rows} rows to train on, at least {MIN_ROWS} are needed")
     return rows - min(round(rows * HOLDOUT_FRACTION), MAX_HOLDOUT_ROWS)
 
 
-def rmse(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
+def compute_rmse(predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
     """The root mean squared error of arrays of shape (rows,), in the target's unit."""
     return float(((predicted - actual) ** 2).mean() ** 0.5)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import model_archive
-from .request_parser import CSV, RejectedRequest, check_width, media_type, parse_instances
+from .request_parser import CSV, RejectedRequest, check_width, parse_instances, parse_media_type
 
 if TYPE_CHECKING:
     import flask
@@ -56,7 +56,7 @@ def output_fn(prediction: dict[str, Any] | RejectedRequest, accept: str | None) 
     """
     if isinstance(prediction, RejectedRequest):
         return _to_response(prediction)
-    for requested in (media_type(alternative) for alternative in (accept or "").split(",")):
+    for requested in (parse_media_type(alternative) for alternative in (accept or "").split(",")):
         if requested == JSON or requested in _ACCEPTS_ANYTHING:
             return json.dumps(prediction), JSON
         if requested == CSV:

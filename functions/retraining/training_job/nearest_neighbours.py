@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from . import holdout
-from .threads import thread_count
+from .threads import count_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class NearestNeighbours:
         order = cKDTree(queries, leafsize=LEAF_SIZE).indices if is_large else np.arange(len(queries))
         distance, index = (np.empty((len(queries), self._k), dtype) for dtype in (np.float64, np.intp))
         distance[order], index[order] = self._tree.query(
-            queries[order], k=np.arange(1, self._k + 1), eps=APPROXIMATION, workers=thread_count(len(queries))
+            queries[order], k=np.arange(1, self._k + 1), eps=APPROXIMATION, workers=count_threads(len(queries))
         )
         # Nearer neighbours weigh more, but even an exact match does not decide alone: it is one noisy observation.
         furthest = distance.max(axis=1, keepdims=True)
@@ -61,7 +61,7 @@ class NearestNeighbours:
         np.savez(folder / FILE, points=self._points, values=self._values, unit=self._unit, k=k)
 
 
-def _correlation_ratio(feature: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+def _compute_correlation_ratio(feature: NDArray[np.float64], target: NDArray[np.float64]) -> float:
     """The correlation ratio (eta, 0 to 1) of the target over quantile bins of a feature; both of shape (rows,).
 
     Unlike a correlation coefficient it detects relations that are not monotonic.
@@ -82,11 +82,11 @@ def fit(
 
     On axes that are only standardised, an irrelevant feature would separate similar rows.
     """
-    holdout.split_index(len(target))  # raises an error for too few rows
+    holdout.find_split_index(len(target))  # raises an error for too few rows
     points, values = features[-sample_size:], target[-sample_size:]
     deviation = points.std(axis=0)
     explained = np.log(values) if values.min() > 0 else values
-    scale = np.array([max(MIN_SCALE, _correlation_ratio(column, explained)) for column in points.T])
+    scale = np.array([max(MIN_SCALE, _compute_correlation_ratio(column, explained)) for column in points.T])
     unit = np.where(deviation > 0, deviation, 1.0) / scale
     k = min(k, len(values))
     return NearestNeighbours((points / unit).astype(np.float32), values, unit, k), {"k": k, "sample_size": len(values)}

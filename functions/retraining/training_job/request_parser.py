@@ -17,7 +17,7 @@ class RejectedRequest:
     message: str
 
 
-def media_type(header: str | None) -> str:
+def parse_media_type(header: str | None) -> str:
     """The media type in a Content-Type or Accept header, lower case and without parameters; empty if there is none."""
     return (header or "").partition(";")[0].strip().lower()
 
@@ -27,7 +27,7 @@ def parse_instances(body: str | bytes, content_type: str | None) -> list[list[fl
 
     The serving framework passes text for exactly ``text/csv`` and bytes for every other spelling of the type.
     """
-    if media_type(content_type) != CSV:
+    if parse_media_type(content_type) != CSV:
         return RejectedRequest(415, "unsupported_media_type", f"the content type must be {CSV}, not {content_type!r}")
     try:
         text = body if isinstance(body, str) else bytes(body).decode()

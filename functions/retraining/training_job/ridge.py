@@ -45,19 +45,19 @@ class Terms:
 
         Features are clipped to the training range; products of out-of-range values extrapolate wildly.
         """
-        standardised = (_with_logarithms(features, self.lowest, self.highest) - self.centre) / self.scale
+        standardised = (_append_logarithms(features, self.lowest, self.highest) - self.centre) / self.scale
         linear = np.hstack([np.ones((len(features), 1)), standardised])
         if features.shape[1] > MAX_FEATURES_WITH_PRODUCTS:
             return linear
         left, right = np.triu_indices(standardised.shape[1])
         return np.hstack([linear, standardised[:, left] * standardised[:, right]])
 
-    def count(self) -> int:
+    def count_terms(self) -> int:
         """The number of terms of a row."""
         return len(self.transform(self.lowest[None, :])[0])
 
 
-def _with_logarithms(
+def _append_logarithms(
     features: NDArray[np.float64], lowest: NDArray[np.float64], highest: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     clipped = np.clip(features, lowest, highest)
@@ -66,7 +66,7 @@ def _with_logarithms(
 
 def _fit_terms(features: NDArray[np.float64]) -> Terms:
     lowest, highest = features.min(axis=0), features.max(axis=0)
-    base = _with_logarithms(features, lowest, highest)
+    base = _append_logarithms(features, lowest, highest)
     scale = base.std(axis=0)
     # A constant feature becomes zero.
     return Terms(lowest, highest, base.mean(axis=0), np.where(scale > 0, scale, 1.0))
@@ -89,7 +89,9 @@ class RidgeRegression:
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """See ``algorithms.Model``."""
-        chunks = [self._predict_chunk(self.terms.transform(rows)) for rows in _chunks(features, len(self.weights))]
+        chunks = [
+            self._predict_chunk(self.terms.transform(rows)) for rows in _split_into_chunks(features, len(self.weights))
+        ]
         return np.concatenate(chunks) if chunks else np.empty(0)
 
     def _predict_chunk(self, terms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -103,7 +105,7 @@ class RidgeRegression:
         np.savez(folder / FILE, weights=self.weights, scalars=scalars, **terms)
 
 
-def _chunks(rows: NDArray[np.float64], terms: int) -> Iterator[NDArray[np.float64]]:
+def _split_into_chunks(rows: NDArray[np.float64], terms: int) -> Iterator[NDArray[np.float64]]:
     """Rows (first axis) in chunks that fit into memory with so many terms each."""
     chunk_rows = max(1, MAX_NUMBERS_IN_MEMORY // terms)
     for start in range(0, len(rows), chunk_rows):
@@ -114,14 +116,14 @@ def _back_transform(linear: NDArray[np.float64], is_logarithmic: bool, max_targe
     return np.exp(np.minimum(linear, np.log(max_target))) if is_logarithmic else linear
 
 
-def _normal_equations(
+def _build_normal_equations(
     terms: Terms, features: NDArray[np.float64], transformed: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both sides of the normal equations, (terms, terms) and (terms,), summed over chunks of rows to bound memory."""
     left: NDArray[np.float64] | float = 0.0
     right: NDArray[np.float64] | float = 0.0
-    count = terms.count()
-    for rows, values in zip(_chunks(features, count), _chunks(transformed, count), strict=True):
+    count = terms.count_terms()
+    for rows, values in zip(_split_into_chunks(features, count), _split_into_chunks(transformed, count), strict=True):
         row_terms = terms.transform(rows)
         left = left + row_terms.T @ row_terms
         right = right + row_terms.T @ values
@@ -134,7 +136,7 @@ def _solve(equations: tuple[NDArray[np.float64], NDArray[np.float64]], alpha: fl
     return np.linalg.solve(equations[0] + np.diag(penalty), equations[1])
 
 
-def _correction_factor(predicted: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+def _compute_correction_factor(predicted: NDArray[np.float64], target: NDArray[np.float64]) -> float:
     """The factor of back-transformed predictions that minimises their squared error."""
     return float(predicted @ target / (predicted @ predicted))
 
@@ -149,27 +151,27 @@ def fit(
     """
     step = 1 + len(target) // MAX_ROWS
     features, target = features[::step], target[::step]
-    first_held_out = holdout.split_index(len(target))
+    first_held_out = holdout.find_split_index(len(target))
     min_target, max_target = float(target.min()), float(target.max())
     is_logarithmic = min_target > 0
     transformed = np.log(target) if is_logarithmic else target
     terms = _fit_terms(features)
-    train = _normal_equations(terms, features[:first_held_out], transformed[:first_held_out])
-    held_out = _normal_equations(terms, features[first_held_out:], transformed[first_held_out:])
+    train = _build_normal_equations(terms, features[:first_held_out], transformed[:first_held_out])
+    held_out = _build_normal_equations(terms, features[first_held_out:], transformed[first_held_out:])
 
     held_out_target = target[first_held_out:]
     weights_by_penalty = np.array([_solve(train, penalty) for penalty in alpha])
-    chunks = _chunks(features[first_held_out:], terms.count())
+    chunks = _split_into_chunks(features[first_held_out:], terms.count_terms())
     linear = np.concatenate([terms.transform(rows) @ weights_by_penalty.T for rows in chunks])
     best = (np.inf, alpha[0])
     for index, penalty in enumerate(alpha):
         predicted = _back_transform(linear[:, index], is_logarithmic, max_target)
-        factor = _correction_factor(predicted, held_out_target) if is_logarithmic else 1.0
-        best = min(best, (holdout.rmse(factor * predicted, held_out_target), penalty))
+        factor = _compute_correction_factor(predicted, held_out_target) if is_logarithmic else 1.0
+        best = min(best, (holdout.compute_rmse(factor * predicted, held_out_target), penalty))
 
     weights = _solve((train[0] + held_out[0], train[1] + held_out[1]), best[1])
     uncorrected = RidgeRegression(terms, weights, is_logarithmic, 1.0, min_target, max_target)
-    factor = _correction_factor(uncorrected.predict(features), target) if is_logarithmic else 1.0
+    factor = _compute_correction_factor(uncorrected.predict(features), target) if is_logarithmic else 1.0
     model = RidgeRegression(terms, weights, is_logarithmic, factor, min_target, max_target)
     return model, {"alpha": best[1]}
 

@@ -7,7 +7,7 @@ import os
 ROWS_PER_THREAD = 50_000
 
 
-def thread_count(rows: int) -> int:
+def count_threads(rows: int) -> int:
     """At least 1, at most the number of processors that this process may use.
 
     Threads synchronise in every iteration. On a busy machine that costs far more than they gain on few rows.

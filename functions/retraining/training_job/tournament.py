@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import model_archive
-from .holdout import rmse
+from .holdout import compute_rmse
 from .significance import compare
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _score_candidate(
     try:
         model, selected = _fit(candidate, dataset)
         predicted = _predict(spec, model, dataset.test)
-        hyperparameters, score = {**hyperparameters, **selected}, rmse(predicted, dataset.test.target)
+        hyperparameters, score = {**hyperparameters, **selected}, compute_rmse(predicted, dataset.test.target)
     except Exception as exception:
         log.exception("candidate %s failed", candidate.name)
         model, error = None, f"{type(exception).__name__}: {exception}"
@@ -178,7 +178,7 @@ def _score_champion(
     except Exception as exception:
         log.exception("champion %s cannot be scored", spec.champion)
         return ChampionResult(spec.champion, None, f"{type(exception).__name__}: {exception}"), None
-    return ChampionResult(spec.champion, rmse(predicted, test.target), None), (predicted - test.target) ** 2
+    return ChampionResult(spec.champion, compute_rmse(predicted, test.target), None), (predicted - test.target) ** 2
 
 
 def _predict_with_champion(spec: DatasetSpec, test: Rows, packed: Path | None) -> NDArray[np.float64]:

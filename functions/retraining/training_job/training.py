@@ -33,9 +33,9 @@ def run(environment: Mapping[str, str]) -> None:
     started_at = time.monotonic()
     spec = read_dataset_spec(Path(environment["SM_CHANNEL_DATASET"]))
     dataset = read_dataset(Path(environment["SM_CHANNEL_SAMPLES"]), spec)
-    log.info("round %s, dataset %s", spec.round, dataset.summary())
+    log.info("round %s, dataset %s", spec.round, dataset.summarize())
     candidates = build_candidates(
-        _hyperparameters(environment), with_recent=dataset.has_recent_part, recent_rows=len(dataset.recent_train)
+        _read_hyperparameters(environment), with_recent=dataset.has_recent_part, recent_rows=len(dataset.recent_train)
     )
     tournament = evaluate_candidates(spec, dataset, candidates, _find_champion_archive(environment))
 
@@ -55,7 +55,7 @@ def run(environment: Mapping[str, str]) -> None:
     results = {
         "round": spec.round,
         "schema_hash": spec.schema_hash,
-        "dataset": dataset.summary(),
+        "dataset": dataset.summarize(),
         "baseline_rmse": tournament.baseline_rmse,
         "champion": None if tournament.champion is None else asdict(tournament.champion),
         "candidates": [asdict(result) for result in tournament.results],
@@ -69,7 +69,7 @@ def run(environment: Mapping[str, str]) -> None:
     _log_errors(tournament)
 
 
-def _hyperparameters(environment: Mapping[str, str]) -> dict[str, Any]:
+def _read_hyperparameters(environment: Mapping[str, str]) -> dict[str, Any]:
     """The job's own hyperparameters. ``SM_HPS`` is exact JSON; the program's arguments repeat it in a lossy form."""
     hyperparameters: dict[str, Any] = json.loads(environment.get("SM_HPS", "{}"))
     return {name: value for name, value in hyperparameters.items() if not name.startswith("sagemaker_")}

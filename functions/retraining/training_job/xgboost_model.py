@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from . import holdout
-from .threads import thread_count
+from .threads import count_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,9 +64,9 @@ def fit(
     A target that is always positive is usually right-skewed, with effects that multiply. The gamma objective models
     that and still predicts the mean, which minimises squared error; a logarithm would predict the median.
     """
-    first_held_out = holdout.split_index(len(target))
+    first_held_out = holdout.find_split_index(len(target))
     objective = "reg:gamma" if target.min() > 0 else "reg:squarederror"
-    parameters = _parameters(objective, len(target), eta=eta, min_child_weight=min_child_weight)
+    parameters = _build_parameters(objective, len(target), eta=eta, min_child_weight=min_child_weight)
 
     # Quantile cuts are computed once, from all rows. They do not depend on the target, so the holdout stays unseen.
     all_rows = xgboost.QuantileDMatrix(features, target)
@@ -113,8 +113,8 @@ def continue_fit(
     known only to within a period of an alarm, so the older half of the rows may predate it: that half is left out if
     the error on the holdout is lower without it.
     """
-    first_held_out = holdout.split_index(len(target))
-    parameters = _parameters(start.objective, len(target), eta=eta, min_child_weight=min_child_weight)
+    first_held_out = holdout.find_split_index(len(target))
+    parameters = _build_parameters(start.objective, len(target), eta=eta, min_child_weight=min_child_weight)
     # Not a QuantileDMatrix: the trees of ``start`` predict wrongly from rows that were cut at other quantiles.
     held_out = xgboost.DMatrix(features[first_held_out:], target[first_held_out:])
     trials = []
@@ -165,14 +165,14 @@ def _fit_with_early_stopping(
     return depth, rounds, booster
 
 
-def _parameters(objective: str, rows: int, *, eta: float, min_child_weight: float) -> dict[str, object]:
+def _build_parameters(objective: str, rows: int, *, eta: float, min_child_weight: float) -> dict[str, object]:
     return {
         "objective": objective,
         "eval_metric": "rmse",
         "tree_method": "hist",
         "eta": eta,
         "min_child_weight": min_child_weight,
-        "nthread": thread_count(rows),
+        "nthread": count_threads(rows),
         "seed": 0,
     }
 

@@ -17,8 +17,8 @@ from retraining.training_job.algorithms import (
     build_candidates,
     get_algorithm,
 )
-from retraining.training_job.holdout import TooFewRowsError, rmse
-from retraining.training_job.threads import ROWS_PER_THREAD, thread_count
+from retraining.training_job.holdout import TooFewRowsError, compute_rmse
+from retraining.training_job.threads import ROWS_PER_THREAD, count_threads
 from tests.factories.datasets import make_dataset, predict_baseline
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def test_large_and_small_batches_predict_the_same() -> None:
 
 def test_thread_count_grows_with_rows_up_to_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1, 2, 3})
-    assert [thread_count(rows) for rows in (0, ROWS_PER_THREAD, 2 * ROWS_PER_THREAD, 10**7)] == [1, 1, 2, 4]
+    assert [count_threads(rows) for rows in (0, ROWS_PER_THREAD, 2 * ROWS_PER_THREAD, 10**7)] == [1, 1, 2, 4]
 
 
 def test_continued_algorithms_have_continue_fit() -> None:
@@ -252,7 +252,7 @@ def test_xgboost_continued_learns_change_from_few_rows() -> None:
     start, _ = module.fit(features[past], target[past], **hyperparameters)
     continued, chosen = module.continue_fit(start, features[present], target[present], **hyperparameters)
     # then the continued one still knows the unchanged effect
-    error = {name: rmse(one.predict(features[future]), target[future]) for name, one in
+    error = {name: compute_rmse(one.predict(features[future]), target[future]) for name, one in
              {"start": start, "fresh": fresh, "continued": continued}.items()}  # fmt: skip
     assert error["continued"] < 0.7 * error["fresh"]
     assert error["continued"] < 0.4 * error["start"]

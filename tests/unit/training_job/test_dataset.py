@@ -42,7 +42,7 @@ def test_test_set_is_newest_fraction_of_recent_part(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.recent_train), len(dataset.test)) == (350, 150, 50)
     assert dataset.has_recent_part
     np.testing.assert_array_equal(dataset.recent_train.target, ROWS.target[200:350])
-    assert dataset.summary() == {
+    assert dataset.summarize() == {
         "samples": 400,
         "duplicates": 0,
         "thinned": 0,

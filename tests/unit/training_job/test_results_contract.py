@@ -48,7 +48,7 @@ def test_job_promotion_and_record_have_same_fields(
 
 def test_dataset_summary_is_read_and_recorded_completely() -> None:
     rows = dataset.Rows(np.zeros((4, 1)), np.zeros(4), np.arange(4).astype("datetime64[ms]"))
-    summary = dataset.Dataset(rows.slice(0, 2), rows.slice(1, 2), rows.slice(2, 4), duplicates=1, thinned=2).summary()
+    summary = dataset.Dataset(rows.slice(0, 2), rows.slice(1, 2), rows.slice(2, 4), duplicates=1, thinned=2).summarize()
     assert set(summary) == set(TournamentDataset.model_fields)
     assert set(summary) <= set(Dataset.model_fields)
     assert TournamentDataset.model_validate(summary).train == 2
