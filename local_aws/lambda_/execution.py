@@ -88,7 +88,8 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
                 failure = self._start()
                 if failure is not None:
                     return failure
-            assert self._api is not None  # noqa: S101 (set by _start)
+            api = self._api
+            assert api is not None  # noqa: S101 (set by _start)
             timeout_seconds = float(self.config.get("Timeout", 3))
             headers = {
                 "Content-Type": "application/json",
@@ -100,9 +101,9 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has
                 headers["Lambda-Runtime-Trace-Id"] = trace_id
             self._is_waiting = False
             try:
-                self._api.respond(200, json.dumps(event).encode(), headers)
-                request = self._api.receive(timeout_seconds)
-                self._api.respond(202)
+                api.respond(200, json.dumps(event).encode(), headers)
+                request = api.receive(timeout_seconds)
+                api.respond(202)
             except RuntimeExitedError:
                 return self._fail(request_id, "Runtime.ExitError", "Runtime exited without providing a reason")
             except TimeoutError:

@@ -40,6 +40,7 @@ class RuntimeApi:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connection: socket.socket | None = None
         self._reader: BinaryIO | None = None
+        self._is_closed = False
 
     @property
     def address(self) -> str:
@@ -49,7 +50,14 @@ class RuntimeApi:
 
     def receive(self, timeout_seconds: float) -> Request:
         """The runtime's next request. Raises ``RuntimeExitedError`` or ``TimeoutError``."""
-        deadline = time.monotonic() + timeout_seconds
+        try:
+            return self._receive(time.monotonic() + timeout_seconds)
+        except (OSError, ValueError) as error:  # what a socket raises that another thread closes
+            if self._is_closed:
+                raise RuntimeExitedError from error
+            raise
+
+    def _receive(self, deadline: float) -> Request:
         while True:
             self._wait(deadline)
             assert self._connection is not None  # noqa: S101 (set by _wait)
@@ -69,14 +77,17 @@ class RuntimeApi:
         """Answer the request that was received. Raises ``RuntimeExitedError``."""
         lines = [f"HTTP/1.1 {status} {http.client.responses[status]}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        assert self._connection is not None  # noqa: S101 (a request was received)
+        connection = self._connection
+        if connection is None:
+            raise RuntimeExitedError
         try:
-            self._connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
-        except ConnectionError as error:
+            connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        except OSError as error:
             raise RuntimeExitedError from error
 
     def close(self) -> None:
-        """Give the port back."""
+        """Give the port back. From any thread: a ``receive`` that waits raises ``RuntimeExitedError``."""
+        self._is_closed = True
         self._disconnect()
         self._listener.close()
 
@@ -87,6 +98,8 @@ class RuntimeApi:
             source = self._listener if self._connection is None else self._connection
             poll.register(source, select.POLLIN)
             remaining = deadline - time.monotonic()
+            if self._is_closed:
+                raise RuntimeExitedError
             if poll.poll(max(min(remaining, CHECK_SECONDS), 0) * 1000):
                 if self._connection is not None:
                     return

@@ -117,9 +117,7 @@ def test_a_rule_sends_to_a_fifo_queue_in_its_group_and_once(
     assert {message["Attributes"]["MessageGroupId"] for message in messages} == {"door"}
 
 
-def test_a_fifo_target_takes_a_group_and_a_standard_dead_letter_queue(
-    aws: LocalAws, create_queue: CreateQueue, rule: str
-) -> None:
+def test_a_fifo_target_needs_a_group_and_a_standard_dlq(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     _, arn = create_queue(rule, fifo=True)
     with pytest.raises(ClientError, match=r"SqsParameters must be specified for target: queue"):
@@ -156,9 +154,7 @@ def test_a_denied_delivery_goes_to_the_dead_letter_queue(aws: LocalAws, create_q
     assert [json.loads(message["Body"]) for message in receive(aws, url)] == [{"number": 2}]
 
 
-def test_a_denied_delivery_without_a_dead_letter_queue_is_counted(
-    aws: LocalAws, create_queue: CreateQueue, rule: str
-) -> None:
+def test_a_denied_delivery_without_a_dlq_is_counted(aws: LocalAws, create_queue: CreateQueue, rule: str) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
     _, arn = create_queue()
     put_rule(aws, rule, {"Arn": arn})
@@ -177,7 +173,7 @@ def test_a_dead_letter_queue_must_admit_the_rule_too(aws: LocalAws, create_queue
     assert metric_sum(aws, "AWS/Events", "InvocationsFailedToBeSentToDlq", RuleName=rule) == 1
 
 
-def test_a_function_that_does_not_admit_the_rule_leaves_a_dead_letter(
+def test_an_event_that_a_function_refuses_is_a_dead_letter(
     aws: LocalAws, make_function: Callable[..., str], create_queue: CreateQueue, rule: str
 ) -> None:
     # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
@@ -249,7 +245,7 @@ def schedule(aws: LocalAws, role_arn: str, target: Mapping[str, Any]) -> str:
     )
 
 
-def test_a_schedule_sends_to_an_encrypted_fifo_queue_under_its_role(aws: LocalAws, create_queue: CreateQueue) -> None:
+def test_a_schedule_sends_to_a_fifo_queue_under_its_role(aws: LocalAws, create_queue: CreateQueue) -> None:
     # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-templated.html
     key_arn = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     url, arn = create_queue(fifo=True, KmsMasterKeyId=key_arn)

@@ -77,3 +77,11 @@ def test_an_ended_process_is_noticed_although_its_connection_is_open() -> None:
         api.receive(60)
     runtime.close()
     api.close()
+
+
+def test_closing_ends_a_wait_in_another_thread() -> None:
+    # as when the code of a function is updated while it runs
+    api = RuntimeApi(lambda: True)
+    threading.Timer(0.2, api.close).start()
+    with pytest.raises(RuntimeExitedError):
+        api.receive(60)
