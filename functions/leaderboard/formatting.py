@@ -71,11 +71,11 @@ def format_percent(part: float, total: float) -> str:
     return f"{percentage:.2g} %" if 0 < percentage < 10 else f"{percentage:.0f} %"
 
 
-def format_duration(duration: timedelta | float | None) -> str:
-    """Format a duration (or seconds) in its largest unit, and the next one below 3 of it: ``21 s``, ``1 h 5 min``."""
-    if duration is None:
+def format_duration(interval: timedelta | float | None) -> str:
+    """Format an interval (or seconds) in its largest unit, and the next one below 3 of it: ``21 s``, ``1 h 5 min``."""
+    if interval is None:
         return MISSING
-    seconds = round(duration.total_seconds() if isinstance(duration, timedelta) else duration)
+    seconds = round(interval.total_seconds() if isinstance(interval, timedelta) else interval)
     for index, (singular, plural, unit_seconds) in enumerate(_DURATION_UNITS):
         count, remaining = divmod(seconds, unit_seconds)
         if not count:

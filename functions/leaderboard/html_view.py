@@ -132,7 +132,7 @@ def _build_environment() -> Environment:
     environment.filters |= {
         "clock": _format_clock,
         "decision_reason": formatting.describe_decision,
-        "duration": formatting.format_duration,
+        "format_duration": formatting.format_duration,
         "group_by_test_set": _group_by_test_set,
         "iso": format_iso,
         "largest_error": _get_largest_error,

@@ -1,6 +1,6 @@
 """Carries out an alarm's state change: an event on the default bus, and its actions if they are permitted.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html#alarms-and-actions
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html
 """
 
 from __future__ import annotations

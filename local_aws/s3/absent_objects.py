@@ -1,6 +1,6 @@
 """Without ``s3:ListBucket``, S3 answers 403 instead of 404 for a missing object; ministack always answers 404.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_RequestSyntax
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Checkout:
 
     def environment(self, aws: dict[str, str] | None = None) -> dict[str, str]:
         """For processes that run the copy's code. The environments have the code of the checkout that made them."""
-        path = os.pathsep.join(str(self.folder / one) for one in (".", Path(SCHEMA).parents[1]))
+        path = os.pathsep.join(str(self.folder / folder) for folder in (".", Path(SCHEMA).parents[1]))
         without = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {**without, "PYTHONPATH": path, "TMPDIR": str(self.temporary), "COLUMNS": "120", **(aws or {})}
 
@@ -76,7 +76,7 @@ class Deployed:
         """What the command prints when it is pointed at that AWS."""
         return self.checkout.dwell(*arguments, status=status, aws=self.aws)
 
-    def told(self, *arguments: str) -> Any:
+    def run_json(self, *arguments: str) -> Any:
         """What the command answers with ``--json``."""
         return json.loads(self.dwell(*arguments, "--json"))
 

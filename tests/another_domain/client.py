@@ -20,7 +20,7 @@ class Stack:
         region, url = aws["AWS_REGION"], aws["AWS_ENDPOINT_URL"]
         session = boto3.Session(*keys, region_name=region)
         (stack,) = session.client("cloudformation", endpoint_url=url).describe_stacks(StackName="dwell")["Stacks"]
-        outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self._bucket = outputs["DataBucketName"]
         self._s3 = session.client("s3", endpoint_url=url)
         api = f"{url}/_aws/execute-api/{outputs['ApiId']}/$default"
@@ -29,7 +29,7 @@ class Stack:
     def rows(self) -> list[str]:
         """Every stored row."""
         listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix="samples/").get("Contents", [])
-        bodies = [self._s3.get_object(Bucket=self._bucket, Key=one["Key"])["Body"].read() for one in listed]
+        bodies = [self._s3.get_object(Bucket=self._bucket, Key=entry["Key"])["Body"].read() for entry in listed]
         return [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
 
     def ask(self, body: dict[str, Any]) -> tuple[int, Any]:

@@ -74,16 +74,16 @@ def story(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Story
 
     # the past is published, and nothing serves yet
     story.before.to_csv(files / "past.csv", index=False)
-    assert deployed.told("publish", str(files / "past.csv"), "--check")["refused"] == {}
-    assert deployed.told("publish", str(files / "past.csv"))["published"] == len(story.before)
+    assert deployed.run_json("publish", str(files / "past.csv"), "--check")["refused"] == {}
+    assert deployed.run_json("publish", str(files / "past.csv"))["published"] == len(story.before)
     _, story.fallback = stack.ask({"features": last[0]})
     story.stored = eventually(stack.rows, lambda rows: len(rows) >= len(story.before))
 
     # a model is trained, and asked about what it has not seen
     time.sleep(1.1)  # S3 tells whole seconds, so a dataset takes what was stored before the second of its cut-off
-    story.round = deployed.told("retrain", "--reason", "another domain", "--wait", "--patience", "300")["round"]
-    _, told = stack.ask({"instances": last})
-    story.answers = told["predictions"]
+    story.round = deployed.run_json("retrain", "--reason", "another domain", "--wait", "--patience", "300")["round"]
+    _, response = stack.ask({"instances": last})
+    story.answers = response["predictions"]
     _, story.plain = stack.ask_plainly(",".join(str(value) for value in last[0].values()))
     story.refused = stack.ask({"features": last[0] | {"latitude": -90.5}})
 
@@ -93,17 +93,17 @@ def story(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Story
         for value, features, answer in zip(story.after[TARGET], last, story.answers, strict=True)
     ]
     (files / "2007.ndjson").write_text("".join(f"{json.dumps(sample)}\n" for sample in happened))
-    assert deployed.told("publish", str(files / "2007.ndjson"))["published"] == len(story.after)
+    assert deployed.run_json("publish", str(files / "2007.ndjson"))["published"] == len(story.after)
 
     # rows that cannot be are stopped at the door, and refused behind it
     good = records(story.after)[0]
     pd.DataFrame([good | wrong for wrong in WRONG.values()]).to_csv(files / "wrong.csv", index=False)
     story.stopped = deployed.dwell("publish", str(files / "wrong.csv"), status=2)
-    assert deployed.told("publish", str(files / "wrong.csv"), "--refused", "send")["published"] == len(WRONG)
-    held = eventually(lambda: deployed.told("quarantine"), lambda seen: seen["lines"] == len(WRONG))
+    assert deployed.run_json("publish", str(files / "wrong.csv"), "--refused", "send")["published"] == len(WRONG)
+    held = eventually(lambda: deployed.run_json("quarantine"), lambda seen: seen["lines"] == len(WRONG))
     story.quarantine = held["reasons"]
     story.board = eventually(
-        lambda: deployed.told("leaderboard"), lambda board: board[0]["live_samples"] == len(story.after)
+        lambda: deployed.run_json("leaderboard"), lambda board: board[0]["live_samples"] == len(story.after)
     )
     return story
 
@@ -131,7 +131,7 @@ def sequel(story: Story, deployed: Deployed, tmp_path_factory: pytest.TempPathFa
     deployed.checkout.change('Unit("deg"), Field(ge=-90, ', 'Unit("deg"), Field(ge=-91, ')
     deployed.dwell("local", "up")
     _, sequel.with_another_bound = stack.ask(last)
-    sequel.replayed = deployed.told("replay")
+    sequel.replayed = deployed.run_json("replay")
     eventually(stack.rows, lambda rows: len(rows) == before + 1)
 
     # a version is raised: samples and rows of the one before count no more
@@ -142,10 +142,10 @@ def sequel(story: Story, deployed: Deployed, tmp_path_factory: pytest.TempPathFa
     sequel.refused = deployed.dwell("publish", str(files / "old.ndjson"), status=2)
     newer = story.before[story.before["year"] > 1952]
     newer.to_csv(files / "newer.csv", index=False)
-    sequel.newer = deployed.told("publish", str(files / "newer.csv"))["published"]
+    sequel.newer = deployed.run_json("publish", str(files / "newer.csv"))["published"]
     eventually(stack.rows, lambda rows: len(rows) == before + 1 + sequel.newer)
     time.sleep(1.1)  # as above
-    sequel.round = deployed.told("retrain", "--wait", "--patience", "300")["round"]
+    sequel.round = deployed.run_json("retrain", "--wait", "--patience", "300")["round"]
     _, sequel.with_another_version = stack.ask(last)
     return sequel
 
@@ -175,8 +175,8 @@ def test_the_table_has_the_other_columns(checkout: Checkout) -> None:
     ddl = checkout.dwell("table", "--bucket", "a-bucket")
     columns = re.findall(r"^  `(\w+)` (\w+) COMMENT", ddl, re.MULTILINE)
     whole = {"year", "population"}
-    told = [(name, "bigint" if name in whole else "double") for name in (TARGET, *FEATURES)]
-    assert columns[: len(told)] == told
+    expected = [(name, "bigint" if name in whole else "double") for name in (TARGET, *FEATURES)]
+    assert columns[: len(expected)] == expected
 
 
 def test_one_file_was_changed(checkout: Checkout, sequel: Sequel) -> None:
@@ -205,23 +205,25 @@ def test_the_winner_beats_the_baseline_significantly_and_serves(story: Story) ->
     # it is tested on the newest quarter, and the error without a model is what anybody can work out
     tested = story.before[TARGET].tolist()[-round_["dataset"]["test"] :]
     assert round_["baseline_rmse"] == pytest.approx(error([BASELINE] * len(tested), tested))
-    errors = {one["name"]: one["rmse"] for one in round_["candidates"]}
+    errors = {candidate["name"]: candidate["rmse"] for candidate in round_["candidates"]}
     assert set(errors) == {"xgboost", "linear", "k-nearest-neighbours"}
     assert max(errors.values()) < 0.6 * round_["baseline_rmse"]
 
 
 def test_the_leaderboard_ranks_all_models(story: Story) -> None:
-    assert [one["rank"] for one in story.board] == [1, 2, 3]
-    assert [one["live"] for one in story.board] == [True, False, False]
-    errors = [one["test_rmse"] for one in story.board]
+    assert [entry["rank"] for entry in story.board] == [1, 2, 3]
+    assert [entry["live"] for entry in story.board] == [True, False, False]
+    errors = [entry["test_rmse"] for entry in story.board]
     assert errors == sorted(errors)
     assert story.board[0]["model"] == story.round["promoted"]
 
 
 def test_a_year_that_it_has_not_seen_is_predicted_and_its_live_error_is_known(story: Story) -> None:
-    assert {(one["source"], one["model"]) for one in story.answers} == {("model", story.round["promoted"])}
+    assert {(prediction["source"], prediction["model"]) for prediction in story.answers} == {
+        ("model", story.round["promoted"])
+    }
     happened = story.after[TARGET].tolist()
-    live = error([one[TARGET] for one in story.answers], happened)
+    live = error([prediction[TARGET] for prediction in story.answers], happened)
     assert live < 0.6 * error([BASELINE] * len(happened), happened)
     assert story.board[0]["live_error"] == pytest.approx(live)
     assert float(story.plain) == story.answers[0][TARGET]

@@ -46,16 +46,16 @@ def test_each_alarm_starts_a_round_and_each_round_promotes(finished_run: tuple[s
     assert first["champion_rmse"] is None
     assert first["promoted"]
     assert last["promoted"] not in {None, first["promoted"]}
-    assert {"xgboost", "linear", "k-nearest-neighbours"} <= {one["name"] for one in first["candidates"]}
+    assert {"xgboost", "linear", "k-nearest-neighbours"} <= {candidate["name"] for candidate in first["candidates"]}
     for entry in (first, last):
         assert entry["dataset"]["train"] > entry["dataset"]["test"] > 100
-        assert min(one["rmse"] for one in entry["candidates"]) < entry["baseline_rmse"]
+        assert min(candidate["rmse"] for candidate in entry["candidates"]) < entry["baseline_rmse"]
 
 
 def test_the_old_champion_was_scored_on_the_same_test_set(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     _, report, _ = finished_run
     last = report["rounds"][-1]
-    assert min(one["rmse"] for one in last["candidates"]) < last["champion_rmse"] < last["baseline_rmse"]
+    assert min(candidate["rmse"] for candidate in last["candidates"]) < last["champion_rmse"] < last["baseline_rmse"]
 
 
 def test_live_error_rises_and_recovers(finished_run: tuple[str, dict[str, Any], Path]) -> None:

@@ -103,7 +103,7 @@ def _effects(unit: NDArray[np.float64], effects: np.random.Generator) -> NDArray
 
 def make_dataset_spec(**changes: Any) -> dict[str, Any]:
     """What ``dataset.json`` holds, without objects."""
-    told: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "round": ROUND,
         "stamp": STAMP,
         "schema": describe(),
@@ -113,7 +113,7 @@ def make_dataset_spec(**changes: Any) -> dict[str, Any]:
         "champion": None,
         "maximum_samples": 2_000_000,
     }
-    return {**told, **changes}
+    return {**spec, **changes}
 
 
 def recorded_at(row: int) -> str:

@@ -117,7 +117,7 @@ def check_reasons(stage: Stage, ledger: PublishLog) -> None:
 def both(stage: Stage, ledger: PublishLog) -> int:
     """Samples that lie in a row and in quarantine too."""
     refused = {line["raw"] for line in stage.storage.quarantined() if "raw" in line}
-    broken = {identity for identity, one in ledger.broken.items() if one.raw in refused}
+    broken = {identity for identity, line in ledger.broken.items() if line.raw in refused}
     return len(broken & set(stage.storage.samples()["sample_id"]))
 
 

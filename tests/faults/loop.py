@@ -21,16 +21,16 @@ ENDED = {"promoted", "kept", "failed"}
 
 def play(stage: Stage, *, long: bool) -> list[dict[str, Any]]:
     """Rounds in trouble, one after another; what became of each. Raises ``BrokenPromiseError``."""
-    told = [
+    outcomes = [
         {"trouble": "alarm flaps; the endpoint does not come up", **_endpoint_does_not_come_up(stage)},
         {"trouble": "a failed endpoint is in the way", **_a_model_goes_live(stage)},
         {"trouble": "the job fails", **_a_round_fails(stage, "job-fails", JOB_FAILS)},
         {"trouble": "the job's archive is broken", **_a_round_fails(stage, "archive-broken", ARCHIVE_IS_BROKEN)},
     ]
     if long:
-        told.append({"trouble": "the endpoint is deleted by hand", **_endpoint_goes_away(stage)})
+        outcomes.append({"trouble": "the endpoint is deleted by hand", **_endpoint_goes_away(stage)})
     _check(stage)
-    return told
+    return outcomes
 
 
 def _flap(stage: Stage) -> None:
@@ -45,7 +45,9 @@ def _endpoint_does_not_come_up(stage: Stage) -> dict[str, Any]:
     with stage.beset(ENDPOINT_DOES_NOT_COME_UP, LOOP):
         _flap(stage)
         return _until_round(
-            stage, lambda one: one.get("deployment") == "failed" and one["status"] in ENDED, "no deployment failed"
+            stage,
+            lambda round_: round_.get("deployment") == "failed" and round_["status"] in ENDED,
+            "no deployment failed",
         )
 
 
@@ -53,12 +55,12 @@ def _a_model_goes_live(stage: Stage) -> dict[str, Any]:
     return _asked_for(stage, "go-live", (), _is_live)
 
 
-def _is_live(one: dict[str, Any]) -> bool:
-    return one.get("deployment") == "live" and one["status"] in ENDED
+def _is_live(round_: dict[str, Any]) -> bool:
+    return round_.get("deployment") == "live" and round_["status"] in ENDED
 
 
 def _a_round_fails(stage: Stage, name: str, rules: Iterable[Rule]) -> dict[str, Any]:
-    found = _asked_for(stage, name, rules, lambda one: one["status"] in ENDED)
+    found = _asked_for(stage, name, rules, lambda round_: round_["status"] in ENDED)
     if found["status"] != "failed":
         raise BrokenPromiseError(f"{name}: the round was {found['status']}")
     return found
@@ -77,7 +79,7 @@ def _asked_for(
             boto3.client("lambda").invoke(
                 FunctionName=stage.stack.retraining_function, InvocationType="Event", Payload=event
             )
-        return _until_round(stage, lambda one: one["event"] == own and is_over(one), f"{name}: no end")
+        return _until_round(stage, lambda round_: round_["event"] == own and is_over(round_), f"{name}: no end")
 
 
 def _endpoint_goes_away(stage: Stage) -> dict[str, Any]:
@@ -89,16 +91,18 @@ def _endpoint_goes_away(stage: Stage) -> dict[str, Any]:
 def _until_round(stage: Stage, is_meant: Callable[[dict[str, Any]], bool], otherwise: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         stage.redrive()
-        for one in stage.records("round"):
-            if is_meant(one):
-                return {name: one.get(name) for name in ("name", "cause", "status", "reason", "deployment", "seconds")}
+        for round_ in stage.records("round"):
+            if is_meant(round_):
+                return {
+                    name: round_.get(name) for name in ("name", "cause", "status", "reason", "deployment", "seconds")
+                }
         return None
 
     try:
         return stage.until(look, otherwise)
     except BrokenPromiseError as error:
         kept = ("name", "status", "reason", "deployment")
-        seen = [{name: one.get(name) for name in kept} for one in stage.records("round")]
+        seen = [{name: round_.get(name) for name in kept} for round_ in stage.records("round")]
         raise BrokenPromiseError(f"{error}; rounds: {seen}; endpoint: {_endpoint(stage)}") from error
 
 
@@ -112,7 +116,7 @@ def _until_free(stage: Stage) -> None:
 
 def _endpoint(stage: Stage) -> dict[str, Any] | None:
     sagemaker = boto3.client("sagemaker")
-    names = [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]]
+    names = [endpoint["EndpointName"] for endpoint in sagemaker.list_endpoints()["Endpoints"]]
     if stage.stack.endpoint not in names:
         return None
     found = sagemaker.describe_endpoint(EndpointName=stage.stack.endpoint)
@@ -122,17 +126,18 @@ def _endpoint(stage: Stage) -> dict[str, Any] | None:
 def _check(stage: Stage) -> None:
     """No round without an end, none without its own job, one lock, one model that serves."""
     stage.until(
-        lambda: True if all(one["status"] in ENDED for one in stage.records("round")) else None, "a round has no end"
+        lambda: True if all(round_["status"] in ENDED for round_ in stage.records("round")) else None,
+        "a round has no end",
     )
     _until_free(stage)
     jobs = [
-        one["TrainingJobName"]
-        for one in boto3.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+        job["TrainingJobName"]
+        for job in boto3.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
     ]
-    rounds = {one["job"] for one in stage.records("round")}
+    rounds = {round_["job"] for round_ in stage.records("round")}
     if set(jobs) - rounds or len(jobs) != len(set(jobs)):
         raise BrokenPromiseError(f"jobs without a round, or twice: {jobs} against {rounds}")
-    live = [one["name"] for one in stage.records("model") if one["status"] == "live"]
+    live = [model["name"] for model in stage.records("model") if model["status"] == "live"]
     (endpoint,) = stage.records("endpoint")
     found = _endpoint(stage)
     if live != [endpoint.get("model")] or found is None or not str(found["configuration"]).endswith(live[0]):
@@ -141,5 +146,5 @@ def _check(stage: Stage) -> None:
 
 def datasets(stage: Stage) -> list[tuple[int, int]]:
     """Samples and dropped duplicates of each dataset that a job has read."""
-    read = [one["dataset"] for one in stage.records("round") if (one.get("dataset") or {}).get("samples")]
-    return [(int(one["samples"]), int(one["duplicates"])) for one in read]
+    read = [round_["dataset"] for round_ in stage.records("round") if (round_.get("dataset") or {}).get("samples")]
+    return [(int(dataset["samples"]), int(dataset["duplicates"])) for dataset in read]

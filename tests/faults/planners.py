@@ -90,12 +90,12 @@ def _sources(number: int, response: Any) -> list[str]:
     content = json.loads(response.content)
     match number % 3:
         case 0:
-            given = [content]
+            predictions = [content]
         case 1:
-            given = content["predictions"] if len(content["predictions"]) == 10 else []
+            predictions = content["predictions"] if len(content["predictions"]) == 10 else []
         case _:
             # plain text: nobody says who answered
             return ["unsaid"] if TARGET.minimum <= content <= TARGET.maximum else []
-    if any(not TARGET.minimum <= one[TARGET.name] <= TARGET.maximum for one in given):
+    if any(not TARGET.minimum <= prediction[TARGET.name] <= TARGET.maximum for prediction in predictions):
         return []
-    return [one["source"] for one in given]
+    return [prediction["source"] for prediction in predictions]

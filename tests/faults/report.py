@@ -44,7 +44,7 @@ class Report:
     @property
     def held(self) -> bool:
         """Whether every promise held."""
-        return all(one.held for one in self.promises)
+        return all(promise.held for promise in self.promises)
 
     def promise(self, what: str, *, held: bool, seen: str) -> None:
         """Note a promise."""
@@ -55,7 +55,7 @@ class Report:
         content = {
             "held": self.held,
             "seed": self.seed,
-            "promises": [asdict(one) for one in self.promises],
+            "promises": [asdict(promise) for promise in self.promises],
             "figures": self.figures,
             "rounds": self.rounds,
             "injected": [
@@ -81,16 +81,18 @@ class Report:
         for (caller, action), count in sorted(self.calls.items()):
             hits = {fault: hit for (who, what, fault), hit in self.injected.items() if (who, what) == (caller, action)}
             if hits:
-                said = ", ".join(f"{fault} {hit:,}" for fault, hit in sorted(hits.items(), key=lambda one: -one[1]))
+                said = ", ".join(f"{fault} {hit:,}" for fault, hit in sorted(hits.items(), key=lambda item: -item[1]))
                 faults.add_row(caller.strip("*-"), action, f"{count:,}", said)
         console.print(faults)
         if self.rounds:
             rounds = Table(title="Rounds", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
             for heading in ("trouble", "round", "ended", "deployment", "reason"):
                 rounds.add_column(heading, overflow="fold")
-            for one in self.rounds:
-                reason = str(one["reason"] or "")
-                rounds.add_row(one["trouble"], one["name"], one["status"], one["deployment"] or "-", reason[:80])
+            for round_ in self.rounds:
+                reason = str(round_["reason"] or "")
+                rounds.add_row(
+                    round_["trouble"], round_["name"], round_["status"], round_["deployment"] or "-", reason[:80]
+                )
             console.print(rounds)
         promises = Table(title="Promises", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         promises.add_column("")
@@ -131,7 +133,7 @@ def of_datasets(report: Report, datasets: list[tuple[int, int]], metrics: Metric
     expected = (metrics.distinct, metrics.rows - metrics.distinct)
     report.promise(
         "a dataset takes each sample once",
-        held=bool(datasets) and all(one == expected for one in datasets),
+        held=bool(datasets) and all(dataset == expected for dataset in datasets),
         seen=f"{expected[0]:,} samples, {expected[1]:,} repeated rows dropped, in each of {len(datasets)} datasets"
         if datasets
         else "no job read a dataset",

@@ -34,7 +34,7 @@ def test_the_table_answers_over_the_stored_rows(laptop: Laptop) -> None:
     results = f"s3://{bucket}/athena/"
     options = {"--bucket": bucket, "--database": database, "--name": name, "--results": results}
     done = subprocess.run(
-        [sys.executable, "-m", "dwell", "table", "--create", *(part for one in options.items() for part in one)],
+        [sys.executable, "-m", "dwell", "table", "--create", *(part for option in options.items() for part in option)],
         env=os.environ | laptop.environment(),
         capture_output=True,
         text=True,

@@ -64,12 +64,12 @@ def dwell(*arguments: str, status: int = 0) -> Any:
 
 
 def entry(model: str) -> dict[str, Any]:
-    (found,) = [one for one in dwell("leaderboard", "--limit", "100") if one["model"] == model]
+    (found,) = [entry for entry in dwell("leaderboard", "--limit", "100") if entry["model"] == model]
     return dict(found)
 
 
 def live() -> str | None:
-    return next((one["model"] for one in dwell("leaderboard", "--limit", "100") if one["live"]), None)
+    return next((entry["model"] for entry in dwell("leaderboard", "--limit", "100") if entry["live"]), None)
 
 
 def registered(stack: Stack, model: str) -> dict[str, Any]:
@@ -100,8 +100,8 @@ def a_round(stack: Stack, folder: Path, *, world: int) -> dict[str, Any]:
     time.sleep(1.1)  # S3 tells whole seconds, so a dataset takes what was stored before the second of its cut-off
     name = dwell("retrain", "--reason", f"world {world}")["decision"]["round"]
     ended = eventually(
-        lambda: next(one for one in dwell("rounds") if one["round"] == name),
-        lambda one: one["status"] != "started",
+        lambda: next(round_ for round_ in dwell("rounds") if round_["round"] == name),
+        lambda round_: round_["status"] != "started",
         seconds=150,
     )
     assert ended["status"] == "promoted", ended
@@ -173,7 +173,7 @@ def taken_back(safe: tuple[Laptop, Stack], first: str, tmp_path_factory: pytest.
         assert begun["reason"] == "beats_champion"
         with robots_report(safe[1], begun["promoted"], off=FAILED):
             eventually(lambda: entry(begun["promoted"])["status"], lambda status: status == "rolled_back", seconds=90)
-        return next(one for one in dwell("rounds") if one["round"] == begun["round"])
+        return next(round_ for round_ in dwell("rounds") if round_["round"] == begun["round"])
 
 
 def test_a_model_that_errs_live_is_taken_back_by_its_own_alarm(
@@ -198,10 +198,10 @@ def test_a_model_that_errs_live_is_taken_back_by_its_own_alarm(
 
 def test_meanwhile_no_alarm_started_a_round(stack: Stack, taken_back: dict[str, Any]) -> None:
     # given the ModelError alarm, which the bad answers set off while the model was being watched
-    asked = [one for one in dwell("decisions", "--limit", "100") if one["cause"] == "model-error"]
+    asked = [decision for decision in dwell("decisions", "--limit", "100") if decision["cause"] == "model-error"]
     # then it was refused, as long as nobody knew which model would stay
-    assert "deploying" in {one["reason"] for one in asked}
-    assert {one["outcome"] for one in asked} == {"refuse"}
+    assert "deploying" in {decision["reason"] for decision in asked}
+    assert {decision["outcome"] for decision in asked} == {"refuse"}
 
 
 def test_a_model_that_keeps_its_promise_stays(
@@ -225,7 +225,7 @@ def test_a_model_that_keeps_its_promise_stays(
 
 
 def test_what_cannot_be_promoted_is_said(stack: Stack, first: str) -> None:
-    loser = next(one["model"] for one in dwell("leaderboard", "--limit", "100") if one["status"] == "candidate")
+    loser = next(entry["model"] for entry in dwell("leaderboard", "--limit", "100") if entry["status"] == "candidate")
     assert "only the winner of a round is kept" in dwell("promote", loser, status=1)
     assert "no such model" in dwell("promote", "nobody", status=1)
     assert "it answers already" in dwell("promote", first, status=1)
@@ -258,12 +258,16 @@ def test_a_pause_is_no_fault(stack: Stack, first: str) -> None:
 def test_every_winner_is_registered_with_what_it_is(stack: Stack, first: str, taken_back: dict[str, Any]) -> None:
     for model in (first, taken_back["promoted"]):
         package, board = registered(stack, model), entry(model)
-        told = package["CustomerMetadataProperties"]
+        metadata = package["CustomerMetadataProperties"]
         assert package["ModelApprovalStatus"] == "Approved"
-        assert (told["model"], told["round"], told["schema_hash"]) == (model, board["round"], get_schema_hash())
-        assert told["dataset_manifest"] == board["dataset"]["manifest"]
-    assert told["champion"] == first
-    assert float(told["test_rmse"]) < float(told["champion_rmse"]) < float(told["baseline_rmse"])
+        assert (metadata["model"], metadata["round"], metadata["schema_hash"]) == (
+            model,
+            board["round"],
+            get_schema_hash(),
+        )
+        assert metadata["dataset_manifest"] == board["dataset"]["manifest"]
+    assert metadata["champion"] == first
+    assert float(metadata["test_rmse"]) < float(metadata["champion_rmse"]) < float(metadata["baseline_rmse"])
 
 
 def test_in_manual_mode_a_winner_waits_for_a_person(
@@ -285,7 +289,7 @@ def test_in_manual_mode_a_winner_waits_for_a_person(
     )
     eventually(
         lambda: (entry(begun["promoted"])["status"], entry(begun["promoted"])["error"]),
-        lambda told: told == ("rejected", "not on a Friday"),
+        lambda state: state == ("rejected", "not on a Friday"),
     )
     sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
     # then it goes live as every other does

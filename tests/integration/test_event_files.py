@@ -115,7 +115,7 @@ def explained(difference: str) -> bool:
     known = {"only ours": ONLY_OURS, "only sam's": ONLY_SAMS, "other type": OTHER_TYPE}[kind]
     if kind == "only ours" and path.rpartition(".")[0] in {".headers", ".queryStringParameters"}:
         return True  # each client sends its own
-    return any(path.endswith(f".{one}") for one in known)
+    return any(path.endswith(f".{name}") for name in known)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_an_event_is_as_sam_generates_it(event: str, examples: dict[tuple[str, s
     command = first(GENERATED, event)
     assert command is not None
     found = differences(json.loads(EVENTS[event].read_text()), examples[command])
-    assert [one for one in found if not explained(one)] == []
+    assert [path for path in found if not explained(path)] == []
 
 
 @pytest.mark.parametrize("event", sorted(name for name in EVENTS if first(PARSED, name)))

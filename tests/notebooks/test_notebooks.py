@@ -76,8 +76,8 @@ def test_correlation_has_every_field_on_both_sides(look: NotebookNode) -> None:
 
 
 def test_live_error_is_told_by_who_answered(look: NotebookNode, stack: Stack) -> None:
-    first = min(one["round"] for one in board(stack)["rounds"])
-    (model,) = [one["promoted"] for one in board(stack)["rounds"] if one["round"] == first]
+    first = min(round_["round"] for round_ in board(stack)["rounds"])
+    (model,) = [round_["promoted"] for round_ in board(stack)["rounds"] if round_["round"] == first]
     drawn = words(look, "live-error")
     assert "baseline (" in drawn
     assert f"{model} (" in drawn
@@ -107,8 +107,8 @@ def test_a_job_by_hand_trains_with_its_own_hyperparameters(train: NotebookNode, 
 
 
 def test_it_is_compared_with_the_round_on_the_same_test_set(train: NotebookNode, stack: Stack) -> None:
-    (told,) = shown(train, "round", HTML)
-    (newest,) = [one for one in board(stack)["rounds"] if one["round"] in told]
+    (html,) = shown(train, "round", HTML)
+    (newest,) = [round_ for round_ in board(stack)["rounds"] if round_["round"] in html]
     (table,) = shown(train, "results", HTML)
     drawn = words(train, "by-hand")
     for candidate in newest["candidates"]:
@@ -119,7 +119,7 @@ def test_it_is_compared_with_the_round_on_the_same_test_set(train: NotebookNode,
 
 
 def test_it_is_nobodys_round(train: NotebookNode, stack: Stack) -> None:
-    assert not [one for one in board(stack)["rounds"] if one["job"].startswith("by-hand")]
+    assert not [round_ for round_ in board(stack)["rounds"] if round_["job"].startswith("by-hand")]
 
 
 # --- enter the leaderboard -----------------------------------------------------------------------------------------
@@ -127,13 +127,13 @@ def test_it_is_nobodys_round(train: NotebookNode, stack: Stack) -> None:
 
 def test_the_entrant_stands_on_the_leaderboard(enter: NotebookNode, stack: Stack) -> None:
     (entrant,) = re.findall(r'^ENTRANT = "(.*?)"', source(enter, "settings"), re.MULTILINE)
-    entered = [one for one in board(stack)["leaderboard"] if one["entrant"] == entrant]
+    entered = [entry for entry in board(stack)["leaderboard"] if entry["entrant"] == entrant]
     assert entered
     (table,) = shown(enter, "leaderboard", HTML)
     drawn = words(enter, "places")
-    for one in entered:
-        assert one["model"] in table
-        assert f"{one['model']} ({entrant})" in drawn
+    for entry in entered:
+        assert entry["model"] in table
+        assert f"{entry['model']} ({entrant})" in drawn
     assert f"{entered[0]['round']} has " in shown(enter, "wait", PLAIN)[0]
 
 

@@ -53,7 +53,7 @@ def _play(stage: Stage) -> None:
     endpoint = stage.stack.endpoint
     eventually(
         lambda: stage.store.get(Endpoint, endpoint),
-        lambda one: one is not None and one.serving_model is not None,
+        lambda endpoint: endpoint is not None and endpoint.serving_model is not None,
         seconds=120,
     )
     for rule in events.list_rules()["Rules"]:
@@ -65,9 +65,9 @@ def _play(stage: Stage) -> None:
 
 def _sample(number: int, now: datetime) -> str:
     """A sample of the last hour whose target follows its first feature."""
-    spans = [min(int(one.maximum - one.minimum), 40) or 1 for one in FEATURES]
+    spans = [min(int(field.maximum - field.minimum), 40) or 1 for field in FEATURES]
     features = {
-        one.name: int(one.minimum) + (number * (place + 3)) % spans[place] for place, one in enumerate(FEATURES)
+        field.name: int(field.minimum) + (number * (place + 3)) % spans[place] for place, field in enumerate(FEATURES)
     }
     features[FEATURES[0].name] = int(FEATURES[0].minimum) + 10 * (number % 50)
     sample = {

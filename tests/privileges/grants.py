@@ -49,7 +49,7 @@ def _granted() -> list[Grant]:
     for role, properties in resources("AWS::IAM::Role").items():
         for policy in properties["Policies"]:
             for number, statement in enumerate(policy["PolicyDocument"]["Statement"]):
-                places = [_words(one) for one in as_list(statement["Resource"])]
+                places = [_words(resource) for resource in as_list(statement["Resource"])]
                 for action in as_list(statement["Action"]):
                     if action.startswith("s3:") and len(places) > 1:
                         spots: list[tuple[int | None, str]] = list(enumerate(places))

@@ -31,17 +31,17 @@ def bring_endpoint(stage: Stage, state: str) -> None:
             return "none"
 
     settled = ("none", "InService", "Failed")
-    now = eventually(status, lambda one: one in settled)
+    now = eventually(status, lambda state: state in settled)
     configuration = f"{PROBE}-{state}"
     if now != "none" and (
         state == "none" or sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] != configuration
     ):
         sagemaker.delete_endpoint(EndpointName=name)
-        now = eventually(status, lambda one: one == "none")
+        now = eventually(status, lambda state: state == "none")
     if state != "none" and now == "none":
         _configure(stage, configuration, stage.archive if state == "serving" else stage.archive + ".not-there")
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=configuration)
-        eventually(status, lambda one: one == {"serving": "InService", "failed": "Failed"}[state])
+        eventually(status, lambda status: status == {"serving": "InService", "failed": "Failed"}[state])
 
 
 def _configure(stage: Stage, name: str, archive: str) -> None:
@@ -84,11 +84,11 @@ def replace_what_serves(stage: Stage) -> str:
         },
     )
 
-    def told() -> dict[str, Any]:
+    def describe() -> dict[str, Any]:
         endpoint: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
         return endpoint
 
-    endpoint = eventually(told, lambda one: one["EndpointStatus"] == "InService")
+    endpoint = eventually(describe, lambda description: description["EndpointStatus"] == "InService")
     return f"{endpoint['EndpointConfigName']} {endpoint.get('FailureReason', '')}"
 
 
@@ -99,11 +99,11 @@ def serve(stage: Stage, until: Callable[[str], bool]) -> str:
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{PROBE}-serving")
     try:
 
-        def told() -> str:
+        def describe() -> str:
             endpoint = sagemaker.describe_endpoint(EndpointName=name)
             return f"{endpoint['EndpointStatus']} {endpoint.get('FailureReason', '')} {stage.log_since(start)}"
 
-        return eventually(told, lambda one: until(one) or not one.startswith("Creating"))
+        return eventually(describe, lambda text: until(text) or not text.startswith("Creating"))
     finally:
         eventually(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Creating")
         sagemaker.delete_endpoint(EndpointName=name)
@@ -112,7 +112,7 @@ def serve(stage: Stage, until: Callable[[str], bool]) -> str:
 def train(stage: Stage) -> str:
     """A job with the channels of the loop's and a script of two lines; why it failed, and what was logged."""
     sagemaker, name, start = stage.client("sagemaker"), f"{PROBE}-{uuid.uuid4().hex[:8]}", stage.log_size()
-    channels = {one["ChannelName"]: copy.deepcopy(one) for one in stage.job["InputDataConfig"]}
+    channels = {channel["ChannelName"]: copy.deepcopy(channel) for channel in stage.job["InputDataConfig"]}
     channels["code"]["DataSource"]["S3DataSource"]["S3Uri"] = _script(stage)
     champion = copy.deepcopy(channels["dataset"]) | {"ChannelName": "champion"}
     champion["DataSource"]["S3DataSource"]["S3Uri"] = stage.archive
@@ -125,8 +125,8 @@ def train(stage: Stage) -> str:
         },
         InputDataConfig=list(channels.values()),
         **{
-            one: stage.job[one]
-            for one in ("HyperParameters", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "Environment")
+            member: stage.job[member]
+            for member in ("HyperParameters", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "Environment")
         },
         EnableNetworkIsolation=True,
     )
@@ -135,7 +135,7 @@ def train(stage: Stage) -> str:
         job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
         return job
 
-    job = eventually(ended, lambda one: one["TrainingJobStatus"] in ("Completed", "Failed"))
+    job = eventually(ended, lambda description: description["TrainingJobStatus"] in ("Completed", "Failed"))
     return f"{job['TrainingJobStatus']} {job.get('FailureReason', '')} {stage.log_since(start)}"
 
 
@@ -177,9 +177,9 @@ def deliver(stage: Stage, line: bytes, until: Callable[[str], bool]) -> str:
             StreamName=stage.physical["SamplesStream"], Data=line, PartitionKey=uuid.uuid4().hex
         )
 
-        def told() -> str:
+        def describe() -> str:
             return "\n".join(entry for entry in stage.log_since(start).splitlines() if name in entry)
 
-        return eventually(told, lambda one: until(one) or "records, " in one, seconds=30)
+        return eventually(describe, lambda text: until(text) or "records, " in text, seconds=30)
     finally:
         stage.client("firehose").delete_delivery_stream(DeliveryStreamName=name)

@@ -39,7 +39,7 @@ class Stage:
     """The table as the loop left it."""
     job: dict[str, Any] = field(default_factory=dict)
     """The loop's training job, as SageMaker describes it."""
-    told: str = ""
+    response: str = ""
     """The retraining function's last answer."""
 
     def client(self, service: str) -> Any:
@@ -164,9 +164,9 @@ class Stage:
     def ask_for_a_round(self, reason: str) -> list[str]:
         """The rounds that start because somebody asks: one, or none."""
         event = {"source": "dwell.operator", "id": uuid.uuid4().hex, "reason": reason}
-        self.told = self.invoke("RetrainingFunction", event)
-        decisions = json.loads(self.told).get("decisions", [])
-        return [one["round"] for one in decisions if one["outcome"] == "start"]
+        self.response = self.invoke("RetrainingFunction", event)
+        decisions = json.loads(self.response).get("decisions", [])
+        return [decision["round"] for decision in decisions if decision["outcome"] == "start"]
 
     def retrain(self) -> str:
         """Ask for a round; a job that this starts is stopped at once."""
@@ -174,7 +174,7 @@ class Stage:
         for name in self.ask_for_a_round("to see what it takes"):
             with contextlib.suppress(sagemaker.exceptions.ClientError):  # named by the second, it may be one of before
                 sagemaker.stop_training_job(TrainingJobName=f"{self.stack.name}-{name}")
-        return self.told
+        return self.response
 
     def promotion_event(self, name: str, **detail: str) -> dict[str, Any]:
         """An event of promotion's queue, with other values in the detail of what its message tells."""
@@ -273,7 +273,7 @@ class Stage:
         self.store.update(
             Round,
             self.round.name,
-            lambda one: one.model_copy(update={"status": "started", "candidates": (), "promoted": None}),
+            lambda round_: round_.model_copy(update={"status": "started", "candidates": (), "promoted": None}),
         )
         sagemaker, name = self.client("sagemaker"), self.resource_name
         with contextlib.suppress(sagemaker.exceptions.ClientError):
@@ -285,11 +285,11 @@ class Stage:
         """The loop's model as a candidate that is wanted behind an endpoint on which another one serves."""
         self.put_back_records(Round.kind, Model.kind, Endpoint.kind)
         promoted = str(self.round.promoted)
-        self.store.update(Model, promoted, lambda one: one.model_copy(update={"status": "candidate"}))
+        self.store.update(Model, promoted, lambda model: model.model_copy(update={"status": "candidate"}))
         self.store.update(
             Endpoint,
             self.stack.endpoint,
-            lambda one: one.model_copy(update={"serving_model": None, "desired_model": promoted}),
+            lambda endpoint: endpoint.model_copy(update={"serving_model": None, "desired_model": promoted}),
         )
 
     @property

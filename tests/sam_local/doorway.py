@@ -43,8 +43,8 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, p
     try:
         await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
     finally:
-        for one in (writer, there_writer):
-            one.close()
+        for stream in (writer, there_writer):
+            stream.close()
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -68,7 +68,8 @@ def quarantined(sam_local: SamLocal) -> int:
     s3 = sam_local.laptop.client("s3")
     listed = s3.list_objects_v2(Bucket=sam_local.stack.bucket, Prefix="quarantine/").get("Contents", [])
     return sum(
-        len(s3.get_object(Bucket=sam_local.stack.bucket, Key=one["Key"])["Body"].read().splitlines()) for one in listed
+        len(s3.get_object(Bucket=sam_local.stack.bucket, Key=entry["Key"])["Body"].read().splitlines())
+        for entry in listed
     )
 
 
@@ -97,13 +98,15 @@ def test_the_forwarder_puts_each_message_into_the_stream(sam_local: SamLocal, ev
 def test_the_validator_makes_rows_and_puts_bad_lines_aside(sam_local: SamLocal, event: str) -> None:
     given, before = read(event), quarantined(sam_local)
     answer = sam_local.invoke("validator", given)
-    assert [one["recordId"] for one in answer["records"]] == [one["recordId"] for one in given["records"]]
+    assert [record["recordId"] for record in answer["records"]] == [record["recordId"] for record in given["records"]]
     for record in answer["records"]:
         if record["result"] == "Ok":
             rows = base64.b64decode(record["data"]).decode().splitlines()
             assert {row.count(",") + 1 for row in rows} == {len(ROW_COLUMNS)}
-    lines = [base64.b64decode(one["data"]).rstrip(b"\n").count(b"\n") + 1 for one in given["records"]]
-    kept = sum(base64.b64decode(one["data"]).count(b"\n") for one in answer["records"] if one["result"] == "Ok")
+    lines = [base64.b64decode(record["data"]).rstrip(b"\n").count(b"\n") + 1 for record in given["records"]]
+    kept = sum(
+        base64.b64decode(record["data"]).count(b"\n") for record in answer["records"] if record["result"] == "Ok"
+    )
     assert quarantined(sam_local) - before == sum(lines) - kept
     if event == "firehose-broken":
         assert quarantined(sam_local) > before
@@ -121,9 +124,9 @@ def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(s
         assert float(answer["body"]) > 0
         return
     body = json.loads(answer["body"])
-    for one in body.get("predictions", [body]):
-        assert one[TARGET.name] > 0
-        assert one["source"] == "fallback"  # nothing serves here
+    for prediction in body.get("predictions", [body]):
+        assert prediction[TARGET.name] > 0
+        assert prediction["source"] == "fallback"  # nothing serves here
 
 
 @pytest.mark.parametrize("event", names("leaderboard"))
@@ -150,7 +153,7 @@ def test_an_alarm_without_new_samples_is_refused_and_recorded(sam_local: SamLoca
     sam_local.invoke("retraining", read(event))  # the same event twice is one decision
     decisions = items(sam_local, "decision")
     assert len(decisions) == before + 1
-    assert {one["outcome"]["S"] for one in decisions} == {"refuse"}
+    assert {decision["outcome"]["S"] for decision in decisions} == {"refuse"}
 
 
 def test_the_schedule_looks_at_the_alarms(sam_local: SamLocal) -> None:

@@ -164,8 +164,8 @@ def ours(account: Account, endpoint: str, body: bytes, content_type: str, accept
             EndpointName=endpoint, Body=body, ContentType=content_type, **accepted
         )
     except ClientError as error:
-        told: dict[str, Any] = {**error.response}
-        return {"status": told["OriginalStatusCode"], "body": told["OriginalMessage"]}
+        response: dict[str, Any] = {**error.response}
+        return {"status": response["OriginalStatusCode"], "body": response["OriginalMessage"]}
     return {"status": 200, "type": answer["ContentType"], "body": answer["Body"].read().decode()}
 
 

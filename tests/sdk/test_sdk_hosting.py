@@ -76,9 +76,9 @@ def test_an_endpoint_answers_the_sdk(endpoint: Any) -> None:
 def test_what_the_model_refuses_is_an_error_with_its_reason(endpoint: Any) -> None:
     with pytest.raises(ClientError, match="ModelError") as refused:
         endpoint.invoke(body=b"1,2", content_type="text/csv", accept="application/json")
-    told: dict[str, Any] = {**refused.value.response}
-    assert told["OriginalStatusCode"] == 400
-    assert json.loads(told["OriginalMessage"])["reason"]
+    response: dict[str, Any] = {**refused.value.response}
+    assert response["OriginalStatusCode"] == 400
+    assert json.loads(response["OriginalMessage"])["reason"]
 
 
 def test_the_sdk_finds_what_it_made(endpoint: Any) -> None:

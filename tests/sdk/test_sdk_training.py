@@ -101,9 +101,12 @@ def test_our_own_training_job_runs_under_the_sdk(trained: Any, account: Account)
     job, done = trained
     # then
     outcome = json.loads(files_at(account, job.output_data)["tournament.json"])
-    assert [one["error"] for one in outcome["candidates"]] == [None] * 3
+    assert [candidate["error"] for candidate in outcome["candidates"]] == [None] * 3
     assert outcome["candidates"][0]["rmse"] < outcome["baseline_rmse"]
     assert (
-        next(one for one in outcome["candidates"] if one["algorithm"] == "xgboost")["hyperparameters"]["max_depth"] == 4
+        next(candidate for candidate in outcome["candidates"] if candidate["algorithm"] == "xgboost")[
+            "hyperparameters"
+        ]["max_depth"]
+        == 4
     )
     assert {"model.json", "code/serving.py"} <= set(files_at(account, done.model_artifacts.s3_model_artifacts))

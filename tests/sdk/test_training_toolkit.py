@@ -223,7 +223,11 @@ def test_the_script_gets_the_same_summary_of_them(both: tuple[dict[str, Any], di
 def test_the_layout_is_the_same(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs = both
     assert ours["folder"].removeprefix(ours["base"]) == theirs["folder"].removeprefix(theirs["base"]) == "/code"
-    assert ours["data"] == theirs["data"] == {f"input/data/{one}/deep/rows.csv": one for one in ("train", "More")}
+    assert (
+        ours["data"]
+        == theirs["data"]
+        == {f"input/data/{channel}/deep/rows.csv": channel for channel in ("train", "More")}
+    )
     assert ours["sibling"] == theirs["sibling"] == "{}"
     assert set(ours["config"]) == {"hyperparameters.json", "inputdataconfig.json", "resourceconfig.json"}
 
@@ -233,9 +237,9 @@ def test_a_script_that_fails_leaves_its_command_and_not_its_message(
 ) -> None:
     # given a job whose files are those of a job that worked, but for its script
     job = run(account, "raise ValueError('a secret')")
-    told = both[0] | {"config": both[0]["config"] | {"hyperparameters.json": job.description["HyperParameters"]}}
+    files = both[0] | {"config": both[0]["config"] | {"hyperparameters.json": job.description["HyperParameters"]}}
     # when
-    process = run_toolkit(tmp_path / "ml", Job(job.description, told))
+    process = run_toolkit(tmp_path / "ml", Job(job.description, files))
     # then
     assert process.returncode == 1
     theirs, ours = (tmp_path / "ml" / "output" / "failure").read_text(), job.description["FailureReason"]

@@ -135,7 +135,7 @@ class Story:
         counts: Counter[str] = Counter()
         for entry in map(json.loads, self.log.getvalue().splitlines()):
             for directive in entry.get("_aws", {}).get("CloudWatchMetrics", []):
-                counts.update({one["Name"]: int(sum(entry[one["Name"]])) for one in directive["Metrics"]})
+                counts.update({metric["Name"]: int(sum(entry[metric["Name"]])) for metric in directive["Metrics"]})
         return counts
 
     def outcome(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Story:
         cloud = self.cloud
         return {
             "table": {key: {**item, "revision": 0} for key, item in cloud.table.items.items()},
-            "objects": {one.key: one.content for one in cloud.s3.versions if one.latest},
+            "objects": {version.key: version.content for version in cloud.s3.versions if version.latest},
             "jobs": cloud.sagemaker.jobs,
             "models": cloud.sagemaker.models,
             "configurations": cloud.sagemaker.configurations,

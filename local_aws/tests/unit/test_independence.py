@@ -56,12 +56,11 @@ def test_environment_variables_begin_with_local_aws() -> None:
     assert "LOCAL_AWS_LIFELINE" in own  # the pattern finds some
 
 
-def test_pyproject_lists_every_package() -> None:
+def test_pyproject_contains_every_module() -> None:
     settings = tomllib.loads((FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    packages = {
-        ".".join(["local_aws", *Path(module).parent.parts]) for module in PRODUCT if module.endswith("__init__.py")
-    }
-    assert set(settings["packages"]) == packages
+    folders = {".".join(["local_aws", *Path(module).parent.parts]) for module in PRODUCT}
+    data = {f"{package}.{Path(glob).parent}" for package, globs in settings["package-data"].items() for glob in globs}
+    assert set(settings["packages"]) | data == folders
 
 
 def imported_packages(path: Path) -> set[str]:

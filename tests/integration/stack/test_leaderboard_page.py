@@ -71,8 +71,8 @@ def test_a_dashboard_gets_its_widget(on_stack: Stack, event: str, begins: str) -
 
 def test_the_dashboard_asks_the_function(on_stack: Stack) -> None:
     outputs = boto3.Session().client("cloudformation").describe_stacks(StackName=on_stack.name)["Stacks"][0]["Outputs"]
-    (url,) = [one["OutputValue"] for one in outputs if one["OutputKey"] == "DashboardUrl"]
+    (url,) = [output["OutputValue"] for output in outputs if output["OutputKey"] == "DashboardUrl"]
     body = boto3.Session().client("cloudwatch").get_dashboard(DashboardName=url.rpartition("name=")[2])["DashboardBody"]
-    (widget,) = [one for one in json.loads(body)["widgets"] if one["type"] == "custom"]
+    (widget,) = [widget for widget in json.loads(body)["widgets"] if widget["type"] == "custom"]
     function = boto3.Session().client("lambda").get_function_configuration(FunctionName=f"{on_stack.name}-leaderboard")
     assert widget["properties"]["endpoint"] == function["FunctionArn"]

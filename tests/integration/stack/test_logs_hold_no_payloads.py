@@ -76,10 +76,10 @@ def test_no_log_tells_what_was_sent(on_stack: Stack) -> None:
     # then the functions have logged, and nothing of it
     for function in ("forwarder", "validator", "inference", "leaderboard"):
         assert found[f"/aws/lambda/{on_stack.name}-{function}"]
-    told = {
+    leaks = {
         (group, word)
         for group, text in found.items()
         for word in (WORD, str(DURATION), *map(str, LENGTHY))
         if word in text
     }
-    assert told == set()
+    assert leaks == set()

@@ -171,12 +171,12 @@ def test_an_operator_trains_a_first_model_under_a_name(on_stack: Stack, tmp_path
     eventually(lambda: len(set(stored(on_stack))), lambda count: count >= before + 1_500)
     time.sleep(1.1)  # S3 tells whole seconds, so a dataset takes what was stored before the second of its cut-off
     # when an operator asks for a round and waits
-    told = dwell("retrain", "--reason", "a first model", "--entrant", "night-shift", "--wait", "--patience", "120")
+    result = dwell("retrain", "--reason", "a first model", "--entrant", "night-shift", "--wait", "--patience", "120")
     # then it is decided, trained and recorded under the name
-    assert told["decision"]["outcome"] == "start"
-    assert told["round"]["status"] in {"promoted", "kept"}
+    assert result["decision"]["outcome"] == "start"
+    assert result["round"]["status"] in {"promoted", "kept"}
     assert dwell("decisions")[0]["facts"]["note"] == "a first model"
-    assert dwell("rounds")[0]["round"] == told["round"]["round"]
+    assert dwell("rounds")[0]["round"] == result["round"]["round"]
     assert {entry["entrant"] for entry in dwell("leaderboard")} == {"night-shift"}
 
 

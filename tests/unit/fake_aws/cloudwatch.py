@@ -39,7 +39,7 @@ class FakeCloudWatch:
     def _metrics(self, **parameters: Any) -> Iterator[dict[str, Any]]:
         validate_request("cloudwatch", "ListMetrics", parameters)
         assert parameters["Namespace"] == "Dwell"
-        wanted = {one["Name"]: one.get("Value") for one in parameters["Dimensions"]}
+        wanted = {dimension["Name"]: dimension.get("Value") for dimension in parameters["Dimensions"]}
         found = sorted(
             {
                 tuple(sorted(dimensions))
@@ -56,9 +56,9 @@ class FakeCloudWatch:
                     {
                         "Namespace": "Dwell",
                         "MetricName": parameters["MetricName"],
-                        "Dimensions": [{"Name": name, "Value": value} for name, value in one],
+                        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions_],
                     }
-                    for one in page
+                    for dimensions_ in page
                 ]
             }
 
@@ -68,7 +68,9 @@ class FakeCloudWatch:
         assert parameters["HistoryItemType"] == "StateUpdate"
         assert parameters["ScanBy"] == "TimestampDescending"
         found = sorted(
-            (one for one in self.changes if one[0] == parameters["AlarmName"]), key=lambda one: one[1], reverse=True
+            (change for change in self.changes if change[0] == parameters["AlarmName"]),
+            key=lambda change: change[1],
+            reverse=True,
         )[: limits["MaxItems"]]
         for start in range(0, max(len(found), 1), 3):
             page = self.steps.take(lambda start=start: found[start : start + 3])  # type: ignore[misc]
@@ -92,7 +94,7 @@ class FakeCloudWatch:
             self._result(query, parameters["StartTime"], parameters["EndTime"]) for query in self._queries(parameters)
         ]
         halves = [
-            [{**one, **{part: one[part][chosen] for part in ("Timestamps", "Values")}} for one in results]
+            [{**result, **{part: result[part][chosen] for part in ("Timestamps", "Values")}} for result in results]
             for chosen in (slice(None, 2), slice(2, None))
         ]
         for half_page in halves:
@@ -115,7 +117,7 @@ class FakeCloudWatch:
         )
         assert length >= kept, f"no data in periods of {length} s as long ago as {age}"
         assert (end - start) / timedelta(seconds=length) <= 505
-        wanted = frozenset((one["Name"], one["Value"]) for one in stat["Metric"]["Dimensions"])
+        wanted = frozenset((dimension["Name"], dimension["Value"]) for dimension in stat["Metric"]["Dimensions"])
         buckets: dict[float, float] = {}
         for metric, dimensions, at, value in self.counts:
             bucket = at.timestamp() // length * length
@@ -152,7 +154,7 @@ class FakeCloudWatch:
             for alarm in self.alarms:
                 if alarm["AlarmName"] == parameters["AlarmName"]:
                     state = {name: value for name, value in alarm.items() if name.startswith("State")}
-            self.alarms = [one for one in self.alarms if one["AlarmName"] != parameters["AlarmName"]]
+            self.alarms = [alarm for alarm in self.alarms if alarm["AlarmName"] != parameters["AlarmName"]]
             self.alarms.append({**parameters, **state})
             return {}
 

@@ -89,12 +89,12 @@ class FakeS3:
             yield {
                 "Versions": [
                     {
-                        "Key": one.key,
-                        "VersionId": one.number,
-                        "IsLatest": one.latest,
-                        "Size": len(one.content),
-                        "LastModified": one.at,
+                        "Key": version.key,
+                        "VersionId": version.number,
+                        "IsLatest": version.latest,
+                        "Size": len(version.content),
+                        "LastModified": version.at,
                     }
-                    for one in page
+                    for version in page
                 ]
             }
