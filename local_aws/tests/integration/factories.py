@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
 """The folder that the import package ``local_aws`` lies in."""
@@ -177,6 +177,15 @@ class FunctionMaker:
             LayerName=f"layer-{uuid.uuid4().hex[:12]}", Content={"ZipFile": archive(files)}
         )
         return str(published["LayerVersionArn"])
+
+
+def eventually[Result](find: Callable[[], Result | None], seconds: float = 60) -> Result:
+    """The first true result of ``find``, called every 0.1 s. Raises ``AssertionError`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (result := find()):
+        assert time.monotonic() < deadline, f"nothing was found within {seconds} s"
+        time.sleep(0.1)
+    return result
 
 
 def archive(files: Mapping[str, str]) -> bytes:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws.tests.integration.factories import eventually
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,21 +32,10 @@ def dimensions(**values: str) -> list[dict[str, str]]:
     return [{"Name": name, "Value": value} for name, value in values.items()]
 
 
-def until[T](look: Callable[[], T | None], *, seconds: float = 30) -> T:
-    """What ``look`` sees once it sees something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        seen = look()
-        if seen:
-            return seen
-        time.sleep(0.2)
-    pytest.fail(f"nothing came within {seconds} s")
-
-
 def received(aws: LocalAws, url: str) -> dict[str, Any]:
     """The next message of a queue, as JSON."""
-    answer = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=1)
-    (message,) = answer.get("Messages", [])
+    response = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=1)
+    (message,) = response.get("Messages", [])
     aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     body: dict[str, Any] = json.loads(message["Body"])
     return body
@@ -210,13 +201,13 @@ def test_invocations_by_topic_are_counted(aws: LocalAws, make_function: MakeFunc
     at = time.time()
     sns.publish(TopicArn=topic, Message="hello")
     # then there is one invocation, one error, its duration, and no throttle
-    errors = until(lambda: total(aws, "AWS/Lambda", "Errors", at=at, FunctionName=name))
+    errors = eventually(lambda: total(aws, "AWS/Lambda", "Errors", at=at, FunctionName=name))
     assert (errors["Sum"], errors["SampleCount"]) == (1.0, 1.0)
-    invocations = until(lambda: total(aws, "AWS/Lambda", "Invocations", at=at, FunctionName=name))
+    invocations = eventually(lambda: total(aws, "AWS/Lambda", "Invocations", at=at, FunctionName=name))
     assert invocations["Sum"] == 1.0
-    duration = until(lambda: total(aws, "AWS/Lambda", "Duration", at=at, FunctionName=name))
+    duration = eventually(lambda: total(aws, "AWS/Lambda", "Duration", at=at, FunctionName=name))
     assert duration["Minimum"] > 0
-    throttles = until(lambda: total(aws, "AWS/Lambda", "Throttles", at=at, FunctionName=name))
+    throttles = eventually(lambda: total(aws, "AWS/Lambda", "Throttles", at=at, FunctionName=name))
     assert throttles["Sum"] == 0
 
 
@@ -230,7 +221,7 @@ def test_queue_messages_are_counted(aws: LocalAws, make_queue: MakeQueue) -> Non
         seen = total(aws, "AWS/SQS", "ApproximateNumberOfMessagesVisible", at=at, QueueName=name)
         return seen is not None and seen["Maximum"] == 3.0
 
-    assert until(three)
+    assert eventually(three)
 
 
 # --- alarms ----------------------------------------------------------------------------------------------------
@@ -348,7 +339,7 @@ def test_alarms_are_evaluated_by_the_clock(aws: LocalAws, recorder: tuple[str, s
     def judged() -> bool:
         return all(described(aws, name)["StateValue"] != "INSUFFICIENT_DATA" for name in (bad, good, silent))
 
-    assert until(judged)
+    assert eventually(judged)
     states = [described(aws, name)["StateValue"] for name in (bad, good, silent)]
     assert states == ["ALARM", "OK", "ALARM"]
     assert described(aws, elsewhere)["StateValue"] == "INSUFFICIENT_DATA"

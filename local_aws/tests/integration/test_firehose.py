@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws.tests.integration.factories import LocalAws, running_aws
+from local_aws.tests.integration.factories import LocalAws, eventually, policy, running_aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class Pipeline:
         )
 
     def creation(self, function: str | None, *, interval: int = 0, retries: int = 2, **changes: Any) -> dict[str, Any]:
-        """The arguments of CreateDeliveryStream, and the properties of the same thing in a template."""
+        """The arguments of CreateDeliveryStream, which are also the properties in a template."""
         parameters = {"LambdaArn": function, "NumberOfRetries": retries, "BufferIntervalInSeconds": 0}
         processor = {
             "Type": "Lambda",
@@ -125,44 +125,36 @@ class Pipeline:
         self.aws.client("firehose").create_delivery_stream(**self.creation(function, **changes))
 
     def put(self, *texts: str) -> list[dict[str, str]]:
-        answer = self.aws.client("kinesis").put_records(
+        response = self.aws.client("kinesis").put_records(
             StreamName=self.name,
             Records=[{"Data": text.encode(), "PartitionKey": f"key {number}"} for number, text in enumerate(texts)],
         )
-        assert answer["FailedRecordCount"] == 0
-        return [{"text": text, **record} for text, record in zip(texts, answer["Records"], strict=True)]
+        assert response["FailedRecordCount"] == 0
+        return [{"text": text, **record} for text, record in zip(texts, response["Records"], strict=True)]
 
     def keys(self, prefix: str) -> list[str]:
         pages = self.aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [summary["Key"] for page in pages for summary in page.get("Contents", [])]
 
     def delivered(self, prefix: str = "samples/") -> list[str]:
-        """The lines in all objects below ``prefix``."""
+        """The lines of all objects with the prefix."""
         bodies = [
             self.aws.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read() for key in self.keys(prefix)
         ]
         return [line for body in bodies for line in gzip.decompress(body).decode().splitlines()]
 
 
-def document(*actions: str, **rest: Any) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, **rest}]})
-
-
-def eventually[Found](look: Callable[[], Found], seconds: float = 60) -> Found:
-    """What ``look`` finds, once it finds something."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
-    return found
+def document(*actions: str, **members: Any) -> str:
+    """An IAM policy document that allows these actions."""
+    return policy({"Effect": "Allow", "Action": actions, **members})
 
 
 def lines(pipeline: Pipeline, count: int, prefix: str = "samples/") -> list[dict[str, Any]]:
-    """The JSON lines below ``prefix``, once there are ``count``."""
+    """The JSON lines of all objects with the prefix, when there are ``count``."""
     eventually(lambda: len(pipeline.delivered(prefix)) >= count)
-    found = [json.loads(line) for line in pipeline.delivered(prefix)]
-    assert len(found) == count
-    return found
+    delivered = [json.loads(line) for line in pipeline.delivered(prefix)]
+    assert len(delivered) == count
+    return delivered
 
 
 @pytest.fixture
@@ -425,8 +417,8 @@ def test_stack_updates_and_drains_its_delivery_stream(pipeline: Pipeline, transf
 
 def test_shutdown_delivers_buffered_records(tmp_path: Path) -> None:
     # given a process that stores objects on disk, and a record in a buffer that is due in 15 minutes
-    with running_aws(tmp_path / "log", S3_PERSIST="1", S3_DATA_DIR=str(tmp_path / "s3")) as own:
-        pipeline = Pipeline(own, f"samples-{uuid.uuid4().hex[:12]}")
+    with running_aws(tmp_path / "log", S3_PERSIST="1", S3_DATA_DIR=str(tmp_path / "s3")) as other_aws:
+        pipeline = Pipeline(other_aws, f"samples-{uuid.uuid4().hex[:12]}")
         pipeline.prepare()
         pipeline.create(None, interval=900)
         pipeline.put("one")
