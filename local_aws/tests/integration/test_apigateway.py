@@ -97,9 +97,9 @@ def credentials_of(aws: LocalAws, statement: dict[str, Any] | None) -> ReadOnlyC
         iam.put_user_policy(UserName=name, PolicyName="calls", PolicyDocument=document)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
-    found = session.get_credentials()
-    assert found is not None
-    return found.get_frozen_credentials()
+    credentials = session.get_credentials()
+    assert credentials is not None
+    return credentials.get_frozen_credentials()
 
 
 def test_only_signed_request_reaches_function(

@@ -42,19 +42,19 @@ def received(aws: LocalAws, url: str) -> dict[str, Any]:
 
 
 def total(
-    aws: LocalAws, namespace: str, name: str, *, at: float, period: int = 10, **named: str
+    aws: LocalAws, namespace: str, name: str, *, at: float, period: int = 10, **dimension_values: str
 ) -> dict[str, float] | None:
-    """Sum, SampleCount and range of a metric around ``at``; none if it has no data."""
-    answer = aws.client("cloudwatch").get_metric_statistics(
+    """Sum, SampleCount, Minimum and Maximum of a metric within two minutes of ``at``; None without data."""
+    response = aws.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=name,
-        Dimensions=dimensions(**named),
+        Dimensions=dimensions(**dimension_values),
         StartTime=at - 120,
         EndTime=at + 120,
         Period=period,
         Statistics=["Sum", "SampleCount", "Minimum", "Maximum"],
     )
-    points = answer["Datapoints"]
+    points = response["Datapoints"]
     if not points:
         return None
     return {
@@ -66,8 +66,10 @@ def total(
     }
 
 
-def stat(namespace: str, name: str, statistic: str = "Sum", period: int = 10, **named: str) -> dict[str, Any]:
-    metric = {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions(**named)}
+def stat(
+    namespace: str, name: str, statistic: str = "Sum", period: int = 10, **dimension_values: str
+) -> dict[str, Any]:
+    metric = {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions(**dimension_values)}
     return {"Metric": metric, "Period": period, "Stat": statistic}
 
 
@@ -122,10 +124,10 @@ def test_embedded_metrics_in_any_log_stream_count(aws: LocalAws) -> None:
     events = [{"timestamp": int(at * 1000), "message": json.dumps(line)} for line in lines]
     logs.put_log_events(logGroupName=group, logStreamName="stream", logEvents=events)
     # then one is a metric, of standard resolution: it lies at the minute
-    answer = aws.client("cloudwatch").get_metric_data(
+    response = aws.client("cloudwatch").get_metric_data(
         MetricDataQueries=[{"Id": "m1", "MetricStat": stat(namespace, "Count")}], StartTime=at - 120, EndTime=at + 10
     )
-    (result,) = answer["MetricDataResults"]
+    (result,) = response["MetricDataResults"]
     assert result["Values"] == [4.0]
     assert result["Timestamps"][0].timestamp() == at // 60 * 60
 
@@ -145,7 +147,7 @@ def test_get_metric_data_has_exact_dimensions_and_math(aws: LocalAws) -> None:
             "StatisticValues": {"SampleCount": 4.0, "Sum": 48.0, "Minimum": 3.0, "Maximum": 20.0},
         },
     ]
-    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[each | {"StorageResolution": 1} for each in data])
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[datum | {"StorageResolution": 1} for datum in data])
     queries = [
         {"Id": "root", "Expression": "IF(sum >= 4, (b / sum) ^ 0.5, 0)", "Label": "of a sum"},
         {"Id": "sum", "MetricStat": stat(namespace, "a")},
@@ -218,8 +220,8 @@ def test_queue_messages_are_counted(aws: LocalAws, make_queue: MakeQueue) -> Non
     name, at = arn.rpartition(":")[2], time.time()
 
     def three() -> bool:
-        seen = total(aws, "AWS/SQS", "ApproximateNumberOfMessagesVisible", at=at, QueueName=name)
-        return seen is not None and seen["Maximum"] == 3.0
+        messages = total(aws, "AWS/SQS", "ApproximateNumberOfMessagesVisible", at=at, QueueName=name)
+        return messages is not None and messages["Maximum"] == 3.0
 
     assert eventually(three)
 
@@ -247,8 +249,8 @@ def put_alarm(aws: LocalAws, namespace: str, **members: Any) -> str:
 
 def described(aws: LocalAws, name: str) -> dict[str, Any]:
     (alarm,) = aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    found: dict[str, Any] = alarm
-    return found
+    description: dict[str, Any] = alarm
+    return description
 
 
 def set_alarm(aws: LocalAws, name: str, value: str) -> None:
@@ -294,8 +296,8 @@ def test_alarms_are_evaluated_by_the_clock(aws: LocalAws, recorder: tuple[str, s
     queries = [
         {"Id": "error", "Expression": "IF(n >= 2, (squared / expected) ^ 0.5, 0)", "Label": "error"},
         *[
-            {"Id": each, "MetricStat": stat(namespace, each, service="shop"), "ReturnData": False}
-            for each in ("n", "squared", "expected")
+            {"Id": metric, "MetricStat": stat(namespace, metric, service="shop"), "ReturnData": False}
+            for metric in ("n", "squared", "expected")
         ],
     ]
     bad = put_alarm(aws, namespace)
@@ -331,9 +333,12 @@ def test_alarms_are_evaluated_by_the_clock(aws: LocalAws, recorder: tuple[str, s
     assert data["previousState"]["value"] in ("OK", "INSUFFICIENT_DATA")
     assert [metric["id"] for metric in data["configuration"]["metrics"]] == ["error", "n", "squared", "expected"]
     assert 3.0 in json.loads(data["state"]["reasonData"])["recentDatapoints"]
-    seen = described(aws, error)
-    assert (seen["StateReasonData"], seen["StateReason"]) == (data["state"]["reasonData"], data["state"]["reason"])
-    assert [query["Id"] for query in seen["Metrics"]] == ["error", "n", "squared", "expected"]
+    description = described(aws, error)
+    assert (description["StateReasonData"], description["StateReason"]) == (
+        data["state"]["reasonData"],
+        data["state"]["reason"],
+    )
+    assert [query["Id"] for query in description["Metrics"]] == ["error", "n", "squared", "expected"]
 
     # and so do the others what their series and rules say
     def judged() -> bool:
@@ -380,9 +385,9 @@ def test_alarm_notifies_function_topic_and_bus(aws: LocalAws, recorder: tuple[st
     # and the topic a notification, the bus an event
     notification = json.loads(received(aws, topic_url)["Message"])
     assert (notification["NewStateValue"], notification["Trigger"]["Statistic"]) == ("ALARM", "SUM")
-    told = received(aws, bus_url)
-    assert told["resources"] == [alarm_arn(name)]
-    assert told["detail"] == event["alarmData"]
+    bus_event = received(aws, bus_url)
+    assert bus_event["resources"] == [alarm_arn(name)]
+    assert bus_event["detail"] == event["alarmData"]
     # and a state that stays tells nobody: the next message is of the next change
     set_alarm(aws, name, "ALARM")
     set_alarm(aws, name, "OK")
@@ -480,7 +485,7 @@ def test_template_creates_and_updates_alarms(aws: LocalAws) -> None:
     formation.create_stack(StackName=namespace, TemplateBody=template(namespace, 1.0, "n * 2"))
     formation.get_waiter("stack_create_complete").wait(StackName=namespace, WaiterConfig={"Delay": 1})
     (stack,) = formation.describe_stacks(StackName=namespace)["Stacks"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     alarm = described(aws, outputs["Name"])
     # then they are there, under their names and ARNs
     assert outputs["Arn"] == alarm["AlarmArn"]

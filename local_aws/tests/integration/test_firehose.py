@@ -175,9 +175,9 @@ def test_records_are_transformed_in_batches_and_delivered_once(pipeline: Pipelin
     # when 700 records arrive in two calls, right after its creation
     put = [record for first in (0, 350) for record in pipeline.put(*(f"sample {first + n}" for n in range(350)))]
     # then each of them arrives once, after few invocations and in few objects
-    found = lines(pipeline, 700)
-    assert {line["text"] for line in found} == {record["text"] for record in put}
-    assert len({line["head"]["invocationId"] for line in found}) <= 10
+    delivered = lines(pipeline, 700)
+    assert {line["text"] for line in delivered} == {record["text"] for record in put}
+    assert len({line["head"]["invocationId"] for line in delivered}) <= 10
     keys = pipeline.keys("")
     assert len(keys) <= 5
     name = rf"{pipeline.name}-1-\d{{4}}(-\d\d){{5}}-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}\.gz"
@@ -367,8 +367,8 @@ def test_objects_are_encrypted_with_configured_key(pipeline: Pipeline) -> None:
     pipeline.create(None, EncryptionConfiguration={"KMSEncryptionConfig": {"AWSKMSKeyARN": key}})
     pipeline.put("one")
     (name,) = eventually(lambda: pipeline.keys("samples/"))
-    found = pipeline.aws.client("s3").head_object(Bucket=pipeline.name, Key=name)
-    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
+    stored = pipeline.aws.client("s3").head_object(Bucket=pipeline.name, Key=name)
+    assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
 def test_deletion_delivers_buffered_records(pipeline: Pipeline, transform: str) -> None:
@@ -423,8 +423,8 @@ def test_shutdown_delivers_buffered_records(tmp_path: Path) -> None:
         pipeline.create(None, interval=900)
         pipeline.put("one")
     # when it has stopped, then the record is in an object
-    (found,) = (tmp_path / "s3").rglob(f"{pipeline.name}-1-*.gz")
-    assert gzip.decompress(found.read_bytes()) == b"one"
+    (file,) = (tmp_path / "s3").rglob(f"{pipeline.name}-1-*.gz")
+    assert gzip.decompress(file.read_bytes()) == b"one"
 
 
 def test_delivered_object_sends_event(aws: LocalAws, pipeline: Pipeline) -> None:

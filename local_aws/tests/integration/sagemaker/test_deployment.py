@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from collections import Counter
@@ -37,7 +38,7 @@ STATE_CHANGE, DEPLOYMENT = "SageMaker Endpoint State Change", "SageMaker Endpoin
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An endpoint of four instances, and what a test does with it."""
+    """An endpoint of four instances."""
 
     stage: Any
     endpoint: str
@@ -49,15 +50,15 @@ class Site:
         return dict(self.stage.client("sagemaker").describe_endpoint(EndpointName=self.endpoint))
 
     def settled(self) -> dict[str, Any]:
-        """The description once the endpoint has ended its change."""
+        """The description after the end of the change."""
         return self.settle(self.endpoint)
 
     def change(self, deployment: dict[str, Any], role: str | None = None) -> str:
-        """Deploy another model; its endpoint configuration, which is also what it answers."""
+        """Deploy another model; returns the name of its endpoint config, which it also responds with."""
         return self.deploy(self.endpoint, SERVING, role=role or self.role, instances=4, deployment=deployment)
 
     def answers(self, times: int) -> Counter[str]:
-        """Who answers so many requests."""
+        """The number of responses of each model to ``times`` requests."""
         runtime = self.stage.client("sagemaker-runtime")
         bodies = (
             runtime.invoke_endpoint(EndpointName=self.endpoint, Body="1", ContentType="text/csv")["Body"].read()
@@ -66,12 +67,12 @@ class Site:
         return Counter(json.loads(body)["model"] for body in bodies)
 
     def until_stage(self, status: str, message: str) -> dict[str, Any]:
-        """The description when the pending variant has come to a stage."""
+        """The description when the pending variant has reached a stage."""
         for _ in range(400):
             description = self.description()
             for variant in description.get("PendingDeploymentSummary", {}).get("ProductionVariants", []):
-                for told in variant.get("VariantStatus", []):
-                    if told["Status"] == status and message in told["StatusMessage"]:
+                for stage_status in variant.get("VariantStatus", []):
+                    if stage_status["Status"] == status and message in stage_status["StatusMessage"]:
                         return description
             time.sleep(0.1)
         pytest.fail(f"no stage {status} {message!r}: {description}")
@@ -79,20 +80,20 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(stage: Any, deploy: Callable[..., str], settled: Callable[[str], dict[str, Any]], sent: Any) -> Site:
-    """It serves; its models' role may look at alarms. ``sent`` listens from before its first event."""
+    """An endpoint in service; its models' role has access to alarms. ``sent`` must exist before its first event."""
     role = stage.make_role(
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{stage.bucket}/*"},
         {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "*"},
     )
-    made = Site(stage, f"Deployed-{uuid.uuid4().hex[:12]}", role, deploy, settled)
-    deploy(made.endpoint, SERVING, role=role, instances=4)
-    assert made.settled()["EndpointStatus"] == "InService"
-    return made
+    created = Site(stage, f"Deployed-{uuid.uuid4().hex[:12]}", role, deploy, settled)
+    deploy(created.endpoint, SERVING, role=role, instances=4)
+    assert created.settled()["EndpointStatus"] == "InService"
+    return created
 
 
 @pytest.fixture
 def alarm(stage: Any) -> str:
-    """An alarm that is fine until somebody sets it; its name."""
+    """The name of an alarm that only SetAlarmState changes."""
     name = f"alarm-{uuid.uuid4().hex[:12]}"
     stage.client("cloudwatch").put_metric_alarm(
         AlarmName=name, Namespace="Nothing", MetricName="Ever", Statistic="Sum", Period=60, EvaluationPeriods=1,
@@ -112,20 +113,23 @@ def routing(kind: str, *, wait: int, alarm: str | None = None, size: int = 25) -
 
 
 def test_canary_gets_its_share_then_all_traffic(site: Site, alarm: str, sent: Any) -> None:
-    # given
+    # given an endpoint that serves a model
     old = site.description()["EndpointConfigName"]
-    # when
-    new = site.change(routing("CANARY", wait=4, alarm=alarm))
+    started_at = time.monotonic()
+    site.answers(30)
+    bake_seconds = max(4, math.ceil((time.monotonic() - started_at) * 300 / 30 * 2))  # 300 requests must fit into it
+    # when another model is deployed with a canary
+    new = site.change(routing("CANARY", wait=bake_seconds, alarm=alarm))
     baking = site.until_stage("Baking", "canary capacity of 1 instance(s)")
     canary = site.answers(300)
     site.until_stage("Baking", "full capacity of 4 instance(s)")
-    whole = site.answers(50)
+    full = site.answers(50)
     description = site.settled()
-    # then a quarter of the answers came from the canary, and all of them after that
+    # then a quarter of the responses came from the canary, and later all of them
     assert canary.keys() == {old, new}
     assert 30 < canary[new] < 130  # 75 expected; five standard deviations are 38
-    assert whole == {new: 50}
-    # and the API and the events told so
+    assert full == {new: 50}
+    # and the API and the events report it
     assert (baking["EndpointStatus"], baking["EndpointConfigName"]) == ("Updating", old)
     (variant,) = baking["PendingDeploymentSummary"]["ProductionVariants"]
     assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (1, 4)
@@ -160,14 +164,14 @@ def test_alarm_rolls_deployment_back(site: Site, alarm: str, sent: Any, kind: st
     assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", old)
     assert alarm in description["FailureReason"]
     assert site.answers(20) == {old: 20}
-    told = sent(
+    events = sent(
         site.endpoint.lower(),
         lambda event: (
             (event["detail-type"], event["detail"]["EndpointStatus"]) == (STATE_CHANGE, "IN_SERVICE")
             and alarm in event["detail"].get("FailureReason", "")
         ),
     )
-    states = [each["detail"]["EndpointStatus"] for each in told if each["detail-type"] == STATE_CHANGE]
+    states = [event["detail"]["EndpointStatus"] for event in events if event["detail-type"] == STATE_CHANGE]
     assert states[-3:] == ["UPDATING", "ROLLING_BACK", "IN_SERVICE"]
 
 
@@ -218,10 +222,10 @@ def test_metrics_distinguish_endpoint_configs(site: Site) -> None:
 
     def counted() -> list[float]:
         now = datetime.now(UTC)
-        found = cloudwatch.get_metric_data(
+        results = cloudwatch.get_metric_data(
             MetricDataQueries=queries, StartTime=now - timedelta(minutes=5), EndTime=now + timedelta(seconds=5)
         )["MetricDataResults"]
-        return [sum(each["Values"]) for each in found]
+        return [sum(result["Values"]) for result in results]
 
     before = counted()
     # when two are answered and one fails

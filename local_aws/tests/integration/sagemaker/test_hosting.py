@@ -51,7 +51,7 @@ def output_fn(prediction, accept):
 
 @pytest.fixture(scope="module")
 def endpoint(deploy: Deploy, settled: Settled, sent: Any) -> str:
-    """An endpoint that serves; its name. ``sent`` listens from before its first event."""
+    """The name of an endpoint in service. ``sent`` must exist before its first event."""
     name = f"Endpoint-{uuid.uuid4().hex[:12]}"
     deploy(name, SERVING)
     description = settled(name)
@@ -142,16 +142,16 @@ def test_slow_model_does_not_block_other_requests(stage: Any, endpoint: str, ask
     answers: list[dict[str, Any]] = []
     sign = tmp_path / "go"
     waiting = [threading.Thread(target=lambda: answers.append(ask(endpoint, f"wait:{sign}"))) for _ in range(3)]
-    for each in waiting:
-        each.start()
+    for thread in waiting:
+        thread.start()
     # when others ask meanwhile
     assert ask(endpoint, "1,2")["ContentType"] == "application/json"
     assert stage.client("sagemaker").describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
     # then they were answered first
     assert answers == []
     sign.touch()
-    for each in waiting:
-        each.join(timeout=30)
+    for thread in waiting:
+        thread.join(timeout=30)
     assert len(answers) == 3
 
 
@@ -206,10 +206,10 @@ def test_update_serves_without_gap(  # noqa: PLR0917 (fixtures)
             and event["detail"]["EndpointStatus"] == "IN_SERVICE"
         ),
     )
-    states = [each["detail"] for each in events if each["detail-type"] == "SageMaker Endpoint State Change"]
-    assert [each["EndpointStatus"] for each in states] == ["CREATING", "IN_SERVICE", "UPDATING", "IN_SERVICE"]
-    assert [each["EndpointConfigName"] for each in states] == [old, old, old, new]
-    deployments = [each["detail"] for each in events if "Deployment" in each["detail-type"]]
+    states = [event["detail"] for event in events if event["detail-type"] == "SageMaker Endpoint State Change"]
+    assert [state["EndpointStatus"] for state in states] == ["CREATING", "IN_SERVICE", "UPDATING", "IN_SERVICE"]
+    assert [state["EndpointConfigName"] for state in states] == [old, old, old, new]
+    deployments = [event["detail"] for event in events if "Deployment" in event["detail-type"]]
     assert deployments[0]["PendingDeploymentSummary"]["EndpointConfigName"] == new
 
 

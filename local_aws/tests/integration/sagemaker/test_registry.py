@@ -47,14 +47,17 @@ def test_versions_count_up_and_repeated_token_creates_one(stage: Any, group: str
     second = register(ClientToken="two", ModelApprovalStatus="Approved")
     assert second.endswith("/2")
     sagemaker = stage.client("sagemaker")
-    told = sagemaker.describe_model_package(ModelPackageName=first)
-    assert (told["ModelApprovalStatus"], told["ModelPackageStatus"]) == ("PendingManualApproval", "Completed")
-    assert told["CustomerMetadataProperties"] == {"model": "m-1"}
-    assert told["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == "s3://bucket/model.tar.gz"
+    description = sagemaker.describe_model_package(ModelPackageName=first)
+    assert (description["ModelApprovalStatus"], description["ModelPackageStatus"]) == (
+        "PendingManualApproval",
+        "Completed",
+    )
+    assert description["CustomerMetadataProperties"] == {"model": "m-1"}
+    assert description["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == "s3://bucket/model.tar.gz"
     listed = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
-    assert [each["ModelPackageVersion"] for each in listed] == [2, 1]
+    assert [package["ModelPackageVersion"] for package in listed] == [2, 1]
     approved = sagemaker.list_model_packages(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
-    assert [each["ModelPackageArn"] for each in approved["ModelPackageSummaryList"]] == [second]
+    assert [package["ModelPackageArn"] for package in approved["ModelPackageSummaryList"]] == [second]
 
 
 def test_approval_sends_event_with_reason(stage: Any, group: str, register: Any, sent: Any) -> None:
@@ -62,10 +65,10 @@ def test_approval_sends_event_with_reason(stage: Any, group: str, register: Any,
     stage.client("sagemaker").update_model_package(
         ModelPackageArn=package, ModelApprovalStatus="Rejected", ApprovalDescription="too simple"
     )
-    told = sent("1", lambda event: event["resources"] == [package] and event["detail"].get("ApprovalDescription"))
-    states = [each for each in told if each["resources"] == [package]]
-    assert {each["detail-type"] for each in states} == {"SageMaker Model Package State Change"}
-    assert [each["detail"]["ModelApprovalStatus"] for each in states] == ["PendingManualApproval", "Rejected"]
+    events = sent("1", lambda event: event["resources"] == [package] and event["detail"].get("ApprovalDescription"))
+    states = [event for event in events if event["resources"] == [package]]
+    assert {event["detail-type"] for event in states} == {"SageMaker Model Package State Change"}
+    assert [event["detail"]["ModelApprovalStatus"] for event in states] == ["PendingManualApproval", "Rejected"]
     assert states[-1]["detail"]["ModelPackageGroupName"] == group
     described = stage.client("sagemaker").describe_model_package(ModelPackageName=package)
     assert (described["ModelApprovalStatus"], described["ApprovalDescription"]) == ("Rejected", "too simple")
@@ -122,8 +125,8 @@ def test_stack_creates_and_deletes_model_package_group(stage: Any) -> None:
     assert sagemaker.describe_model_package_group(ModelPackageGroupName=name)["ModelPackageGroupStatus"] == "Completed"
     cloudformation.delete_stack(StackName=name)
     for _ in range(60):
-        found = sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
-        if not found:
+        groups = sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
+        if not groups:
             return
         time.sleep(0.2)
     pytest.fail("the group is still there")

@@ -66,25 +66,25 @@ def test_job_reads_channels_and_writes_model_output_and_logs(stage: Any, train: 
     job = ended(name)
     # then
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    seen = json.loads(stage.unpacked(f"training/{name}/output/output.tar.gz")["seen.json"])
-    assert seen["samples"] == {"a/1.csv": "a/1.csv", "b/3.csv": "b/3.csv"}
-    assert seen["dataset"] == {"dataset.json": "{}"}
-    assert seen["arguments"] == ["--flag", "True", "-k", "7", "--words", "[1, 'a b']"]
-    assert json.loads(seen["environment"]["SM_HPS"]) == {"flag": True, "words": [1, "a b"], "k": 7}
-    assert json.loads(seen["environment"]["SM_CHANNELS"]) == ["code", "dataset", "samples"]
-    assert seen["environment"]["TRAINING_JOB_NAME"] == name
-    assert not {"GATEWAY_PORT", "AUTH", "LOCAL_AWS_IMAGE_PYTHON", "AWS_ACCESS_KEY_ID"} & set(seen["environment"])
-    assert seen["output_dir_existed"] is False
-    assert seen["sibling"] == {"here": True}
+    output = json.loads(stage.unpacked(f"training/{name}/output/output.tar.gz")["seen.json"])
+    assert output["samples"] == {"a/1.csv": "a/1.csv", "b/3.csv": "b/3.csv"}
+    assert output["dataset"] == {"dataset.json": "{}"}
+    assert output["arguments"] == ["--flag", "True", "-k", "7", "--words", "[1, 'a b']"]
+    assert json.loads(output["environment"]["SM_HPS"]) == {"flag": True, "words": [1, "a b"], "k": 7}
+    assert json.loads(output["environment"]["SM_CHANNELS"]) == ["code", "dataset", "samples"]
+    assert output["environment"]["TRAINING_JOB_NAME"] == name
+    assert not {"GATEWAY_PORT", "AUTH", "LOCAL_AWS_IMAGE_PYTHON", "AWS_ACCESS_KEY_ID"} & set(output["environment"])
+    assert output["output_dir_existed"] is False
+    assert output["sibling"] == {"here": True}
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == stage.uri(f"training/{name}/output/model.tar.gz")
     assert stage.unpacked(f"training/{name}/output/model.tar.gz") == {"model.json": b"a model"}
-    steps = [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    steps = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert steps == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] == job["LastModifiedTime"]
     assert job["BillableTimeInSeconds"] >= 1
     assert "rmse=2.25 of the second" in stage.log(LOG_GROUP, f"{name}/algo-1")
-    assert not Path(seen["folder"]).exists()
-    # and its events say so, in their own shape
+    assert not Path(output["folder"]).exists()
+    # and its events contain it in their own format
     events = sent(name, lambda event: event["detail"]["TrainingJobStatus"] == "Completed")
     assert {event["detail-type"] for event in events} == {"SageMaker Training Job State Change"}
     assert events[0]["detail"]["TrainingJobStatus"] == "InProgress"
@@ -127,13 +127,13 @@ def test_container_entrypoint_replaces_script(stage: Any, train: Train, ended: E
     job = ended(name)
     # then
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    seen = json.loads(stage.unpacked(f"training/{name}/output/model.tar.gz")["seen.json"])
-    assert seen["config"]["hyperparameters.json"]["depth"] == "6"  # as it came
-    assert set(seen["config"]["inputdataconfig.json"]) == {"code"}
-    assert seen["config"]["resourceconfig.json"]["current_instance_type"] == "ml.m5.large"
-    assert seen["variables"]["OWN"] == "mine"
-    assert seen["variables"]["TRAINING_JOB_NAME"] == name
-    assert "SM_HPS" not in seen["variables"]  # the image's toolkit did not run
+    output = json.loads(stage.unpacked(f"training/{name}/output/model.tar.gz")["seen.json"])
+    assert output["config"]["hyperparameters.json"]["depth"] == "6"  # not decoded
+    assert set(output["config"]["inputdataconfig.json"]) == {"code"}
+    assert output["config"]["resourceconfig.json"]["current_instance_type"] == "ml.m5.large"
+    assert output["variables"]["OWN"] == "mine"
+    assert output["variables"]["TRAINING_JOB_NAME"] == name
+    assert "SM_HPS" not in output["variables"]  # the image's toolkit did not run
     assert not Path("/opt/ml/model/seen.json").exists()
 
 
@@ -185,7 +185,7 @@ def test_failed_script_reports_command_without_message(stage: Any, train: Train,
 
 def test_install_without_network_needs_no_build_isolation(stage: Any, train: Train, ended: Ended) -> None:
     # when pip isolates its build, as it does by default and with the value that reads like the remedy
-    names = [train("print(1)", Environment=each) for each in ({}, {"PIP_NO_BUILD_ISOLATION": "1"})]
+    names = [train("print(1)", Environment=variables) for variables in ({}, {"PIP_NO_BUILD_ISOLATION": "1"})]
     # then
     for name in names:
         job = ended(name)
@@ -279,7 +279,7 @@ def test_create_job_needs_pass_role_and_add_tags(stage: Any, train: Train, ended
     }
     described = stage.client("sagemaker").describe_training_job(TrainingJobName=taken)
     members = ("AlgorithmSpecification", "RoleArn", "HyperParameters", "InputDataConfig", "OutputDataConfig")
-    request = {each: described[each] for each in (*members, "ResourceConfig", "StoppingCondition", "Environment")}
+    request = {member: described[member] for member in (*members, "ResourceConfig", "StoppingCondition", "Environment")}
     tags = [{"Key": "a", "Value": "b"}]
     name = f"Mine-{uuid.uuid4().hex[:12]}"
     # when and then: neither another name, nor another's role, nor a tag
@@ -323,8 +323,8 @@ def test_jobs_can_be_listed_and_tagged(stage: Any, train: Train, ended: Ended) -
     arn = ended(name)["TrainingJobArn"]
     # when
     sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "kept", "Value": "yes"}])
-    found = sagemaker.list_training_jobs(NameContains="LISTED-", StatusEquals="Completed")
+    page = sagemaker.list_training_jobs(NameContains="LISTED-", StatusEquals="Completed")
     # then
-    assert [each["TrainingJobName"] for each in found["TrainingJobSummaries"]] == [name]
+    assert [summary["TrainingJobName"] for summary in page["TrainingJobSummaries"]] == [name]
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "kept", "Value": "yes"}]
     assert sagemaker.list_training_jobs(NameContains=name, StatusEquals="Failed")["TrainingJobSummaries"] == []
