@@ -57,7 +57,8 @@ class Measures(Struct, frozen=True):
     """What one object amounted to, and the judgement of all windows after it.
 
     Counts are of rows; ``weight`` is how many rows of the fleet they stand for. Squares are in the target's unit
-    squared, capped, and weighted. ``error_evidence`` is None if no window could be judged: nothing is published then.
+    squared, capped, and weighted. ``error_evidence`` is None if no window could be judged: nothing is published then. It
+    is 0 once when a promise is new, so that the next drift changes the alarm's state.
     """
 
     stored: int = 0
@@ -122,6 +123,7 @@ def step(state: State, batch: SampledRows, answers: Mapping[str, Answer], servin
     """
     if has_key(state.ledger, batch.key):
         return Step(state, Measures(stored=batch.stored))
+    previous = state.live
     in_time = [row for row in batch.rows if not is_late(row, options)]
     recent_ids, known = add_ids(state.recent_ids, [row.sample_id for row in in_time])
     new = [row for row, is_known in zip(in_time, known, strict=True) if not is_known]
@@ -132,6 +134,7 @@ def step(state: State, batch: SampledRows, answers: Mapping[str, Answer], servin
         recent_ids=recent_ids,
         watermark=watermark,
     )
+    has_new_promise = state.live is not None and state.live is not previous
     measured, unbelieved = _measure(new, batch, answers, serving, options)
     if state.watermark >= state.muted_until:
         state = _add(state, measured, serving, options)
@@ -139,6 +142,7 @@ def step(state: State, batch: SampledRows, answers: Mapping[str, Answer], servin
     cap = _cap(serving)
     measures = msgspec.structs.replace(
         measures,
+        error_evidence=0.0 if has_new_promise else measures.error_evidence,
         stored=batch.stored,
         measured=len(measured),
         late=len(batch.rows) - len(in_time),

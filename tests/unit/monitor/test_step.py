@@ -229,6 +229,24 @@ def test_new_promise_begins_new_sums() -> None:
     assert hour_ratio(renewed) == pytest.approx(1, abs=0.05)
 
 
+def test_new_promise_publishes_zero_evidence_once() -> None:
+    published: list[float | None] = []
+    fleet = Fleet(300)
+    state, _ = run(
+        [fleet.rows(scale=2.0) for _ in range(12)], on_minute=lambda _s, m: published.append(m.error_evidence)
+    )
+    new_model = serving(promise=2 * PROMISE)
+    run(
+        [fleet.rows(scale=2.0) for _ in range(2)],
+        state=state,
+        serving_models=new_model,
+        on_minute=lambda _s, m: published.append(m.error_evidence),
+    )
+    assert published[0] == 0.0
+    assert (published[11] or 0.0) > 1
+    assert published[12:] == [0.0, None]
+
+
 def test_muted_time_is_not_measured() -> None:
     fleet = Fleet(200)
     state, measures = run([fleet.rows(scale=3.0) for _ in range(30)], state=State(muted_until=START + 10**6))
