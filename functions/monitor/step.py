@@ -57,8 +57,8 @@ class Measures(Struct, frozen=True):
     """What one object amounted to, and the judgement of all windows after it.
 
     Counts are of rows; ``weight`` is how many rows of the fleet they stand for. Squares are in the target's unit
-    squared, capped, and weighted. ``error_evidence`` is None if no window could be judged: nothing is published then. It
-    is 0 once when a promise is new, so that the next drift changes the alarm's state.
+    squared, capped, and weighted. ``error_evidence`` is None if no window could be judged, and nothing is published
+    then. It is 0 once when a promise is new, so that the next drift changes the alarm's state.
     """
 
     stored: int = 0
