@@ -46,6 +46,10 @@ LATENCY = Metric.create("AWS/SageMaker", "ModelLatency", FLEET)
 DEAD_LETTERS = Metric.create(
     "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "PromotionDeadLetters.QueueName"}
 )
+UNMEASURED = Metric.create(
+    "AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "SampleObjectsDeadLetters.QueueName"}
+)
+OLDEST_OBJECT = Metric.create("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "SampleObjectsQueue.QueueName"})
 OLDEST = Metric.create("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "PromotionQueue.QueueName"})
 RECONCILE_FAILED = make_metric("ReconcileFailures")
 WAITING = Metric.create("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "FailuresQueue.QueueName"})
@@ -78,10 +82,21 @@ def make_echoes(predictions: float, echoed: float | None) -> Sums:
     return {PREDICTIONS: predictions} | ({} if echoed is None else {PREDICTED: echoed})
 
 
+def get_period(alarm: str) -> int:
+    """Return the length of the alarm's periods in seconds."""
+    queries = ALARMS[alarm].get("Metrics", [ALARMS[alarm]])
+    (period,) = {
+        query["MetricStat"]["Period"] if "MetricStat" in query else query["Period"]
+        for query in queries
+        if "MetricStat" in query or "Period" in query
+    }
+    return int(period)
+
+
 def evaluate(alarm: str, periods: Sequence[Sums], first: str = "INSUFFICIENT_DATA") -> list[str]:
     """Return the alarm's state after each period."""
     rule = AlarmRule.read(retargeted(ALARMS[alarm], {"model": NEW, "EndpointConfigName": f"{STACK}-{NEW}"}))
-    length = ALARMS[alarm].get("Period", PERIOD)
+    length = get_period(alarm)
     store = MetricStore()
     state: Any = first
     states: list[str] = []
@@ -128,6 +143,10 @@ CASES: list[tuple[str, str, Sequence[Sums], str]] = [
     ("PromotionBehind", "held up for two minutes by an event that fails", [{OLDEST: 121}], "OK"),
     ("PromotionBehind", "more than five minutes behind", [{OLDEST: 301}], "ALARM"),
     ("PromotionBehind", "no data", [{}, {}], "OK"),
+    ("MonitorStale", "objects are measured as they come", [{OLDEST_OBJECT: 20, UNMEASURED: 0}], "OK"),
+    ("MonitorStale", "an object has waited for more than five minutes", [{OLDEST_OBJECT: 301, UNMEASURED: 0}], "ALARM"),
+    ("MonitorStale", "an object was given up", [{OLDEST_OBJECT: 20, UNMEASURED: 1}], "ALARM"),
+    ("MonitorStale", "no data", [{}, {}], "OK"),
     ("ReconcileFailed", "one failure", [{RECONCILE_FAILED: 1}, {}, {}], "OK"),
     ("ReconcileFailed", "failures for a quarter of an hour", [{RECONCILE_FAILED: 1}] * 3, "ALARM"),
     ("ReconcileFailed", "no failure", [{}, {}, {}], "OK"),

@@ -97,8 +97,11 @@ def test_the_key_is_rotated_and_usable_in_the_account_only() -> None:
     assert key["EnableKeyRotation"] is True
     for statement in key["KeyPolicy"]["Statement"]:
         assert statement["Principal"] != "*"
-        # a service may use it for this account only
-        if "Service" in statement["Principal"]:
+        # A service may use it for this account only. EventBridge sends no condition keys with a message to an encrypted
+        # queue, so that the queues' policies name its rules instead.
+        if statement["Principal"] == {"Service": "events.amazonaws.com"}:
+            assert "Condition" not in statement
+        elif "Service" in statement["Principal"]:
             assert "AWS::AccountId" in str(statement["Condition"]), statement["Sid"]
 
 
@@ -151,21 +154,42 @@ def test_bucket_policy_only_denies() -> None:
     assert [statement for statement in statements if statement["Effect"] != "Deny"] == []
 
 
-def test_queue_policies_allow_promotions_rules_alone() -> None:
+PROMOTION_RULES = {"TrainingJobEndedRule", "EndpointChangedRule", "ModelReviewedRule"}
+
+
+def test_queue_policies_allow_their_own_rules_alone() -> None:
     """Other access is what the account's own roles are granted."""
-    rules = resources("AWS::Events::Rule")
     statements = {name: one for name, one in list_statements("AWS::SQS::QueuePolicy") if one["Effect"] != "Deny"}
-    assert set(statements) == {"FailuresQueuePolicy", "PromotionQueuePolicy"}
+    senders = {}
     for name, statement in statements.items():
         assert statement["Principal"] == {"Service": "events.amazonaws.com"}
         assert statement["Action"] == "sqs:SendMessage"
         assert statement["Resource"] == {"GetAtt": f"{name.removesuffix('Policy')}.Arn"}
-        sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-        assert {source["GetAtt"] for source in sources} == {f"{rule}.Arn" for rule in rules}
+        sources = as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        senders[name] = {source["GetAtt"].removesuffix(".Arn") for source in sources}
+    assert senders == {
+        "FailuresQueuePolicy": PROMOTION_RULES,
+        "PromotionQueuePolicy": PROMOTION_RULES,
+        "SampleObjectsQueuePolicy": {"SampleObjectsRule"},
+    }
+    assert set(resources("AWS::Events::Rule")) == set.union(*senders.values())
+
+
+def test_monitor_measures_one_batch_of_objects_at_a_time() -> None:
+    queues, function = resources("AWS::SQS::Queue"), resources("AWS::Serverless::Function")["MonitorFunction"]
+    queue = queues["SampleObjectsQueue"]
+    (target,) = resources("AWS::Events::Rule")["SampleObjectsRule"]["Targets"]
+    assert target["Arn"] == {"GetAtt": "SampleObjectsQueue.Arn"}
+    assert target["SqsParameters"] == {"MessageGroupId": "samples"}
+    assert queue["FifoQueue"] is queue["ContentBasedDeduplication"] is True
+    assert queues["SampleObjectsDeadLetters"]["FifoQueue"] is True
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"GetAtt": "SampleObjectsDeadLetters.Arn"}
+    assert function["Timeout"] < queue["VisibilityTimeout"]
 
 
 def test_promotion_senders_use_the_one_message_group() -> None:
-    targets = [target for rule in resources("AWS::Events::Rule").values() for target in rule["Targets"]]
+    rules = resources("AWS::Events::Rule")
+    targets = [target for rule in PROMOTION_RULES for target in rules[rule]["Targets"]]
     targets += [schedule["Target"] for schedule in resources("AWS::Scheduler::Schedule").values()]
     assert len(targets) == 4
     for target in targets:
