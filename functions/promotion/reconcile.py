@@ -10,8 +10,8 @@ from promotion.observe import observe
 
 if TYPE_CHECKING:
     from promotion.context import Context
-    from promotion.decide import Result
     from promotion.events import Event
+    from promotion.outcomes import Result
 
 MAX_ATTEMPTS = 3
 """A record has two or three writers; losing to them this often in a row means that something else is wrong."""

@@ -14,8 +14,8 @@ from dwell.client.leaderboard import CONFIRMING_READS, LeaderboardError, read_le
 from dwell.operations import endpoint_requests as endpoint
 from dwell.operations.endpoint_requests import REFUSALS, EndpointError, wait
 from dwell.operations.function_response import UnusableRequestError
-from promotion.decide import RequestReason
 from promotion.events import OperatorRequest, parse
+from promotion.outcomes import RequestReason
 from rounds import RequestOutcome
 from tests.unit.fake_aws import NOW
 

@@ -24,7 +24,7 @@ from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, STACK, Cloud
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from promotion.decide import ApprovalResult, EndpointResult, ReconcileResult, RequestResult, RoundResult
+    from promotion.outcomes import ApprovalResult, EndpointResult, ReconcileResult, RequestResult, RoundResult
     from promotion.promotion_gate import PromotionDecision
 
 HASH = "0123456789abcdef"

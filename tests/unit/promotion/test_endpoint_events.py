@@ -12,9 +12,10 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from promotion import handler
-from promotion.decide import EndpointResult, next_step
+from promotion.endpoint_policy import next_step
 from promotion.events import UnknownEventError
 from promotion.observation import EndpointState
+from promotion.outcomes import EndpointResult
 from rounds.metric_counter import count_metric
 from tests.unit.fake_aws import ENDPOINT, NOW, Cloud, ProcessDied, make_client_error
 from tests.unit.promotion.factories import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promotion.decide import RoundResult
+from promotion.outcomes import RoundResult
 from promotion.sagemaker_endpoint import NameTakenError
 from rounds import InFlightRound, Round, RoundLock
 from tests.unit.fake_aws import BUCKET, ENDPOINT, NOW, Cloud, ProcessDied

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from feature_schema import get_schema_hash
 from promotion import handler
-from promotion.decide import ApprovalResult
+from promotion.outcomes import ApprovalResult
 from tests.unit.fake_aws import NOW, Cloud, ProcessDied
 from tests.unit.promotion.factories import (
     CHAMPION,

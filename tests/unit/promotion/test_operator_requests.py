@@ -10,8 +10,8 @@ import pytest
 from dwell.operations.endpoint_requests import EndpointError, wait
 from leaderboard import leaderboard_state as leaderboard
 from leaderboard.json_view import build_leaderboard_json
-from promotion.decide import RequestResult, RoundResult
 from promotion.events import OperatorRequest
+from promotion.outcomes import RequestResult, RoundResult
 from rounds import Endpoint, Store, UnusableRequestError, format_iso, parse_request
 from tests.unit.fake_aws import ENDPOINT, NOW, STACK, Cloud, ProcessDied
 from tests.unit.promotion.factories import (

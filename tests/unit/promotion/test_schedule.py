@@ -10,7 +10,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from promotion import handler
-from promotion.decide import ApprovalResult, EndpointResult, RequestResult, RoundResult
+from promotion.outcomes import ApprovalResult, EndpointResult, RequestResult, RoundResult
 from rounds.metric_counter import count_metric
 from tests.unit.fake_aws import make_client_error
 from tests.unit.promotion.factories import (
@@ -142,6 +142,7 @@ def test_a_schedule_that_fails_is_counted_and_not_retried(
     event: Callable[[str], dict[str, Any]],
     context: Context,
     published: Callable[[], Metrics],
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # given a model that SageMaker refuses for good
@@ -152,12 +153,11 @@ def test_a_schedule_that_fails_is_counted_and_not_retried(
 
     monkeypatch.setattr(type(cloud.sagemaker), "update_endpoint", refuse)
     monkeypatch.setattr(handler, "create_context", lambda: make_context(cloud, count=count_metric))
-    log = io.StringIO()
-    monkeypatch.setattr(handler, "logger", Logger(service="dwell", stream=log))
+    monkeypatch.setattr(handler, "logger", Logger(service="dwell", stream=io.StringIO()))
     # when the schedule tries
     result = handler.handler(event("reconcile"), context)  # type: ignore[arg-type]  # as far as it is used
     # then its message is done, and the failure is logged and counted
     assert result == [{"outcome": "failed"}]
-    assert "service limit" in log.getvalue()
+    assert "service limit" in caplog.text
     assert published() == {(frozenset(), "ReconcileFailures"): 1}
     assert get_model(cloud, WINNER).status == "candidate"
