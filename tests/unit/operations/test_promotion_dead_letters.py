@@ -55,7 +55,7 @@ def make_queue(count: int) -> FakeSqs:
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])
-def test_redrive_sends_every_event_once_in_order_under_a_new_deduplication_id(count: int) -> None:
+def test_redrive_sends_every_event_once_in_order(count: int) -> None:
     sqs = make_queue(count)
     done = list(redrive(sqs, "dead", "queue", before=NOW))  # type: ignore[arg-type]  # a fake
     assert [letter.message_id for letter in done] == [f"m{number}" for number in range(count)]
@@ -66,13 +66,13 @@ def test_redrive_sends_every_event_once_in_order_under_a_new_deduplication_id(co
     assert sqs.bodies == {}
 
 
-def test_redrive_shows_events_in_a_dry_run_and_leaves_them() -> None:
+def test_redrive_in_a_dry_run_leaves_events() -> None:
     sqs = make_queue(3)
     done = list(redrive(sqs, "dead", "queue", before=NOW, dry_run=True))  # type: ignore[arg-type]  # a fake
     assert (len(done), sqs.sent, len(sqs.bodies), sqs.hidden) == (3, [], 3, set())
 
 
-def test_redrive_leaves_an_event_that_fails_again_meanwhile() -> None:
+def test_redrive_leaves_event_that_fails_again() -> None:
     sqs = make_queue(2)
     sqs.failed_at = NOW + timedelta(seconds=1)
     assert list(redrive(sqs, "dead", "queue", before=NOW)) == []  # type: ignore[arg-type]  # a fake
@@ -80,7 +80,7 @@ def test_redrive_leaves_an_event_that_fails_again_meanwhile() -> None:
 
 
 @pytest.mark.parametrize(("target", "outcome"), [(TARGET, "sent"), ("arn:aws:sqs:us-east-1:1:another.fifo", "kept")])
-def test_an_event_that_a_rule_could_not_deliver_goes_to_promotion(target: str, outcome: str) -> None:
+def test_undelivered_event_of_a_rule_goes_to_promotion(target: str, outcome: str) -> None:
     # given an event with the attributes that EventBridge adds
     sqs = make_queue(1)
     sqs.attributes = {

@@ -164,7 +164,7 @@ def handle_once(name: str) -> dict[Any, Any]:
 
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_second_attempt_inside_the_first_changes_nothing(name: str, position: int) -> None:
+def test_second_attempt_within_first_changes_nothing(name: str, position: int) -> None:
     for before in range(1, 45):
         scene = Scene(**SCENES[name]).play([ONCE] * position + [[("first", before), ("second", 100)]])
         assert scene.snapshot() == handle_once(name), before
@@ -172,7 +172,7 @@ def test_a_second_attempt_inside_the_first_changes_nothing(name: str, position: 
 
 @pytest.mark.parametrize("name", SCENES)
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_an_attempt_that_dies_anywhere_is_repeated(name: str, position: int) -> None:
+def test_attempt_that_dies_anywhere_is_repeated(name: str, position: int) -> None:
     for before in range(1, 45):
         scene = Scene(**SCENES[name]).play([ONCE] * position + [[("first", before)]], die=True)
         assert scene.snapshot() == handle_once(name), before
@@ -186,7 +186,7 @@ def test_any_mix_of_two_attempts_ends_the_same(name: str, plans: list[Plan], *, 
 
 @given(fail=st.booleans(), first=st.booleans(), plans=PLANS, die=st.booleans())
 @settings(max_examples=60)
-def test_of_two_models_each_has_its_outcome_recorded(*, fail: bool, first: bool, plans: list[Plan], die: bool) -> None:
+def test_two_models_have_their_outcomes_recorded(*, fail: bool, first: bool, plans: list[Plan], die: bool) -> None:
     # given a winner and an operator who asks for a third model
     scene = Scene(champion=True, fail=fail, operator="promote", operator_first=first).play(plans, die=die)
     # then the table names the model that answers, and none is on its way
@@ -202,7 +202,7 @@ def test_of_two_models_each_has_its_outcome_recorded(*, fail: bool, first: bool,
 
 @given(first=st.booleans(), plans=PLANS, die=st.booleans())
 @settings(max_examples=60)
-def test_a_round_overrides_no_model_that_an_operator_asked_for(*, first: bool, plans: list[Plan], die: bool) -> None:
+def test_round_does_not_override_an_operators_model(*, first: bool, plans: list[Plan], die: bool) -> None:
     # given a winner that is judged against the champion, while a third model is on its way
     scene = Scene(champion=True, fail=False, operator="promote", operator_first=first).play(plans, die=die)
     # then the winner goes before it, or not at all: nothing says which of the two is better
@@ -213,7 +213,7 @@ def test_a_round_overrides_no_model_that_an_operator_asked_for(*, first: bool, p
 
 @given(fail=st.booleans(), first=st.booleans(), plans=PLANS, die=st.booleans())
 @settings(max_examples=60)
-def test_a_pause_at_any_moment_ends_with_no_endpoint(*, fail: bool, first: bool, plans: list[Plan], die: bool) -> None:
+def test_pause_at_any_moment_ends_without_endpoint(*, fail: bool, first: bool, plans: list[Plan], die: bool) -> None:
     scene = Scene(champion=True, fail=fail, operator="pause", operator_first=first).play(plans, die=die)
     endpoint = get_endpoint(scene.cloud)
     assert scene.cloud.sagemaker.endpoint is None

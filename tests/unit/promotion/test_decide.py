@@ -372,14 +372,14 @@ def make_outcome(**changes: Any) -> RequestOutcome:
     return RequestOutcome.model_validate({**known, **changes})
 
 
-def test_a_request_that_has_its_outcome_is_not_carried_out_again() -> None:
+def test_request_with_outcome_is_not_repeated() -> None:
     observation = make_observation(QUIET, make_state(), request=make_outcome(finished_at=NOW))
     decision = decide(observation, PAUSE, make_settings())
     assert decision.actions == ()
     assert (decision.result.outcome, decision.result.reason) == ("done", "paused")  # type: ignore[union-attr]
 
 
-def test_a_repeated_attempt_keeps_the_first_result() -> None:
+def test_repeated_attempt_keeps_first_result() -> None:
     # given an attempt that died after it had paused the endpoint
     observation = make_observation(make_record(pause="paused", status="Deleting"), make_state("Deleting"),
                                    request=make_outcome())  # fmt: skip
@@ -390,7 +390,7 @@ def test_a_repeated_attempt_keeps_the_first_result() -> None:
     assert outline(decision.actions[-1]) == "request: finished_at"
 
 
-def test_a_request_that_makes_no_sense_is_recorded() -> None:
+def test_unusable_request_is_recorded() -> None:
     decision = decide(make_observation(QUIET, make_state()), UnusableRequest("1", "no such action"), make_settings())
     (created, _) = decision.actions
     assert isinstance(created, Create)
@@ -398,13 +398,13 @@ def test_a_request_that_makes_no_sense_is_recorded() -> None:
     assert (created.record.reason, created.record.error) == ("unusable", "no such action")
 
 
-def test_a_model_without_an_archive_is_not_deployed() -> None:
+def test_model_without_archive_is_not_deployed() -> None:
     observation = make_observation(WANTED, make_state(), models={WINNER: make_model(WINNER)})
     with pytest.raises(NoArchiveError, match=WINNER):
         decide(observation, EndpointChanged(), make_settings())
 
 
-def test_a_deployment_names_the_alarms_and_the_threshold() -> None:
+def test_deployment_names_alarms_and_threshold() -> None:
     actions = decide(make_observation(WANTED, make_state()), EndpointChanged(), make_settings()).actions
     assert RetargetAlarms(WINNER, NEW, 1.25) in actions
     assert UpdateEndpoint(NEW, (LIVE_ERROR, FAILURES, LATENCY)) in actions

@@ -55,7 +55,7 @@ def with_event(cloud: Cloud) -> EndpointResult:
 
 
 class TestInService:
-    def test_the_winner_goes_live_and_the_old_champion_retires(self) -> None:
+    def test_winner_goes_live_and_champion_retires(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         assert with_event(cloud) == EndpointResult("InService", WINNER)
@@ -83,7 +83,7 @@ class TestInService:
             assert with_event(cloud) == EndpointResult("InService", WINNER)
         assert cloud.table.items == before
 
-    def test_dying_anywhere_and_being_repeated_ends_the_same(self) -> None:
+    def test_attempt_that_dies_anywhere_is_repeated(self) -> None:
         undisturbed = make_deploying_cloud()
         undisturbed.sagemaker.settle(SETTLED)
         before = undisturbed.steps.count
@@ -101,7 +101,7 @@ class TestInService:
                 with_event(cloud)
                 assert snapshot(cloud) == snapshot(undisturbed)
 
-    def test_a_configuration_made_by_hand_leaves_no_known_model_live(self) -> None:
+    def test_manual_configuration_leaves_no_model_live(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)
@@ -111,7 +111,7 @@ class TestInService:
         assert get_model(cloud, WINNER).status == "retired"
         assert get_endpoint(cloud).serving_model is None
 
-    def test_an_old_model_that_is_put_back_by_hand_is_live_again(self) -> None:
+    def test_model_restored_by_hand_is_live_again(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)
@@ -128,7 +128,7 @@ class TestInService:
 
 
 class TestFailure:
-    def test_a_creation_that_fails_is_recorded_and_nobody_is_live(self) -> None:
+    def test_failed_creation_is_recorded_and_leaves_no_model_live(self) -> None:
         cloud = make_deploying_cloud(champion=False)
         cloud.sagemaker.settle(SETTLED, fail="it did not pass the ping health check")
         assert with_event(cloud) == EndpointResult("Failed", None, None, WINNER, "failed")
@@ -141,7 +141,7 @@ class TestFailure:
             "Failed",
         )
 
-    def test_an_update_that_is_rolled_back_keeps_the_champion_live(self) -> None:
+    def test_rolled_back_update_keeps_champion_live(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         assert with_event(cloud) == EndpointResult("InService", CHAMPION, None, WINNER, "rolled_back")
@@ -155,7 +155,7 @@ class TestFailure:
         assert with_event(cloud) == EndpointResult("InService", CHAMPION)
         assert cloud.sagemaker.deployments == [NEW]
 
-    def test_the_alarm_that_took_it_back_is_the_reason_even_when_it_rests_again(self) -> None:
+    def test_rollback_reason_is_alarm_that_is_ok_again(self) -> None:
         # given a winner whose own live error is too high, while SageMaker moves the traffic back
         cloud = make_deploying_cloud()
         error = cloud.cloudwatch.alarm(LIVE_ERROR_ALARM)
@@ -171,14 +171,14 @@ class TestFailure:
         assert get_model(cloud, WINNER).status == "rolled_back"
         assert get_round(cloud).deployment_reason == f"{LIVE_ERROR_ALARM}: 3.1 was greater than the threshold"
 
-    def test_an_alarm_that_is_still_off_is_the_reason_without_an_event_in_between(self) -> None:
+    def test_rollback_reason_is_alarm_without_rolling_back_event(self) -> None:
         cloud = make_deploying_cloud()
         cloud.cloudwatch.alarm(LIVE_ERROR_ALARM).update(StateValue="ALARM", StateReason="3.1")
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         with_event(cloud)
         assert get_model(cloud, WINNER).reason == f"{LIVE_ERROR_ALARM}: 3.1"
 
-    def test_a_model_that_was_taken_back_is_not_promoted_by_any_later_event(self) -> None:
+    def test_rolled_back_model_is_not_promoted_by_later_events(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         for _ in range(3):
@@ -187,7 +187,7 @@ class TestFailure:
         assert cloud.sagemaker.deployments == [NEW]
         assert get_endpoint(cloud).serving_model == CHAMPION
 
-    def test_what_the_endpoint_was_before_it_was_asked_takes_nobody_back(self) -> None:
+    def test_state_before_deployment_rolls_nothing_back(self) -> None:
         # given a deployment, and an answer of SageMaker that does not know of it yet
         cloud = make_deploying_cloud()
         assert cloud.sagemaker.endpoint is not None
@@ -203,7 +203,7 @@ class TestFailure:
         cloud.sagemaker.settle(SETTLED)
         assert with_event(cloud) == EndpointResult("InService", WINNER)
 
-    def test_an_endpoint_that_somebody_deletes_leaves_nobody_live_and_is_not_made_again(self) -> None:
+    def test_deleted_endpoint_leaves_no_model_live(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED)
         with_event(cloud)
@@ -214,7 +214,7 @@ class TestFailure:
         assert get_endpoint(cloud).serving_model is None
         assert cloud.sagemaker.endpoint is None
 
-    def test_a_model_whose_endpoint_is_deleted_before_anybody_saw_it_serve_has_failed(self) -> None:
+    def test_model_whose_endpoint_is_deleted_first_has_failed(self) -> None:
         cloud = make_deploying_cloud(champion=False)
         cloud.sagemaker.endpoint = None
         assert with_event(cloud) == EndpointResult("Absent", None, None, WINNER, "failed")
@@ -225,7 +225,7 @@ class TestFailure:
         assert (get_endpoint(cloud).deploying_model, get_endpoint(cloud).next_model) == (None, None)
 
     @pytest.mark.parametrize("champion", [True, False])
-    def test_a_model_that_sagemaker_refuses_keeps_nobody_else_out(
+    def test_model_refused_by_sagemaker_blocks_no_other(
         self, monkeypatch: pytest.MonkeyPatch, *, champion: bool
     ) -> None:
         # given a quota that is used up
@@ -245,7 +245,7 @@ class TestFailure:
         assert (get_model(cloud, WINNER).status, get_endpoint(cloud).deploying_model) == ("candidate", None)
         assert get_endpoint(cloud).next_model == (CHAMPION if champion else None)
 
-    def test_a_model_that_waits_replaces_one_that_does_not_come_up(self) -> None:
+    def test_waiting_model_replaces_failed_creation(self) -> None:
         # given a creation, and a model that an operator wants after it
         cloud = make_deploying_cloud(champion=False)
         second = "linear-20261123T064000Z"
@@ -263,7 +263,7 @@ class TestFailure:
         assert get_model(cloud, WINNER).status == "failed"
         assert (get_model(cloud, second).status, get_endpoint(cloud).deploying_model) == ("deploying", second)
 
-    def test_a_failed_endpoint_of_before_fails_nobody_who_is_to_replace_it(self) -> None:
+    def test_earlier_failed_endpoint_does_not_fail_its_successor(self) -> None:
         cloud = make_cloud(champion=False)
         cloud.sagemaker.endpoint = {
             "EndpointName": ENDPOINT,
@@ -278,14 +278,14 @@ class TestFailure:
         assert with_event(cloud).wanted == WINNER
         assert get_model(cloud, WINNER).status == "deploying"
 
-    def test_nobody_is_live_behind_an_endpoint_that_is_out_of_service(self) -> None:
+    def test_out_of_service_endpoint_has_no_live_model(self) -> None:
         cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint |= {"EndpointStatus": "OutOfService", "LastModifiedTime": SETTLED}
         assert with_event(cloud) == EndpointResult("OutOfService", None)
         assert (get_model(cloud, CHAMPION).status, get_endpoint(cloud).next_model) == ("retired", None)
 
-    def test_a_rollback_that_fails_is_the_models_end_too(self) -> None:
+    def test_failed_rollback_is_a_rollback_of_the_model(self) -> None:
         cloud = make_deploying_cloud()
         cloud.sagemaker.settle(SETTLED, fail="an alarm went off")
         assert cloud.sagemaker.endpoint is not None
@@ -293,7 +293,7 @@ class TestFailure:
         assert with_event(cloud) == EndpointResult("UpdateRollbackFailed", CHAMPION, None, WINNER, "rolled_back")
         assert (get_model(cloud, WINNER).status, get_endpoint(cloud).deploying_model) == ("rolled_back", None)
 
-    def test_who_asks_next_records_the_end_of_the_one_before(self) -> None:
+    def test_next_deployment_records_end_of_the_previous(self) -> None:
         # given a model that was taken back, whose event is still on its way
         cloud = make_deploying_cloud()
         second = "linear-20261123T064000Z"
@@ -308,7 +308,7 @@ class TestFailure:
         assert (get_model(cloud, WINNER).status, heard) == ("rolled_back", ["Rollbacks"])
         assert get_endpoint(cloud).deploying_model == second
 
-    def test_an_event_of_an_earlier_deployment_does_not_fail_one_that_waits(self) -> None:
+    def test_event_of_earlier_deployment_does_not_fail_waiting_model(self) -> None:
         cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"  # somebody changes the instances
@@ -336,7 +336,7 @@ class TestFailure:
         ("Deleting", "old", "wait_for_deletion"),
     ],
 )
-def test_what_brings_an_endpoint_to_a_configuration(status: str | None, configuration: str, todo: str) -> None:
+def test_next_step_depends_on_status_and_configuration(status: str | None, configuration: str, todo: str) -> None:
     state = None if status is None else EndpointState(status, configuration, NOW)
     assert next_step(state, "new") == todo
 
@@ -355,7 +355,7 @@ class TestHandler:
 
         return handle
 
-    def test_a_job_and_then_its_endpoint(
+    def test_handler_counts_one_promotion_for_repeated_events(
         self,
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
         event: Callable[[str], dict[str, Any]],
@@ -369,7 +369,7 @@ class TestHandler:
             assert handle(cloud, event("endpoint-in-service"))["live"] == WINNER
         assert published() == {(frozenset(), "Promotions"): 1}
 
-    def test_a_rollback_is_counted_once(
+    def test_handler_counts_rollback_once(
         self,
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
         event: Callable[[str], dict[str, Any]],
@@ -387,7 +387,7 @@ class TestHandler:
         assert published() == {(frozenset(), "Rollbacks"): 1}
         assert get_model(cloud, WINNER).reason == reason
 
-    def test_a_rollback_is_counted_although_what_follows_it_fails_at_first(
+    def test_handler_counts_rollback_although_next_step_fails(
         self,
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
         event: Callable[[str], dict[str, Any]],
@@ -413,7 +413,7 @@ class TestHandler:
         assert handle(cloud, event("endpoint-rolled-back"))["wanted"] == successor
         assert published() == {(frozenset(), "Rollbacks"): 1}
 
-    def test_a_rollback_that_an_operators_request_finds_first_is_counted_too(
+    def test_handler_counts_rollback_found_by_a_request(
         self,
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
         event: Callable[[str], dict[str, Any]],
@@ -430,7 +430,7 @@ class TestHandler:
         ("name", "reason"),
         [("promote-manual", "unknown_model"), ("pause-manual", "paused"), ("resume-manual", "not_paused")],
     )
-    def test_an_operators_request_is_answered(
+    def test_handler_carries_out_operators_request(
         self,
         name: str,
         reason: str,
@@ -439,7 +439,7 @@ class TestHandler:
     ) -> None:
         assert handle(Cloud(), event(name))["reason"] == reason
 
-    def test_failed_and_kept_rounds_are_counted(
+    def test_handler_counts_failed_and_kept_rounds(
         self,
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],
         event: Callable[[str], dict[str, Any]],
@@ -456,7 +456,7 @@ class TestHandler:
         }
         assert published() == {(frozenset(), "RoundsFailed"): 1, (frozenset(), "RoundsKept"): 1}
 
-    def test_a_failed_endpoint(
+    def test_handler_records_failed_endpoint(
         self, handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]], event: Callable[[str], dict[str, Any]]
     ) -> None:
         cloud = make_deploying_cloud(champion=False)
@@ -469,7 +469,7 @@ class TestHandler:
     @pytest.mark.parametrize(
         "change", [{"detail-type": "Something Else"}, {"detail": {"EndpointName": "of-somebody-else"}}]
     )
-    def test_other_events_are_errors(
+    def test_handler_refuses_other_events(
         self,
         change: dict[str, Any],
         handle: Callable[[Cloud, dict[str, Any]], dict[str, Any]],

@@ -49,7 +49,7 @@ BASELINE = errors(5_000, 5_000, 1)
 OLD = errors(5_000, 2_000, 2)
 
 
-def test_a_better_model_goes_live() -> None:
+def test_better_model_goes_live() -> None:
     assert a_round(0.9 * OLD, OLD, baseline=BASELINE) == PromotionDecision(WINNER, "beats_champion")
 
 
@@ -59,11 +59,11 @@ def test_equal_models_change_nothing() -> None:
     assert a_round(noise, OLD, baseline=BASELINE).promoted is None
 
 
-def test_a_slightly_worse_model_stays_out() -> None:
+def test_slightly_worse_model_is_kept_out() -> None:
     assert a_round(1.005 * OLD, OLD, baseline=BASELINE) == PromotionDecision(None, "not_better")
 
 
-def test_the_luckiest_of_many_on_a_small_test_set_stays_out() -> None:
+def test_luckiest_of_many_on_small_test_set_is_kept_out() -> None:
     # given 60 rounds of six challengers that are as good as the champion, and the one that looks best of all
     rounds = [(errors(120, 2_000, 10 * seed), errors(120, 2_000, 10 * seed + 1)) for seed in range(60)]
     lucky, champion = max(rounds, key=lambda pair: rmse(pair[1]) - rmse(pair[0]))
@@ -73,13 +73,13 @@ def test_the_luckiest_of_many_on_a_small_test_set_stays_out() -> None:
     assert given == PromotionDecision(None, "not_significant")
 
 
-def test_even_a_perfect_score_on_too_few_samples_stays_out() -> None:
+def test_perfect_score_on_too_few_samples_is_kept_out() -> None:
     few = OLD[:99]
     assert a_round(0.1 * few, few, baseline=BASELINE[:99]) == PromotionDecision(None, "not_significant")
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
-def test_an_error_that_is_no_number_stays_out_wherever_it_comes_from(broken: float) -> None:
+def test_error_that_is_no_number_is_kept_out(broken: float) -> None:
     better = 0.9 * OLD
     known = asdict(compare(np.square(better), np.square(OLD)))
     for field in ("mean_gain", "standard_error"):
@@ -90,12 +90,12 @@ def test_an_error_that_is_no_number_stays_out_wherever_it_comes_from(broken: flo
         compare(np.square(np.full(200, broken)), np.square(OLD[:200]))
 
 
-def test_a_champion_that_cannot_be_loaded_has_to_be_replaced_but_not_by_anything() -> None:
+def test_unloadable_champion_is_replaced_by_a_better_model_only() -> None:
     assert a_round(OLD, None, baseline=BASELINE) == PromotionDecision(WINNER, "beats_baseline")
     assert a_round(1.01 * BASELINE, None, baseline=BASELINE) == PromotionDecision(None, "not_better")
 
 
-def test_a_model_of_a_schema_that_has_changed_since_stays_out_however_good() -> None:
+def test_model_of_changed_schema_is_kept_out() -> None:
     assert a_round(0.1 * OLD, OLD, baseline=BASELINE, schema_hash="of-yesterday") == PromotionDecision(
         None, "schema_changed"
     )

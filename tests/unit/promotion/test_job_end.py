@@ -35,7 +35,7 @@ from tests.unit.promotion.factories import (
 
 
 class TestPromoted:
-    def test_the_round_its_models_and_the_deployment(self) -> None:
+    def test_winner_is_recorded_and_deployed(self) -> None:
         cloud = make_cloud()
         assert handle_job_end(JOB, make_context(cloud)) == RoundResult("promoted", ROUND, "beats_champion", WINNER)
 
@@ -56,14 +56,14 @@ class TestPromoted:
         assert get_endpoint(cloud).desired_model == WINNER
         assert get_in_flight(cloud) is None
 
-    def test_models_of_an_entry_carry_the_entrants_name(self) -> None:
+    def test_models_of_an_entry_carry_entrants_name(self) -> None:
         cloud = make_cloud()
         make_context(cloud).store.update(Round, ROUND, lambda one: one.model_copy(update={"entrant": "Zoë"}))
         handle_job_end(JOB, make_context(cloud))
         assert (get_round(cloud).entrant, get_model(cloud, WINNER).entrant) == ("Zoë", "Zoë")
         assert get_model(cloud, CHAMPION).entrant is None  # re-scored, but still nobody's
 
-    def test_what_is_made_in_sagemaker_obeys_the_serving_contract(self) -> None:
+    def test_sagemaker_model_obeys_serving_contract(self) -> None:
         cloud = make_cloud()
         handle_job_end(JOB, make_context(cloud, KEY_ARN="key"))
         made, configured = cloud.sagemaker.models[NEW], cloud.sagemaker.configurations[NEW]
@@ -83,7 +83,7 @@ class TestPromoted:
             1,
         )
 
-    def test_the_first_model_creates_the_endpoint(self) -> None:
+    def test_first_model_creates_endpoint(self) -> None:
         cloud = make_cloud(champion=False)
         assert handle_job_end(JOB, make_context(cloud)).reason == "beats_baseline"
         assert cloud.sagemaker.endpoint is not None
@@ -91,7 +91,7 @@ class TestPromoted:
         assert cloud.sagemaker.deployments == [NEW]
 
     @pytest.mark.parametrize("status", ["Creating", "Updating", "RollingBack", "SystemUpdating"])
-    def test_a_busy_endpoint_gets_the_model_when_it_is_free(self, status: str) -> None:
+    def test_changing_endpoint_gets_model_when_it_is_free(self, status: str) -> None:
         cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = status
@@ -105,7 +105,7 @@ class TestPromoted:
         assert cloud.sagemaker.deployments == [NEW]
         assert get_model(cloud, WINNER).status == "deploying"
 
-    def test_a_failed_endpoint_is_replaced(self) -> None:
+    def test_failed_endpoint_is_replaced(self) -> None:
         cloud = make_cloud(champion=False)
         cloud.sagemaker.endpoint = {
             "EndpointName": ENDPOINT,
@@ -123,7 +123,7 @@ class TestPromoted:
         assert cloud.sagemaker.deployments == [NEW]
         assert get_model(cloud, WINNER).status == "deploying"
 
-    def test_a_name_that_means_something_else_is_not_used(self) -> None:
+    def test_name_of_another_resource_is_not_used(self) -> None:
         cloud = make_cloud()
         cloud.sagemaker.models[NEW] = {"ModelName": NEW, "PrimaryContainer": {"ModelDataUrl": "s3://other"}}
         with pytest.raises(NameTakenError, match=WINNER):
@@ -135,7 +135,7 @@ class TestPromoted:
 
 
 class TestKept:
-    def test_a_losing_challenger_is_recorded_and_changes_nothing(self) -> None:
+    def test_losing_challenger_is_recorded_and_changes_nothing(self) -> None:
         cloud = make_cloud(comparison=make_comparison(significant=False))
         assert handle_job_end(JOB, make_context(cloud)) == RoundResult("kept", ROUND, "not_significant")
         assert (get_round(cloud).status, get_round(cloud).promoted) == ("kept", None)
@@ -145,7 +145,7 @@ class TestKept:
         assert cloud.sagemaker.models == {}
         assert get_in_flight(cloud) is None
 
-    def test_a_candidate_that_failed_is_recorded_beside_the_others(self) -> None:
+    def test_failed_candidate_is_recorded_beside_the_others(self) -> None:
         failed = make_candidate(
             name="linear",
             algorithm="linear",
@@ -160,7 +160,7 @@ class TestKept:
         assert (linear.status, linear.reason, linear.archive) == ("failed", "Boom", None)
         assert [one.error for one in get_round(cloud).candidates] == [None, "Boom"]
 
-    def test_a_tournament_without_a_winner_keeps_the_champion(self) -> None:
+    def test_tournament_without_winner_keeps_champion(self) -> None:
         everybody = make_candidate(rmse=None, expected_error=None, error="Boom")
         cloud = make_cloud(candidates=everybody, winner=None, comparison=None)
         del cloud.sagemaker.jobs[JOB]["ModelArtifacts"]
@@ -170,7 +170,7 @@ class TestKept:
 
 class TestFailed:
     @pytest.mark.parametrize("status", ["Failed", "Stopped"])
-    def test_a_failed_job_is_recorded_in_sagemakers_words(self, status: str) -> None:
+    def test_failed_job_is_recorded_in_sagemakers_words(self, status: str) -> None:
         cloud = make_cloud(job=status)
         if status == "Failed":
             cloud.sagemaker.jobs[JOB]["FailureReason"] = "AlgorithmError: " + "x" * 5_000
@@ -184,7 +184,7 @@ class TestFailed:
         assert get_in_flight(cloud) is None
         assert cloud.sagemaker.deployments == []
 
-    def test_results_that_cannot_be_read_fail_the_round(self) -> None:
+    def test_unreadable_results_fail_the_round(self) -> None:
         cloud = make_cloud()
         cloud.s3.store(f"training/{JOB}/output/output.tar.gz", b"rubbish", ENDED)
         assert handle_job_end(JOB, make_context(cloud)).outcome == "failed"
@@ -193,7 +193,7 @@ class TestFailed:
 
 
 class TestOthers:
-    def test_jobs_of_others_and_jobs_that_run_are_left_alone(self) -> None:
+    def test_other_and_running_jobs_are_left_alone(self) -> None:
         cloud = make_cloud()
         assert handle_job_end("other-20261123T063900Z-model-error", make_context(cloud)) == RoundResult("not_ours")
         assert handle_job_end("dwell-20261123T000000Z-manual", make_context(cloud)) == RoundResult("not_ours")
@@ -202,7 +202,7 @@ class TestOthers:
         assert get_round(cloud).status == "started"
         assert get_in_flight(cloud) is not None
 
-    def test_the_lock_of_another_round_is_not_freed(self) -> None:
+    def test_lock_of_another_round_is_not_freed(self) -> None:
         cloud = make_cloud()
         other = InFlightRound(round="20261123T070000Z-no-model", job="j", event="e", cut_off=NOW, lease_until=NOW)
         make_context(cloud).store.update(RoundLock, "round", lambda lock: lock.model_copy(update={"holder": other}))
@@ -211,7 +211,7 @@ class TestOthers:
 
 
 class TestRepetition:
-    def test_a_repeated_event_changes_nothing(self) -> None:
+    def test_repeated_event_changes_nothing(self) -> None:
         cloud = make_cloud()
         handle_job_end(JOB, make_context(cloud))
         before = {key: dict(item) for key, item in cloud.table.items.items()}
@@ -222,7 +222,7 @@ class TestRepetition:
 
     @pytest.mark.parametrize("champion", [True, False])
     @pytest.mark.parametrize("significant", [True, False])
-    def test_dying_anywhere_and_being_repeated_ends_the_same(self, *, champion: bool, significant: bool) -> None:
+    def test_attempt_that_dies_anywhere_is_repeated(self, *, champion: bool, significant: bool) -> None:
         against = make_comparison(significant=significant)
         if not champion:
             against |= {"against": "baseline", "model": None}
@@ -265,7 +265,7 @@ class TestRepetition:
         assert cloud.sagemaker.deployments == [NEW]
         return cloud
 
-    def test_an_endpoint_that_was_faster_than_the_retry_is_not_mistaken_for_a_rival(self) -> None:
+    def test_endpoint_faster_than_retry_is_no_rival(self) -> None:
         cloud = self.dead_before_its_round_ended()
         cloud.sagemaker.settle(ENDED + timedelta(minutes=5))
         handle_endpoint_change(make_context(cloud))
@@ -274,7 +274,7 @@ class TestRepetition:
         assert get_round(cloud).deployment == "live"
         assert cloud.sagemaker.deployments == [NEW]
 
-    def test_a_deployment_that_was_rolled_back_before_the_retry_is_not_tried_again(self) -> None:
+    def test_deployment_rolled_back_before_retry_is_not_repeated(self) -> None:
         cloud = self.dead_before_its_round_ended()
         cloud.sagemaker.settle(ENDED + timedelta(minutes=5), fail="an alarm went off")
         handle_endpoint_change(make_context(cloud))

@@ -18,7 +18,7 @@ TEXT = make_tournament().model_dump_json().encode()
 
 
 @pytest.mark.parametrize("name", ["tournament.json", "./tournament.json"])
-def test_the_result_is_found_among_other_files(name: str) -> None:
+def test_result_is_found_among_other_files(name: str) -> None:
     assert read(make_archive(("log.txt", b"x" * 1_000), (name, TEXT), ("more.txt", b""))) == make_tournament()
 
 
@@ -41,7 +41,7 @@ def test_the_result_is_found_among_other_files(name: str) -> None:
     ],
     ids=range(10),
 )
-def test_what_is_not_a_result_is_refused_with_a_reason(archive: bytes, reason: str) -> None:
+def test_invalid_result_is_refused_with_a_reason(archive: bytes, reason: str) -> None:
     with pytest.raises(ResultsError, match=reason):
         read(archive)
 
@@ -61,7 +61,7 @@ def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         fetch(cloud.clients()[1], f"s3://{BUCKET}/o.tar.gz", round_name=make_tournament().round)
 
 
-def test_results_are_fetched_from_where_sagemaker_puts_them() -> None:
+def test_results_are_fetched_from_sagemakers_path() -> None:
     cloud = Cloud()
     cloud.s3.store("training/job/output/output.tar.gz", make_archive(("tournament.json", TEXT)), cloud.time)
     for path in ("s3://dwell-data/training/", "s3://dwell-data/training"):

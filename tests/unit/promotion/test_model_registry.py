@@ -50,7 +50,7 @@ def judge(cloud: Cloud, status: str, why: str | None = None) -> ApprovalResult:
 
 
 class TestRegister:
-    def test_a_winner_is_registered_with_what_it_is(self) -> None:
+    def test_winner_is_registered_with_its_properties(self) -> None:
         cloud = make_cloud()
         handle_job_end(JOB, make_context(cloud))
         package = cloud.sagemaker.packages[PACKAGE]
@@ -77,14 +77,14 @@ class TestRegister:
         assert get_model(cloud, WINNER).package == PACKAGE
         assert cloud.sagemaker.deployments == [NEW]
 
-    def test_who_did_not_pass_the_gate_is_not(self) -> None:
+    def test_loser_is_not_registered(self) -> None:
         cloud = make_cloud(comparison=make_comparison(significant=False))
         handle_job_end(JOB, make_context(cloud))
         assert cloud.sagemaker.packages == {}
 
 
 class TestApproval:
-    def test_in_manual_mode_a_winner_waits(self) -> None:
+    def test_winner_waits_for_approval_in_manual_mode(self) -> None:
         cloud = make_waiting_cloud()
         assert cloud.sagemaker.packages[PACKAGE]["ModelApprovalStatus"] == "PendingManualApproval"
         assert (get_model(cloud, WINNER).status, get_round(cloud).status) == ("awaiting_approval", "promoted")
@@ -95,7 +95,7 @@ class TestApproval:
         handle_endpoint_change(make_context(cloud, APPROVAL_MODE="manual"))
         assert (cloud.sagemaker.deployments, get_endpoint(cloud).serving_model) == ([], CHAMPION)
 
-    def test_an_approved_one_is_deployed_once(self) -> None:
+    def test_approved_model_is_deployed_once(self) -> None:
         cloud = make_waiting_cloud()
         assert judge(cloud, "Approved") == ApprovalResult("submitted", WINNER)
         assert judge(cloud, "Approved") == ApprovalResult("ignored", WINNER)
@@ -106,7 +106,7 @@ class TestApproval:
         assert (get_model(cloud, WINNER).status, get_round(cloud).deployment) == ("live", "live")
         assert cloud.sagemaker.deployments == [NEW]
 
-    def test_a_rejected_one_is_recorded_and_can_be_approved_later(self) -> None:
+    def test_rejected_model_is_recorded_and_can_be_approved_later(self) -> None:
         cloud = make_waiting_cloud()
         assert judge(cloud, "Rejected", "too simple") == ApprovalResult("rejected", WINNER)
         assert (get_model(cloud, WINNER).status, get_model(cloud, WINNER).reason) == ("rejected", "too simple")
@@ -115,7 +115,7 @@ class TestApproval:
         assert judge(cloud, "Approved") == ApprovalResult("submitted", WINNER)
         assert (get_model(cloud, WINNER).reason, get_round(cloud).deployment_reason) == (None, None)
 
-    def test_what_nobody_waits_for_changes_nothing(self) -> None:
+    def test_review_of_a_model_that_does_not_wait_is_ignored(self) -> None:
         cloud = make_waiting_cloud()
         assert judge(cloud, "PendingManualApproval") == ApprovalResult("ignored", WINNER)
         cloud.sagemaker.packages[PACKAGE]["CustomerMetadataProperties"]["model"] = "by-hand"
@@ -129,7 +129,7 @@ class TestApproval:
         assert judge(automatic, "Rejected") == ApprovalResult("ignored", WINNER)
         assert get_model(automatic, WINNER).status == "live"
 
-    def test_a_package_of_the_same_model_that_is_not_ours_is_not_believed(self) -> None:
+    def test_another_package_of_the_same_model_is_ignored(self) -> None:
         cloud = make_waiting_cloud()
         other = PACKAGE.removesuffix("1") + "2"
         cloud.sagemaker.packages[other] = {**cloud.sagemaker.packages[PACKAGE], "ModelApprovalStatus": "Approved"}
@@ -138,7 +138,7 @@ class TestApproval:
 
 
 @pytest.mark.parametrize("end", ["registered", "Approved", "Rejected"])
-def test_dying_anywhere_and_being_repeated_ends_the_same(end: str) -> None:
+def test_attempt_that_dies_anywhere_is_repeated(end: str) -> None:
     def ready() -> Cloud:
         cloud = make_cloud() if end == "registered" else make_waiting_cloud()
         cloud.steps.count = 0
@@ -171,7 +171,7 @@ def test_dying_anywhere_and_being_repeated_ends_the_same(end: str) -> None:
 
 @pytest.mark.usefixtures("lambda_environment")
 @pytest.mark.parametrize(("name", "outcome"), [("approved", "submitted"), ("rejected", "rejected")])
-def test_the_event_only_says_where_to_look(
+def test_review_event_is_checked_against_sagemaker(
     name: str,
     outcome: str,
     event: Callable[[str], dict[str, Any]],

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class TestPromote:
-    def test_an_earlier_model_goes_back_behind_the_endpoint(self) -> None:
+    def test_promote_deploys_an_earlier_model(self) -> None:
         cloud = make_cloud_with_two_models()
         assert send_request(cloud, "promote", CHAMPION) == RequestResult("done", "deploying", CHAMPION)
         assert cloud.sagemaker.deployments == [NEW, OLD]
@@ -59,7 +59,7 @@ class TestPromote:
         settle(cloud, LATER + timedelta(hours=1))
         assert get_endpoint(cloud).serving_model == WINNER
 
-    def test_it_is_watched_for_failures_but_not_held_to_a_promise_of_yesterday(self) -> None:
+    def test_promoted_model_is_watched_for_failures_only(self) -> None:
         cloud = make_cloud_with_two_models()
         send_request(cloud, "promote", CHAMPION)
         config = cloud.sagemaker.rollouts[-1]
@@ -67,7 +67,7 @@ class TestPromote:
         named = [one["AlarmName"] for one in config["AutoRollbackConfiguration"]["Alarms"]]
         assert named == [FAILURES, LATENCY]
 
-    def test_a_model_that_was_rolled_back_can_be_asked_for_by_hand_only(self) -> None:
+    def test_rolled_back_model_is_deployed_by_request_only(self) -> None:
         cloud = make_cloud()
         handle_job_end(JOB, make_context(cloud))
         settle(cloud, LATER, fail="an alarm went off")
@@ -80,7 +80,7 @@ class TestPromote:
         assert (get_model(cloud, WINNER).status, get_model(cloud, WINNER).reason) == ("live", None)
         assert (get_round(cloud).deployment, get_round(cloud).deployment_reason) == ("live", None)
 
-    def test_a_busy_endpoint_gets_it_afterwards_and_its_own_deployment_is_told(self) -> None:
+    def test_deployment_of_promoted_model_is_recorded(self) -> None:
         # given a winner that is being watched
         cloud = make_cloud_with_two_models()
         send_request(cloud, "promote", CHAMPION)
@@ -100,7 +100,7 @@ class TestPromote:
         )
 
     @pytest.mark.parametrize("taken_back", [False, True])
-    def test_a_model_that_is_being_deployed_ends_before_the_next_begins(self, *, taken_back: bool) -> None:
+    def test_deployment_ends_before_the_next_begins(self, *, taken_back: bool) -> None:
         # given a winner on its way, while the champion is asked back
         cloud = make_cloud_with_two_models()
         send_request(cloud, "promote", CHAMPION)
@@ -117,7 +117,7 @@ class TestPromote:
         settle(cloud, LATER + timedelta(hours=1))
         assert get_endpoint(cloud).serving_model == third
 
-    def test_what_cannot_be_is_refused_with_a_reason(self) -> None:
+    def test_impossible_promotion_is_refused_with_a_reason(self) -> None:
         loser = make_candidate(name="linear", algorithm="linear", model="linear-20261123T063900Z", rmse=2_000.0)
         cloud = make_cloud(candidates=[*make_candidate(), *loser])
         handle_job_end(JOB, make_context(cloud))
@@ -173,8 +173,8 @@ def entry(cloud: Cloud, name: str) -> dict[str, Any]:
     return next(one for one in seen_by_all(cloud)["leaderboard"] if one["model"] == name)
 
 
-class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
-    def test_when_it_answers(self) -> None:
+class TestWinnerNotPromotedOnLeaderboard:
+    def test_live_winner_has_its_live_error(self) -> None:
         cloud = make_cloud()
         third = add_kept_winner(cloud)
         send_request(cloud, "promote", third)
@@ -185,7 +185,7 @@ class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
         told = entry(cloud, third)
         assert (told["status"], told["live_since"], told["live_error"]) == ("live", format_iso(LATER), 3_000)
 
-    def test_when_it_is_taken_back_so_that_who_waits_for_it_hears_of_it(self) -> None:
+    def test_waiting_command_ends_when_winner_is_rolled_back(self) -> None:
         cloud = make_cloud()
         third = add_kept_winner(cloud)
         send_request(cloud, "promote", third)
@@ -201,11 +201,11 @@ class TestTheLeaderboardTellsOfAWinnerThatItsRoundDidNotPromote:
             )
 
 
-class TestARoundThatEndsMeanwhile:
+class TestRoundEndingMeanwhile:
     @pytest.mark.parametrize(
         "wish", [on_its_way, after_another_change, noted_while_paused, resuming, after_a_resumption]
     )
-    def test_it_does_not_override_the_operator(self, wish: Callable[[Cloud, str], None]) -> None:
+    def test_round_does_not_override_an_earlier_request(self, wish: Callable[[Cloud, str], None]) -> None:
         # given a model that an operator asked for, and that does not answer yet
         cloud = make_cloud()
         third = add_kept_winner(cloud)
@@ -220,7 +220,7 @@ class TestARoundThatEndsMeanwhile:
         assert get_endpoint(cloud).serving_model == third
         assert NEW not in cloud.sagemaker.deployments
 
-    def test_a_wish_that_sagemaker_refused_keeps_nobody_out(self) -> None:
+    def test_model_wanted_but_refused_blocks_no_round(self) -> None:
         # given an operator's model that never got on its way
         cloud = make_cloud()
         make_context(cloud).store.update(
@@ -232,7 +232,7 @@ class TestARoundThatEndsMeanwhile:
 
 
 class TestPause:
-    def test_down_and_up_again(self) -> None:
+    def test_pause_and_resume_restore_the_model(self) -> None:
         cloud = make_cloud_with_two_models()
         assert send_request(cloud, "pause") == RequestResult("done", "paused", WINNER)
         assert cloud.sagemaker.endpoint is not None
@@ -260,7 +260,7 @@ class TestPause:
         assert send_request(cloud, "resume") == RequestResult("refused", "not_paused", WINNER)
 
     @pytest.mark.parametrize("status", ["OutOfService", "Failed"])
-    def test_one_that_does_not_serve_comes_back_with_the_model_that_it_had(self, status: str) -> None:
+    def test_paused_broken_endpoint_resumes_its_model(self, status: str) -> None:
         # given an endpoint in trouble, whose model the table still knows
         cloud = make_cloud_with_two_models()
         assert cloud.sagemaker.endpoint is not None
@@ -274,7 +274,7 @@ class TestPause:
         settle(cloud, LATER)
         assert (get_endpoint(cloud).serving_model, get_endpoint(cloud).pause) == (WINNER, None)
 
-    def test_a_change_under_way_ends_first_and_then_it_goes_down_with_who_won(self) -> None:
+    def test_pause_during_a_change_takes_effect_after_it(self) -> None:
         cloud = make_cloud()
         handle_job_end(JOB, make_context(cloud))
         assert send_request(cloud, "pause").outcome == "done"
@@ -284,7 +284,7 @@ class TestPause:
         assert cloud.sagemaker.endpoint["EndpointStatus"] == "Deleting"
         assert get_endpoint(cloud).model_after_resume == WINNER
 
-    def test_a_rounds_winner_waits_and_answers_after_the_pause(self) -> None:
+    def test_winner_during_pause_serves_after_it(self) -> None:
         cloud = make_cloud()
         send_request(cloud, "pause")
         finish_deletion(cloud)
@@ -298,7 +298,7 @@ class TestPause:
         assert get_endpoint(cloud).serving_model == WINNER
         assert get_round(cloud).deployment == "live"
 
-    def test_a_resumption_that_fails_leaves_the_loop_to_train(self) -> None:
+    def test_failed_resumption_ends_the_pause(self) -> None:
         cloud = make_cloud_with_two_models()
         send_request(cloud, "pause")
         finish_deletion(cloud)
@@ -307,13 +307,13 @@ class TestPause:
         assert get_endpoint(cloud).pause is None
         assert get_model(cloud, WINNER).status == "failed"
 
-    def test_a_pause_before_the_first_model_ends_with_nothing_to_resume(self) -> None:
+    def test_pause_before_first_model_has_nothing_to_resume(self) -> None:
         cloud = Cloud()
         assert send_request(cloud, "pause") == RequestResult("done", "paused")
         assert send_request(cloud, "resume") == RequestResult("done", "nothing_to_resume")
         assert get_endpoint(cloud).pause is None
 
-    def test_a_pause_that_is_taken_back_at_once_changes_nothing(self) -> None:
+    def test_pause_resumed_at_once_changes_nothing(self) -> None:
         # given a pause that waits for a change to end
         cloud = make_cloud()
         handle_job_end(JOB, make_context(cloud))
@@ -332,9 +332,7 @@ class TestPause:
         (take_down, "resume", None),
     ],
 )
-def test_dying_anywhere_and_asking_again_ends_the_same(
-    prepare: Callable[[Cloud], Any], action: str, name: str | None
-) -> None:
+def test_request_that_dies_anywhere_is_repeated(prepare: Callable[[Cloud], Any], action: str, name: str | None) -> None:
     def ready() -> Cloud:
         cloud = make_cloud_with_two_models()
         prepare(cloud)
@@ -368,13 +366,13 @@ def test_dying_anywhere_and_asking_again_ends_the_same(
         {"source": "dwell.operator", "id": "1", "action": "pause", "force": True},
     ],
 )
-def test_a_request_that_makes_no_sense_is_an_error(event: dict[str, Any]) -> None:
+def test_unusable_request_raises(event: dict[str, Any]) -> None:
     with pytest.raises(UnusableRequestError):
         parse_request(OperatorRequest, event)
 
 
 @pytest.mark.parametrize("name", ["", " ", "<b>x</b>", "a" * 129, "a\n"])
-def test_a_name_that_no_model_can_have_is_told_in_a_sentence(name: str) -> None:
+def test_impossible_model_name_is_explained(name: str) -> None:
     with pytest.raises(UnusableRequestError) as refused:
         parse_request(OperatorRequest, {"source": "dwell.operator", "id": "1", "action": "promote", "model": name})
     assert str(refused.value).startswith("model: the name of a model has at most 128 letters")

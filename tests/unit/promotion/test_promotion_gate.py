@@ -24,11 +24,11 @@ from tests.unit.promotion.factories import (
 )
 
 
-def test_a_significant_gain_over_the_champion_is_promoted() -> None:
+def test_significant_gain_over_champion_is_promoted() -> None:
     assert decide_gate() == PromotionDecision(WINNER, "beats_champion")
 
 
-def test_the_first_model_has_to_beat_the_baseline() -> None:
+def test_first_model_has_to_beat_baseline() -> None:
     against = make_comparison(against="baseline", model=None)
     assert decide_gate(None, None, champion=None, comparison=against) == PromotionDecision(WINNER, "beats_baseline")
     assert decide_gate(None, None, champion=None) == PromotionDecision(
@@ -36,7 +36,7 @@ def test_the_first_model_has_to_beat_the_baseline() -> None:
     )  # a champion that does not exist
 
 
-def test_a_champion_that_could_not_be_scored_leaves_the_baseline_to_beat() -> None:
+def test_unscored_champion_leaves_baseline_to_beat() -> None:
     unscored = {"model": CHAMPION, "rmse": None, "error": "its archive was not delivered"}
     against = make_comparison(against="baseline", model=None)
     assert decide_gate(champion=unscored, comparison=against) == PromotionDecision(WINNER, "beats_baseline")
@@ -67,7 +67,7 @@ def test_a_champion_that_could_not_be_scored_leaves_the_baseline_to_beat() -> No
         ({"schema_hash": "another"}, "schema_changed"),
     ],
 )
-def test_everything_else_keeps_what_is_live(changes: dict[str, Any], reason: str) -> None:
+def test_everything_else_keeps_the_live_model(changes: dict[str, Any], reason: str) -> None:
     assert decide_gate(**changes) == PromotionDecision(None, reason)  # type: ignore[arg-type]  # the table has plain text
 
 
@@ -84,7 +84,7 @@ def test_everything_else_keeps_what_is_live(changes: dict[str, Any], reason: str
         math.nan,
     ],
 )
-def test_what_passes_can_be_promised_by_an_answer_and_is_taken_by_inference(promise: float) -> None:
+def test_promoted_promise_is_accepted_by_inference(promise: float) -> None:
     answer = {
         "model": WINNER,
         "expected_error": promise,
@@ -102,16 +102,16 @@ def test_what_passes_can_be_promised_by_an_answer_and_is_taken_by_inference(prom
     assert takes == (0 < promise <= TARGET.maximum - TARGET.minimum)
 
 
-def test_a_champion_that_changed_meanwhile_was_not_compared_with() -> None:
+def test_changed_champion_keeps_winner_out() -> None:
     assert decide_gate(live="another-20261123T063800Z") == PromotionDecision(None, "champion_changed")
     assert decide_gate(at_start=None, live=CHAMPION) == PromotionDecision(None, "champion_changed")
 
 
-def test_a_champion_that_is_gone_meanwhile_does_not_matter() -> None:
+def test_missing_champion_does_not_matter() -> None:
     assert decide_gate(live=None) == PromotionDecision(WINNER, "beats_champion")
 
 
-def test_a_repeated_event_finds_the_winner_live_and_says_the_same() -> None:
+def test_repeated_event_with_live_winner_decides_the_same() -> None:
     assert decide_gate(live=WINNER) == PromotionDecision(WINNER, "beats_champion")
 
 
@@ -119,7 +119,7 @@ anything = st.one_of(st.none(), st.floats())
 
 
 @given(rmse=anything, rival=anything, gain=st.floats(), error=st.floats(), significant=st.booleans())
-def test_nothing_that_is_not_better_and_significant_is_ever_promoted(
+def test_only_better_and_significant_is_promoted(
     rmse: float | None, rival: float | None, gain: float, error: float, *, significant: bool
 ) -> None:
     given_verdict = decide_gate(

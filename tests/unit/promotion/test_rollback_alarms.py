@@ -47,15 +47,15 @@ class TestTolerance:
             (make_model(CHAMPION, test_rmse=None), 1.25),  # could not be scored
         ],
     )
-    def test_the_table(self, champion: Model | None, ratio: float) -> None:
+    def test_threshold_is_the_larger_of_ratio_and_champions_error(self, champion: Model | None, ratio: float) -> None:
         assert rollback_threshold(make_model(), champion, 1.25) == ratio
 
-    def test_a_model_that_promises_perfection_is_held_to_the_plain_ratio(self) -> None:
+    def test_threshold_of_zero_promise_is_plain_ratio(self) -> None:
         assert rollback_threshold(make_model(expected_error=0.0), make_model(CHAMPION), 1.25) == 1.25
         assert rollback_threshold(make_model(expected_error=None), make_model(CHAMPION), 1.25) == 1.25
 
     @given(promised=st.floats(1, 1e6), champion=st.floats(1, 1e6), live=st.floats(1, 1e7))
-    def test_nobody_is_taken_back_who_errs_less_than_the_champion_did(
+    def test_model_better_than_champion_is_never_rolled_back(
         self, promised: float, champion: float, live: float
     ) -> None:
         ratio = rollback_threshold(make_model(expected_error=promised), make_model(CHAMPION, test_rmse=champion), 1.25)
@@ -76,7 +76,7 @@ class TestRollout:
             "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": LIVE_ERROR}]},
         }
 
-    def test_two_instances_have_a_canary_if_one_is_asked_for(self) -> None:
+    def test_two_instances_have_a_canary_if_requested(self) -> None:
         policy = rollout(make_settings(CANARY_PERCENT="50", INSTANCE_COUNT="2"), [LIVE_ERROR])["BlueGreenUpdatePolicy"]
         assert policy["TrafficRoutingConfiguration"] == {
             "Type": "CANARY",
@@ -87,7 +87,7 @@ class TestRollout:
         assert at_once["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
 
     @given(bake=st.integers(0, 3_600), percent=st.integers(0, 50), instances=st.integers(1, 20))
-    def test_sagemaker_takes_every_one_of_them(self, bake: int, percent: int, instances: int) -> None:
+    def test_every_rollout_is_valid_for_sagemaker(self, bake: int, percent: int, instances: int) -> None:
         config = rollout(
             make_settings(BAKE_SECONDS=str(bake), CANARY_PERCENT=str(percent), INSTANCE_COUNT=str(instances)),
             [LIVE_ERROR],
@@ -100,8 +100,8 @@ class TestRollout:
         assert max(600, waits * bake + 1) <= policy["MaximumExecutionTimeoutInSeconds"] <= 28_800
 
 
-class TestPointing:
-    def test_only_the_dimensions_that_name_a_model_change(self) -> None:
+class TestRetarget:
+    def test_only_dimensions_that_name_a_model_change(self) -> None:
         for name in ("NewModelError", "NewModelFailures", "NewModelLatency"):
             described = {**deepcopy(ALARMS[name]), "StateValue": "OK", "AlarmArn": "arn", "StateReason": "r"}
             told = retargeted(described, {"model": WINNER, "EndpointConfigName": NEW})
@@ -111,11 +111,11 @@ class TestPointing:
             assert json.loads(changed) == ALARMS[name]
             assert retargeted(told, {"model": WINNER, "EndpointConfigName": NEW}) == told
 
-    def test_a_plain_alarm_can_be_retargeted_too(self) -> None:
+    def test_alarm_on_one_metric_can_be_retargeted(self) -> None:
         plain = {**deepcopy(ALARMS["NoModel"]), "Dimensions": [{"Name": "model", "Value": "nobody"}]}
         assert retargeted(plain, {"model": WINNER})["Dimensions"] == [{"Name": "model", "Value": WINNER}]
 
-    def test_before_the_switch_all_watch_the_winner_and_none_is_in_alarm(self) -> None:
+    def test_alarms_watch_winner_in_fresh_state_before_deployment(self) -> None:
         # given alarms that went off under the model before
         cloud = make_cloud()
         for alarm in cloud.cloudwatch.alarms:
@@ -135,21 +135,21 @@ class TestPointing:
         named = [one["AlarmName"] for one in config["AutoRollbackConfiguration"]["Alarms"]]
         assert named == [LIVE_ERROR, FAILURES, LATENCY]
 
-    def test_the_first_model_is_watched_without_a_way_back(self) -> None:
+    def test_first_model_is_watched_without_rollback(self) -> None:
         cloud = make_cloud(champion=False)
         handle_job_end(JOB, make_context(cloud))
         assert cloud.sagemaker.rollouts == [None]
         assert WINNER in str(cloud.cloudwatch.alarm(LIVE_ERROR))
         assert cloud.cloudwatch.alarm(LIVE_ERROR)["Threshold"] == 1.25
 
-    def test_alarms_are_not_taken_from_a_deployment_under_way(self) -> None:
+    def test_alarms_stay_during_another_deployment(self) -> None:
         cloud = make_cloud()
         assert cloud.sagemaker.endpoint is not None
         cloud.sagemaker.endpoint["EndpointStatus"] = "Updating"
         handle_job_end(JOB, make_context(cloud))
         assert "nobody" in str(cloud.cloudwatch.alarm(LIVE_ERROR))
 
-    def test_nothing_is_deployed_unwatched(self) -> None:
+    def test_missing_alarm_prevents_deployment(self) -> None:
         cloud = make_cloud()
         cloud.cloudwatch.alarms = [one for one in cloud.cloudwatch.alarms if one["AlarmName"] != FAILURES]
         with pytest.raises(MissingRollbackAlarmError, match=FAILURES):
@@ -158,7 +158,7 @@ class TestPointing:
 
 
 class TestFindActive:
-    def test_the_reason_names_alarm_and_figure(self) -> None:
+    def test_active_alarms_have_their_reason(self) -> None:
         cloud = make_cloud()
         context = make_context(cloud)
         cloud.cloudwatch.alarm(LIVE_ERROR).update(StateValue="ALARM", StateReason="Threshold Crossed: 3.1")
@@ -167,11 +167,11 @@ class TestFindActive:
         cloud.cloudwatch.alarm(LIVE_ERROR)["StateValue"] = "OK"
         assert rollback_alarms.find_active(context.cloudwatch, context.settings) == {}
 
-    def test_an_operators_choice_is_not_taken_back_for_missing_its_promise(self) -> None:
+    def test_operators_model_has_no_live_error_alarm(self) -> None:
         assert alarms_of(make_settings(), make_model(promoted_by="operator")) == (FAILURES, LATENCY)
 
 
-def test_an_attempt_that_died_after_it_had_asked_finds_its_own_deployment() -> None:
+def test_attempt_after_a_crash_finds_its_own_deployment() -> None:
     # given a deployment that was asked for by an attempt that then died
     cloud = make_cloud()
     handle_job_end(JOB, make_context(cloud))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("champion", "fail"), [(True, None), (True, "an alarm went off"), (False, None)])
-def test_the_schedule_catches_up_on_a_lost_event(*, champion: bool, fail: str | None) -> None:
+def test_schedule_catches_up_on_a_lost_event(*, champion: bool, fail: str | None) -> None:
     # given a round whose events arrive, and one whose events are lost
     told, untold = make_cloud(champion=champion), make_cloud(champion=champion)
     handle_job_end(JOB, make_context(told))
@@ -60,7 +60,7 @@ def test_the_schedule_catches_up_on_a_lost_event(*, champion: bool, fail: str | 
     assert untold.sagemaker.deployments == told.sagemaker.deployments == [NEW]
 
 
-def test_the_schedule_finds_nothing_to_do_and_changes_nothing() -> None:
+def test_schedule_without_anything_to_do_changes_nothing() -> None:
     cloud = make_cloud()
     handle_job_end(JOB, make_context(cloud))
     cloud.sagemaker.settle(SETTLED)
@@ -73,21 +73,21 @@ def test_the_schedule_finds_nothing_to_do_and_changes_nothing() -> None:
     assert cloud.table.items == before
 
 
-def test_the_schedule_leaves_a_job_that_runs_alone() -> None:
+def test_schedule_leaves_running_job_alone() -> None:
     cloud = make_cloud()
     cloud.sagemaker.jobs[JOB]["TrainingJobStatus"] = "InProgress"
     assert handle_schedule(make_context(cloud)).round == RoundResult("not_ended", ROUND)
     assert get_in_flight(cloud) is not None
 
 
-def test_the_schedule_leaves_a_job_that_was_never_started_to_retraining() -> None:
+def test_schedule_leaves_missing_job_to_retraining() -> None:
     cloud = make_cloud()
     del cloud.sagemaker.jobs[JOB]
     assert handle_schedule(make_context(cloud)).round == RoundResult("not_ended", ROUND)
     assert (get_round(cloud).status, get_in_flight(cloud) is not None) == ("started", True)
 
 
-def test_the_schedule_frees_the_lock_of_a_round_that_has_ended() -> None:
+def test_schedule_frees_lock_of_ended_round() -> None:
     # given an attempt that died between the round's end and its lock
     cloud = make_cloud()
     lock = {key: dict(item) for key, item in cloud.table.items.items() if key[0] == "lock"}
@@ -101,7 +101,7 @@ def test_the_schedule_frees_the_lock_of_a_round_that_has_ended() -> None:
 
 
 @pytest.mark.parametrize(("status", "outcome"), [("Approved", "submitted"), ("Rejected", "rejected")])
-def test_the_schedule_finds_a_review_whose_event_was_lost(status: str, outcome: Any) -> None:
+def test_schedule_finds_review_whose_event_was_lost(status: str, outcome: Any) -> None:
     cloud = make_waiting_cloud()
     context = make_context(cloud, APPROVAL_MODE="manual")
     assert handle_schedule(context).approvals == (ApprovalResult("ignored", WINNER),)
@@ -110,7 +110,7 @@ def test_the_schedule_finds_a_review_whose_event_was_lost(status: str, outcome: 
     assert cloud.sagemaker.deployments == ([NEW] if status == "Approved" else [])
 
 
-def test_the_schedule_takes_a_paused_endpoint_down() -> None:
+def test_schedule_deletes_paused_endpoint() -> None:
     # given a pause during a deployment, whose end no event told
     cloud = make_deploying_cloud()
     send_request(cloud, "pause")
@@ -122,7 +122,7 @@ def test_the_schedule_takes_a_paused_endpoint_down() -> None:
     assert get_endpoint(cloud).model_after_resume == WINNER
 
 
-def test_the_schedule_brings_a_resumed_model_back_after_a_failed_endpoint_is_deleted() -> None:
+def test_schedule_resumes_after_failed_endpoint_is_deleted() -> None:
     # given a pause that ends while the endpoint is failed, so that it is deleted first
     cloud = make_cloud_with_two_models()
     assert cloud.sagemaker.endpoint is not None
@@ -138,7 +138,7 @@ def test_the_schedule_brings_a_resumed_model_back_after_a_failed_endpoint_is_del
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_a_schedule_that_fails_is_counted_and_not_retried(
+def test_failed_schedule_is_counted_and_not_retried(
     event: Callable[[str], dict[str, Any]],
     context: Context,
     published: Callable[[], Metrics],
