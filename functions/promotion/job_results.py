@@ -1,7 +1,7 @@
 """What a training job leaves behind: ``tournament.json`` inside its ``output.tar.gz``.
 
-The job's container is trusted less than the function that reads its answer: sizes are bounded, nothing is unpacked to
-disk, and the content must keep to the contract.
+The job's container is trusted less than this function: sizes are bounded, nothing is unpacked to disk, and the content
+is validated.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TournamentDataset(_Part):
 
 
 class TournamentCandidate(_Part):
-    """One trained candidate. Numbers are as the job wrote them; the gate judges whether they are numbers at all."""
+    """One trained candidate. Numbers are as the job wrote them; the gate checks whether they are finite."""
 
     name: str
     algorithm: str
@@ -93,11 +93,11 @@ class Tournament(_Part):
 
     def candidate(self, name: str | None) -> TournamentCandidate | None:
         """The candidate called ``name``."""
-        return next((one for one in self.candidates if one.name == name), None)
+        return next((candidate for candidate in self.candidates if candidate.name == name), None)
 
 
 def output_uri(output_path: str, job: str) -> str:
-    """Where SageMaker puts the results of a job, below the output path that it was given."""
+    """The S3 URI of a job's results, below the output path that the job was given."""
     return f"{output_path.rstrip('/')}/{job}/output/output.tar.gz"
 
 
@@ -132,7 +132,7 @@ def read(archive: bytes) -> Tournament:
 
 def _result(archive: bytes) -> bytes:
     unpacked = 0
-    # Streamed: sizes are looked at before their content is inflated.
+    # Streamed, so that sizes are checked before content is inflated.
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
         for member in tar:
             unpacked += member.size

@@ -31,8 +31,8 @@ class EndpointResult:
     """
 
     status: str
-    live: str | None
-    wanted: str | None = None
+    serving_model: str | None
+    desired_model: str | None = None
     failed: str | None = None
     undone: Literal["rolled_back", "failed"] | None = None
 

@@ -1,4 +1,4 @@
-"""What the environment tells the promotion function, read once."""
+"""The promotion function's environment variables, read once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel):
-    """One attribute for each variable; a missing or impossible one raises pydantic's ``ValidationError`` by name."""
+    """An attribute for each variable. A missing or invalid one raises pydantic's ``ValidationError``, which names it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -29,9 +29,9 @@ class Settings(BaseModel):
     canary_percent: Annotated[int, Field(ge=0, le=50, alias="CANARY_PERCENT")]
     error_ratio: Annotated[float, Field(ge=1, alias="ERROR_RATIO")]
     live_error_alarm: str = Field(alias="LIVE_ERROR_ALARM")
-    """It watches the new model's own live error."""
+    """The alarm on the new model's own live error."""
     endpoint_alarms: str = Field(alias="ENDPOINT_ALARMS")
-    """They watch how the new model's fleet answers."""
+    """The alarms on failures and latency of the new model's instances, separated by commas."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:

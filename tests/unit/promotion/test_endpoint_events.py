@@ -275,7 +275,7 @@ class TestFailure:
         assert with_event(cloud) == EndpointResult("Deleting", None, WINNER)
         assert get_model(cloud, WINNER).status == "candidate"
         cloud.sagemaker.endpoint = None
-        assert with_event(cloud).wanted == WINNER
+        assert with_event(cloud).desired_model == WINNER
         assert get_model(cloud, WINNER).status == "deploying"
 
     def test_out_of_service_endpoint_has_no_live_model(self) -> None:
@@ -366,7 +366,7 @@ class TestHandler:
             assert handle(cloud, event("training-job-completed"))["outcome"] == outcome
         cloud.sagemaker.settle(SETTLED)
         for _ in range(2):
-            assert handle(cloud, event("endpoint-in-service"))["live"] == WINNER
+            assert handle(cloud, event("endpoint-in-service"))["serving_model"] == WINNER
         assert published() == {(frozenset(), "Promotions"): 1}
 
     def test_handler_counts_rollback_once(
@@ -410,7 +410,7 @@ class TestHandler:
             with pytest.raises(ClientError, match="Rate exceeded"):
                 handle(cloud, event("endpoint-rolled-back"))
         # when Lambda tries again
-        assert handle(cloud, event("endpoint-rolled-back"))["wanted"] == successor
+        assert handle(cloud, event("endpoint-rolled-back"))["desired_model"] == successor
         assert published() == {(frozenset(), "Rollbacks"): 1}
 
     def test_handler_counts_rollback_found_by_a_request(
