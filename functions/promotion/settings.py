@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseModel):
-    """An attribute for each variable. A missing or invalid one raises pydantic's ``ValidationError``, which names it."""
+    """An attribute for each variable; a missing or invalid one raises ``ValidationError`` with its name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
