@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     type Execute = Callable[[dict[str, Any], object, str], dict[str, Any]]
 
 MAX_ENVIRONMENTS = 2 * (os.cpu_count() or 1)
-"""Environments of one function at work at once; further events wait. AWS starts hundreds, but a laptop that starts a
-hundred interpreters at once stands still for a minute."""
+"""Environments of one function at work at once; further events wait. AWS starts hundreds, but a machine with few cores
+that starts a hundred interpreters at once stands still for a minute."""
 
 FUNCTIONS = "ministack.services.lambda_svc"
 POOL = "ministack.core.lambda_runtime"

@@ -78,7 +78,7 @@ def install() -> None:
     handlers = hooks.find("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS")
     entry = handlers.get(RESOURCE)
     if entry is None or not {"create", "update"} <= entry.keys():
-        raise hooks.HookMissingError(f"CloudFormation of the emulator makes no {RESOURCE} any more")
+        raise hooks.HookMissingError(f"ministack has no CloudFormation resource {RESOURCE}")
     handlers[RESOURCE] = entry | {"create": _creating(entry["create"]), "update": _updating(entry["update"])}
     hooks.replace(FUNCTIONS, "_sqs_esm_concurrency", concurrency, arguments=("esm", "func_rec", "config", "queue"))
     hooks.replace(
@@ -211,6 +211,8 @@ def run_batch(  # noqa: PLR0917 (ministack's call)
     else:
         esm["LastProcessingResult"] = "OK"
         pauses.pop(esm["UUID"], None)
+    if log := result.get("log"):
+        logger.info("Function %s printed for messages from %s:\n%s", esm["FunctionName"], queue_name, log)
 
 
 def invoke(func_rec: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
