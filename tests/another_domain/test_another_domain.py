@@ -154,7 +154,7 @@ def sequel(story: Story, deployed: Deployed, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("schema", ["schema.py", "awkward_schema.py"])
-def test_the_projects_own_unit_tests_hold_under_another_schema(schema: str, tmp_path: Path) -> None:
+def test_unit_tests_pass_under_another_schema(schema: str, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     checkout = copy(tmp_path / "checkout", HERE / schema, tmp_path / "tmp")
     done = checkout.python("-m", "pytest", "-n", "2", "tests/unit", "-q", "-p", "no:cacheprovider")
@@ -166,12 +166,12 @@ def test_the_projects_own_unit_tests_hold_under_another_schema(schema: str, tmp_
 
 
 @pytest.mark.parametrize("command", ["run", "fleet run --stack dwell", "fleet drifts"])
-def test_robots_do_not_work_in_another_domain(checkout: Checkout, command: str) -> None:
+def test_robot_commands_are_refused_in_another_domain(checkout: Checkout, command: str) -> None:
     said = " ".join(checkout.dwell(*command.split(), status=2).split())
     assert f"something else ({TARGET}); publish samples of your own with `dwell publish`" in said
 
 
-def test_the_table_has_the_other_columns(checkout: Checkout) -> None:
+def test_athena_table_has_the_columns_of_the_schema(checkout: Checkout) -> None:
     ddl = checkout.dwell("table", "--bucket", "a-bucket")
     columns = re.findall(r"^  `(\w+)` (\w+) COMMENT", ddl, re.MULTILINE)
     whole = {"year", "population"}
@@ -179,7 +179,7 @@ def test_the_table_has_the_other_columns(checkout: Checkout) -> None:
     assert columns[: len(expected)] == expected
 
 
-def test_one_file_was_changed(checkout: Checkout, sequel: Sequel) -> None:
+def test_only_the_schema_file_was_changed(checkout: Checkout, sequel: Sequel) -> None:
     assert sequel.round
     assert checkout.changed() == [SCHEMA]
 
@@ -187,18 +187,18 @@ def test_one_file_was_changed(checkout: Checkout, sequel: Sequel) -> None:
 # --- the loop ------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_model_the_answer_is_the_schemas_baseline(story: Story) -> None:
+def test_prediction_without_a_model_is_the_schema_baseline(story: Story) -> None:
     assert story.fallback == FALLBACK
 
 
-def test_what_was_published_is_stored_to_the_last_digit(story: Story) -> None:
+def test_published_values_are_stored_to_the_last_digit(story: Story) -> None:
     width = len(FEATURES) + 1
     stored = sorted([float(cell) for cell in row.split(",")[:width]] for row in story.stored)
     assert stored == sorted([float(value) for value in row] for row in story.before.to_numpy().tolist())
     assert {row.rpartition(",")[2] for row in story.stored} == {"3"}, "the schema's version"
 
 
-def test_the_winner_beats_the_baseline_significantly_and_serves(story: Story) -> None:
+def test_winner_beats_the_baseline_and_serves(story: Story) -> None:
     round_ = story.round
     assert (round_["status"], round_["reason"], round_["deployment"]) == ("promoted", "beats_baseline", "live")
     assert round_["dataset"]["train"] + round_["dataset"]["test"] == len(story.before)
@@ -210,7 +210,7 @@ def test_the_winner_beats_the_baseline_significantly_and_serves(story: Story) ->
     assert max(errors.values()) < 0.6 * round_["baseline_rmse"]
 
 
-def test_the_leaderboard_ranks_all_models(story: Story) -> None:
+def test_leaderboard_ranks_all_models(story: Story) -> None:
     assert [entry["rank"] for entry in story.board] == [1, 2, 3]
     assert [entry["live"] for entry in story.board] == [True, False, False]
     errors = [entry["test_rmse"] for entry in story.board]
@@ -218,7 +218,7 @@ def test_the_leaderboard_ranks_all_models(story: Story) -> None:
     assert story.board[0]["model"] == story.round["promoted"]
 
 
-def test_a_year_that_it_has_not_seen_is_predicted_and_its_live_error_is_known(story: Story) -> None:
+def test_unseen_year_is_predicted_and_its_live_error_known(story: Story) -> None:
     assert {(prediction["source"], prediction["model"]) for prediction in story.answers} == {
         ("model", story.round["promoted"])
     }
@@ -229,12 +229,12 @@ def test_a_year_that_it_has_not_seen_is_predicted_and_its_live_error_is_known(st
     assert float(story.plain) == story.answers[0][TARGET]
 
 
-def test_what_is_out_of_range_is_refused_by_the_api(story: Story) -> None:
+def test_api_rejects_a_value_out_of_range(story: Story) -> None:
     status, problem = story.refused
     assert (status, problem["reason"], problem["field"]) == (400, "out_of_range:latitude", "latitude")
 
 
-def test_what_is_out_of_range_is_stopped_before_it_is_sent_and_refused_when_it_is(story: Story) -> None:
+def test_rows_out_of_range_are_stopped_or_quarantined(story: Story) -> None:
     assert story.quarantine == dict.fromkeys(WRONG, 1)
     assert all(reason in story.stopped for reason in WRONG)
 
@@ -242,16 +242,16 @@ def test_what_is_out_of_range_is_stopped_before_it_is_sent_and_refused_when_it_i
 # --- the schema changes --------------------------------------------------------------------------------------------
 
 
-def test_a_model_of_the_schema_before_is_no_model(sequel: Sequel) -> None:
+def test_model_of_the_previous_schema_is_not_used(sequel: Sequel) -> None:
     assert sequel.with_another_bound == FALLBACK
 
 
-def test_what_a_wider_bound_admits_comes_back_out_of_quarantine(sequel: Sequel) -> None:
+def test_replay_returns_what_a_wider_bound_admits(sequel: Sequel) -> None:
     assert sequel.replayed["replayed"] == 1
     assert sum(sequel.replayed["still_refused"].values()) == len(WRONG) - 1
 
 
-def test_samples_of_another_version_are_refused_and_stored_rows_are_left_out(sequel: Sequel) -> None:
+def test_samples_of_another_version_are_rejected_and_left_out(sequel: Sequel) -> None:
     assert "unknown_schema_version" in sequel.refused
     dataset = sequel.round["dataset"]
     assert (dataset["train"] + dataset["test"], dataset["duplicates"]) == (sequel.newer, 0)

@@ -29,7 +29,7 @@ def finished_run(
 
 
 @pytest.mark.timeout(480)
-def test_nothing_is_lost(finished_run: tuple[str, dict[str, Any], Path]) -> None:
+def test_every_published_sample_is_stored_or_quarantined(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     _, report, _ = finished_run
     samples = report["samples"]
     assert samples["published"] == samples["stored"] + samples["quarantined"]
@@ -39,7 +39,7 @@ def test_nothing_is_lost(finished_run: tuple[str, dict[str, Any], Path]) -> None
     assert samples["duplicates"] > 100
 
 
-def test_each_alarm_starts_a_round_and_each_round_promotes(finished_run: tuple[str, dict[str, Any], Path]) -> None:
+def test_each_alarm_starts_a_round_that_promotes_a_model(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     _, report, _ = finished_run
     first, *_, last = report["rounds"]
     assert (first["cause"], last["cause"]) == ("no-model", "model-error")
@@ -52,13 +52,13 @@ def test_each_alarm_starts_a_round_and_each_round_promotes(finished_run: tuple[s
         assert min(candidate["rmse"] for candidate in entry["candidates"]) < entry["baseline_rmse"]
 
 
-def test_the_old_champion_was_scored_on_the_same_test_set(finished_run: tuple[str, dict[str, Any], Path]) -> None:
+def test_old_champion_is_scored_on_the_same_test_set(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     _, report, _ = finished_run
     last = report["rounds"][-1]
     assert min(candidate["rmse"] for candidate in last["candidates"]) < last["champion_rmse"] < last["baseline_rmse"]
 
 
-def test_live_error_rises_and_recovers(finished_run: tuple[str, dict[str, Any], Path]) -> None:
+def test_live_error_rises_under_drift_and_recovers(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     _, report, _ = finished_run
     error = report["live_error"]
     before = error["before_drift"] / error["noise_floor_before"]
@@ -69,7 +69,7 @@ def test_live_error_rises_and_recovers(finished_run: tuple[str, dict[str, Any], 
     assert recovered < 1.4 * before, (error, report["rounds"], report["moments"])
 
 
-def test_the_leaderboard_puts_the_live_model_first(finished_run: tuple[str, dict[str, Any], Path]) -> None:
+def test_leaderboard_lists_the_live_model_first(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     _, report, _ = finished_run
     board = report["leaderboard"]
     assert [entry["live"] for entry in board] == [True] + [False] * (len(board) - 1)
@@ -79,7 +79,7 @@ def test_the_leaderboard_puts_the_live_model_first(finished_run: tuple[str, dict
     assert board[0]["live_error"] is not None
 
 
-def test_the_story_is_told(finished_run: tuple[str, dict[str, Any], Path]) -> None:
+def test_output_and_report_show_every_phase(finished_run: tuple[str, dict[str, Any], Path]) -> None:
     output, report, folder = finished_run
     assert "Leaderboard" in output
     assert "0 lost" in output

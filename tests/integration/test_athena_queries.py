@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dwell.local.emulator_process import Laptop
 
 
-def test_the_table_answers_over_the_stored_rows(laptop: Laptop) -> None:
+def test_athena_query_reads_the_stored_rows(laptop: Laptop) -> None:
     # given a bucket as Firehose fills it
     bucket, name = f"table-{uuid.uuid4().hex[:12]}", f"samples_{uuid.uuid4().hex[:8]}"
     s3 = laptop.client("s3")
@@ -59,7 +59,7 @@ def test_the_table_answers_over_the_stored_rows(laptop: Laptop) -> None:
     ]
 
 
-def test_a_name_that_athena_would_not_take_is_refused(laptop: Laptop) -> None:
+def test_table_name_that_athena_rejects_is_refused(laptop: Laptop) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dwell", "table", "--bucket", "a-bucket", "--name", "no name"],
         env=os.environ | laptop.environment(),

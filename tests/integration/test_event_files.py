@@ -124,7 +124,7 @@ def examples() -> dict[tuple[str, str], Any]:
 
 
 @pytest.mark.parametrize("event", sorted(name for name in EVENTS if first(GENERATED, name)))
-def test_an_event_is_as_sam_generates_it(event: str, examples: dict[tuple[str, str], Any]) -> None:
+def test_event_file_has_the_shape_of_sams_event(event: str, examples: dict[tuple[str, str], Any]) -> None:
     command = first(GENERATED, event)
     assert command is not None
     found = differences(json.loads(EVENTS[event].read_text()), examples[command])
@@ -132,7 +132,7 @@ def test_an_event_is_as_sam_generates_it(event: str, examples: dict[tuple[str, s
 
 
 @pytest.mark.parametrize("event", sorted(name for name in EVENTS if first(PARSED, name)))
-def test_powertools_reads_an_event(event: str) -> None:
+def test_powertools_parses_event_file(event: str) -> None:
     model = first(PARSED, event)
     assert model is not None
     model.model_validate_json(EVENTS[event].read_text())
@@ -152,7 +152,7 @@ def test_powertools_reads_a_message_and_its_event(event: str) -> None:
     parse(json.loads(message.body), endpoint="dwell")
 
 
-def test_a_difference_is_seen() -> None:
+def test_unexplained_difference_is_found() -> None:
     assert differences({"a": 1, "b": [{"c": None}]}, {"b": [{"c": ""}], "d": 1}) == [
         "only ours: .a",
         "only sam's: .d",

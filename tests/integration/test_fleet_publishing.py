@@ -79,7 +79,7 @@ def test_subscribers_receive_what_the_ledger_says(laptop: Laptop) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_topic_that_is_not_there_is_told() -> None:
+def test_missing_topic_is_reported() -> None:
     topic = "arn:aws:sns:us-east-1:000000000000:not-there"
 
     with Publisher(create_sns_client(topic), topic) as publisher, pytest.raises(PublishError, match="not-there"):

@@ -66,9 +66,7 @@ def starter(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], local.Lapto
 
 
 @pytest.mark.parametrize("victim", ["starter", "emulator"])
-def test_nothing_stays_when_a_process_is_killed(
-    starter: tuple[subprocess.Popen[str], local.Laptop], victim: str
-) -> None:
+def test_killed_process_leaves_nothing_behind(starter: tuple[subprocess.Popen[str], local.Laptop], victim: str) -> None:
     # given a running emulator with a function in the middle of its work
     process, laptop = starter
     role = laptop.client("iam").create_role(RoleName="busy", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
@@ -117,7 +115,7 @@ def command(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProces
     run("down")
 
 
-def test_up_leaves_it_running_until_down(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_emulator_started_by_up_runs_until_down(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     # given nothing
     assert command("status").returncode == 3
     assert command("env").returncode == 3
@@ -138,7 +136,7 @@ def test_up_leaves_it_running_until_down(command: Callable[..., subprocess.Compl
     assert command("down").returncode == 0
 
 
-def test_a_port_that_is_taken_is_named(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_port_in_use_is_named(command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -149,13 +147,13 @@ def test_a_port_that_is_taken_is_named(command: Callable[..., subprocess.Complet
     assert "Traceback" not in failed.stderr
 
 
-def test_a_missing_environment_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_environment_names_the_command_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(local, "ROOT", tmp_path)
     with pytest.raises(local.LaptopError, match="run `make setup`"):
         local.start()
 
 
-def test_an_emulator_that_does_not_start_shows_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_emulator_that_cannot_start_shows_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # given an environment without ministack
     for name in ("local_aws", "image"):
         (tmp_path / ".venvs" / name / "bin").mkdir(parents=True)
@@ -168,7 +166,7 @@ def test_an_emulator_that_does_not_start_shows_its_log(monkeypatch: pytest.Monke
     assert set(Path(tempfile.gettempdir()).glob("dwell-*")) <= before
 
 
-def test_everything_listens_on_the_loopback_only(laptop: local.Laptop) -> None:
+def test_emulator_listens_on_loopback_only(laptop: local.Laptop) -> None:
     sockets = [
         line
         for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -186,7 +184,7 @@ def test_everything_listens_on_the_loopback_only(laptop: local.Laptop) -> None:
     assert all(address.startswith("0100007F:") for address in listening)  # endpoints of other tests too
 
 
-def test_a_tethered_command_ends_with_its_starter(tmp_path: Path) -> None:
+def test_child_process_ends_with_its_parent(tmp_path: Path) -> None:
     # given a process that runs a command which started another
     program = (
         "import os, sys; from pathlib import Path; from dwell.local import child_process as tether;"
@@ -204,7 +202,7 @@ def test_a_tethered_command_ends_with_its_starter(tmp_path: Path) -> None:
     eventually(lambda: guardian.processes_of(group) == [])
 
 
-def test_a_tethered_command_gives_its_status_and_output(tmp_path: Path) -> None:
+def test_child_process_returns_its_status_and_output(tmp_path: Path) -> None:
     status = tether.run(
         ["sh", "-c", "echo out; echo err >&2; exit 7"],
         cwd=tmp_path,
@@ -214,7 +212,7 @@ def test_a_tethered_command_gives_its_status_and_output(tmp_path: Path) -> None:
     assert (status, (tmp_path / "output").read_text()) == (7, "out\nerr\n")
 
 
-def test_a_deployment_that_fails_tells_the_resource(laptop: local.Laptop) -> None:
+def test_failed_deployment_names_the_resource(laptop: local.Laptop) -> None:
     # given a stack that failed: a route of its API leads nowhere
     document = {"openapi": "3.0.1", "paths": {"/predictions": {"get": {}}}}
     resources = {

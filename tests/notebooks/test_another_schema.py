@@ -98,6 +98,6 @@ def test_another_schema_draws_its_own_fields(predicted: bool, bench: pytest.Monk
     assert drawn["target"][1].startswith("error of the baseline: 1.")
 
 
-def test_nothing_stored_is_said(bench: pytest.MonkeyPatch) -> None:
+def test_notebook_without_stored_samples_says_so(bench: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="nothing is stored in bucket yet"):
         run(harvest(predicted=False).head(0), bench)

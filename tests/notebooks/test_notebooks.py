@@ -45,7 +45,7 @@ def board(stack: Stack) -> Leaderboard:
 
 
 @pytest.mark.parametrize("cell", ["distributions", "target-by-feature", "error-by-feature"])
-def test_each_feature_has_its_panel_labelled_by_the_schema(look: NotebookNode, cell: str) -> None:
+def test_each_feature_has_a_panel_labelled_by_the_schema(look: NotebookNode, cell: str) -> None:
     (picture,) = shown(look, cell, SVG)
     assert len(re.findall(r'<g id="axes_\d+">', picture)) == len(FEATURES)
     for feature in FEATURES:
@@ -53,7 +53,7 @@ def test_each_feature_has_its_panel_labelled_by_the_schema(look: NotebookNode, c
         assert f"{feature.meaning} ({feature.unit})" in words(look, cell)
 
 
-def test_the_target_and_the_baselines_error_are_drawn(look: NotebookNode) -> None:
+def test_target_and_baseline_error_are_drawn(look: NotebookNode) -> None:
     drawn = words(look, "target")
     assert f"{TARGET.meaning} ({TARGET.unit})" in drawn
     error = re.search(r"error of the baseline: ([\d,]+) ", drawn)
@@ -61,7 +61,7 @@ def test_the_target_and_the_baselines_error_are_drawn(look: NotebookNode) -> Non
     assert 0 < float(error[1].replace(",", "")) < TARGET.maximum
 
 
-def test_the_table_has_every_field_with_its_bounds_and_what_came(look: NotebookNode) -> None:
+def test_table_has_bounds_and_statistics_of_every_field(look: NotebookNode) -> None:
     (table,) = shown(look, "schema", HTML)
     for field in (TARGET, *FEATURES):
         (row,) = re.findall(rf"<th>{field.name}</th>(.*?)</tr>", table, re.DOTALL)
@@ -70,12 +70,12 @@ def test_the_table_has_every_field_with_its_bounds_and_what_came(look: NotebookN
         assert field.minimum <= float(cells[5]) <= float(cells[6]) <= float(cells[7]) <= field.maximum
 
 
-def test_correlation_has_every_field_on_both_sides(look: NotebookNode) -> None:
+def test_correlation_matrix_has_every_field_on_both_axes(look: NotebookNode) -> None:
     drawn = words(look, "correlation").split()
     assert all(drawn.count(field.name) == 2 for field in (TARGET, *FEATURES))
 
 
-def test_live_error_is_told_by_who_answered(look: NotebookNode, stack: Stack) -> None:
+def test_live_error_is_shown_by_model_and_baseline(look: NotebookNode, stack: Stack) -> None:
     first = min(round_["round"] for round_ in board(stack)["rounds"])
     (model,) = [round_["promoted"] for round_ in board(stack)["rounds"] if round_["round"] == first]
     drawn = words(look, "live-error")
@@ -95,7 +95,7 @@ def test_quarantine_is_counted_by_reason_with_examples(look: NotebookNode, stack
 # --- train by hand -------------------------------------------------------------------------------------------------
 
 
-def test_a_job_by_hand_trains_with_its_own_hyperparameters(train: NotebookNode, laptop: Laptop) -> None:
+def test_manual_job_trains_with_its_own_hyperparameters(train: NotebookNode, laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     name = shown(train, "archive", PLAIN)[0].splitlines()[0]
     job = sagemaker.describe_training_job(TrainingJobName=name)
@@ -106,7 +106,7 @@ def test_a_job_by_hand_trains_with_its_own_hyperparameters(train: NotebookNode, 
     assert "xgboost-max_depth" in source(train, "settings")
 
 
-def test_it_is_compared_with_the_round_on_the_same_test_set(train: NotebookNode, stack: Stack) -> None:
+def test_manual_job_is_compared_on_the_test_set_of_the_round(train: NotebookNode, stack: Stack) -> None:
     (html,) = shown(train, "round", HTML)
     (newest,) = [round_ for round_ in board(stack)["rounds"] if round_["round"] in html]
     (table,) = shown(train, "results", HTML)
@@ -118,14 +118,14 @@ def test_it_is_compared_with_the_round_on_the_same_test_set(train: NotebookNode,
     assert f"On {newest['dataset']['test']:,} test samples" in drawn
 
 
-def test_it_is_nobodys_round(train: NotebookNode, stack: Stack) -> None:
+def test_manual_job_belongs_to_no_round(train: NotebookNode, stack: Stack) -> None:
     assert not [round_ for round_ in board(stack)["rounds"] if round_["job"].startswith("by-hand")]
 
 
 # --- enter the leaderboard -----------------------------------------------------------------------------------------
 
 
-def test_the_entrant_stands_on_the_leaderboard(enter: NotebookNode, stack: Stack) -> None:
+def test_entrant_is_on_the_leaderboard(enter: NotebookNode, stack: Stack) -> None:
     (entrant,) = re.findall(r'^ENTRANT = "(.*?)"', source(enter, "settings"), re.MULTILINE)
     entered = [entry for entry in board(stack)["leaderboard"] if entry["entrant"] == entrant]
     assert entered
@@ -140,7 +140,7 @@ def test_the_entrant_stands_on_the_leaderboard(enter: NotebookNode, stack: Stack
 # --- all of them ---------------------------------------------------------------------------------------------------
 
 
-def test_they_complain_about_nothing_and_their_pictures_are_kept(
+def test_notebooks_warn_of_nothing_and_keep_their_pictures(
     look: NotebookNode, train: NotebookNode, enter: NotebookNode
 ) -> None:
     for notebook in (look, train, enter):
@@ -150,13 +150,13 @@ def test_they_complain_about_nothing_and_their_pictures_are_kept(
         assert all((KEPT / f"{cell}.png").stat().st_size > 5_000 for cell in drawing)
 
 
-def test_they_ask_nobody_but_the_stack(
+def test_notebooks_connect_only_to_the_stack(
     look: NotebookNode, train: NotebookNode, enter: NotebookNode, outside: Outside
 ) -> None:
     assert outside.asked == []
 
 
-def test_who_asks_somebody_else_is_noticed() -> None:
+def test_connection_to_another_host_is_detected() -> None:
     with nobody_there() as there:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": there.url}))
         with pytest.raises(urllib.error.HTTPError) as refused:

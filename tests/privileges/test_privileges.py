@@ -297,20 +297,20 @@ def scenario_of(grant: Grant) -> Scenario | None:
 USED = list(dict.fromkeys(scenario for grant in SHOWN if (scenario := scenario_of(grant))))
 
 
-def test_every_grant_is_shown_here_or_explained() -> None:
+def test_every_grant_has_a_scenario_or_a_reason() -> None:
     granted = {grant.name for grant in GRANTS}
     assert [str(grant) for grant in SHOWN if scenario_of(grant) is None] == []
     assert granted >= SCENARIOS.keys() | ONLY_ON_AWS.keys(), "what is not granted any more needs no line here"
     assert SCENARIOS.keys() & ONLY_ON_AWS.keys() == set()
 
 
-def test_the_loop_met_no_refusal(stage: Stage) -> None:
+def test_loop_with_all_grants_is_never_denied(stage: Stage) -> None:
     refusals = [line for line in stage.log_since(0).splitlines() if refused(line)]
     assert refusals == []
 
 
 @pytest.mark.parametrize("scenario", USED, ids=lambda scenario: scenario.__name__)
-def test_with_everything_that_is_granted_nothing_is_refused(stage: Stage, scenario: Scenario) -> None:
+def test_scenario_with_all_grants_is_not_denied(stage: Stage, scenario: Scenario) -> None:
     told = scenario(stage)
     assert not refused(told), told
 
@@ -330,7 +330,7 @@ BLAMED = {
 
 
 @pytest.mark.parametrize("grant", SHOWN, ids=str)
-def test_without_it_something_breaks(stage: Stage, grant: Grant) -> None:
+def test_scenario_without_one_grant_is_denied(stage: Stage, grant: Grant) -> None:
     scenario = scenario_of(grant)
     assert scenario is not None
     with stage.without(grant):

@@ -87,7 +87,7 @@ def test_every_event_file_belongs_to_a_function(sam_local: SamLocal) -> None:
 
 
 @pytest.mark.parametrize("event", names("forwarder"))
-def test_the_forwarder_puts_each_message_into_the_stream(sam_local: SamLocal, event: str) -> None:
+def test_forwarder_puts_each_message_into_the_stream(sam_local: SamLocal, event: str) -> None:
     given = read(event)
     answer = sam_local.invoke("forwarder", given)
     assert answer["forwarded"] == len(given["Records"])
@@ -95,7 +95,7 @@ def test_the_forwarder_puts_each_message_into_the_stream(sam_local: SamLocal, ev
 
 
 @pytest.mark.parametrize("event", names("validator"))
-def test_the_validator_makes_rows_and_puts_bad_lines_aside(sam_local: SamLocal, event: str) -> None:
+def test_validator_writes_rows_and_quarantines_bad_lines(sam_local: SamLocal, event: str) -> None:
     given, before = read(event), quarantined(sam_local)
     answer = sam_local.invoke("validator", given)
     assert [record["recordId"] for record in answer["records"]] == [record["recordId"] for record in given["records"]]
@@ -113,7 +113,7 @@ def test_the_validator_makes_rows_and_puts_bad_lines_aside(sam_local: SamLocal, 
 
 
 @pytest.mark.parametrize("event", names("inference"))
-def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(sam_local: SamLocal, event: str) -> None:
+def test_inference_answers_good_requests_and_rejects_bad_ones(sam_local: SamLocal, event: str) -> None:
     answer = sam_local.invoke("inference", read(event))
     if "bad" in event or "no-features" in event:
         assert answer["statusCode"] == 400
@@ -130,7 +130,7 @@ def test_inference_answers_every_good_request_and_names_the_fault_of_a_bad_one(s
 
 
 @pytest.mark.parametrize("event", names("leaderboard"))
-def test_the_leaderboard_is_there_before_there_is_a_model(sam_local: SamLocal, event: str) -> None:
+def test_leaderboard_without_a_model_responds(sam_local: SamLocal, event: str) -> None:
     answer = sam_local.invoke("leaderboard", read(event))
     match event:
         case "api-leaderboard":
@@ -147,7 +147,7 @@ def test_the_leaderboard_is_there_before_there_is_a_model(sam_local: SamLocal, e
 
 
 @pytest.mark.parametrize("event", [name for name in names("retraining") if name.startswith("alarm-")])
-def test_an_alarm_without_new_samples_is_refused_and_recorded(sam_local: SamLocal, event: str) -> None:
+def test_alarm_without_new_samples_is_refused_and_recorded(sam_local: SamLocal, event: str) -> None:
     before = len(items(sam_local, "decision"))
     sam_local.invoke("retraining", read(event))
     sam_local.invoke("retraining", read(event))  # the same event twice is one decision
@@ -156,13 +156,13 @@ def test_an_alarm_without_new_samples_is_refused_and_recorded(sam_local: SamLoca
     assert {decision["outcome"]["S"] for decision in decisions} == {"refuse"}
 
 
-def test_the_schedule_looks_at_the_alarms(sam_local: SamLocal) -> None:
+def test_schedule_checks_the_alarms(sam_local: SamLocal) -> None:
     before = len(items(sam_local, "round"))
     sam_local.invoke("retraining", read("schedule"))
     assert len(items(sam_local, "round")) == before
 
 
-def test_an_operator_starts_a_training_job(sam_local: SamLocal) -> None:
+def test_operator_request_starts_a_training_job(sam_local: SamLocal) -> None:
     # given a stored object of samples
     numbers = ["1000"] * (len(ROW_COLUMNS) - len(PROVENANCE_COLUMNS))
     row = ",".join([*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION)])
@@ -180,7 +180,7 @@ def test_an_operator_starts_a_training_job(sam_local: SamLocal) -> None:
     assert job["TrainingJobName"] == begun["job"]["S"]
 
 
-def test_what_became_of_a_job_is_recorded(sam_local: SamLocal) -> None:
+def test_job_end_is_recorded_in_its_round(sam_local: SamLocal) -> None:
     # given the job above, which one row could not train
     sagemaker = sam_local.laptop.client("sagemaker")
     (job,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
@@ -201,7 +201,7 @@ def test_what_became_of_a_job_is_recorded(sam_local: SamLocal) -> None:
 
 
 @pytest.mark.parametrize("event", names("promotion"))
-def test_events_of_strangers_change_nothing(sam_local: SamLocal, event: str) -> None:
+def test_events_about_unknown_resources_change_nothing(sam_local: SamLocal, event: str) -> None:
     """The files name jobs and endpoints that are not there: an event alone proves nothing."""
     before = (items(sam_local, "round"), items(sam_local, "model"))
     answer = sam_local.client.invoke(

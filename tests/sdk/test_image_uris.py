@@ -14,13 +14,13 @@ URL_SUFFIX = "amazonaws.com"
 ACCOUNTS: dict[str, dict[str, str]] = read_template()["Mappings"]["XGBoostImage"]
 
 
-def test_the_table_is_read() -> None:
+def test_image_table_of_the_template_is_complete() -> None:
     assert "us-east-1" in ACCOUNTS
     assert len(ACCOUNTS) > 10
 
 
 @pytest.mark.parametrize("region", sorted(ACCOUNTS))
-def test_a_regions_image_is_the_sdks(region: str) -> None:
+def test_image_of_a_region_matches_the_sdk(region: str) -> None:
     # given every way in which the template names the image
     named = set(re.findall(r"\$\{Account\}(\.dkr\.ecr\.\S+/sagemaker-xgboost:\S+)", TEMPLATE))
     assert len(named) == 1, "training and serving must use the same image"

@@ -190,27 +190,27 @@ def theirs(base: Path, script: str, body: bytes, content_type: str, accept: str 
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_both_call_the_script_alike_and_answer_alike(ask_both: Any, name: str) -> None:
+def test_both_toolkits_call_the_script_and_respond_alike(ask_both: Any, name: str) -> None:
     mine, public = ask_both(STEPS)(*REQUESTS[name])
     assert mine == public
     assert mine["status"] == 200
     assert mine["type"] == "application/x-told"
 
 
-def test_both_let_one_function_do_it_all(ask_both: Any) -> None:
+def test_both_toolkits_accept_a_single_transform_function(ask_both: Any) -> None:
     mine, public = ask_both(WHOLE)(*REQUESTS["csv"])
     assert mine == public
     assert json.loads(mine["body"]) == ["weights", "1,2", "text/csv", "application/json"]
 
 
-def test_an_exception_is_a_500_but_only_the_public_toolkit_tells_which(ask_both: Any) -> None:
+def test_exception_is_a_500_named_only_by_the_public_toolkit(ask_both: Any) -> None:
     mine, public = ask_both(STEPS)(b"raise", "text/csv", "application/json")
     assert mine["status"] == public["status"] == 500
     assert "a secret" in public["body"]
     assert "a secret" not in mine["body"]  # the image answers a page that says nothing
 
 
-def test_a_bare_string_is_html_to_the_image_and_what_was_accepted_to_the_public_toolkit(ask_both: Any) -> None:
+def test_bare_string_has_html_or_the_accepted_content_type(ask_both: Any) -> None:
     mine, public = ask_both(STEPS)(b"bare", "text/csv", "application/json")
     assert mine["body"] == public["body"]
     assert mine["type"].startswith("text/html")

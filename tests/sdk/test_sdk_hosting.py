@@ -62,7 +62,7 @@ def rows(count: int) -> bytes:
     return "\n".join(",".join(f"{cell:g}" for cell in row) for row in make_dataset(count, seed=2).features).encode()
 
 
-def test_an_endpoint_answers_the_sdk(endpoint: Any) -> None:
+def test_endpoint_answers_the_sdk(endpoint: Any) -> None:
     answer = endpoint.invoke(body=rows(3), content_type="text/csv", accept="application/json")
     said = json.loads(answer.body.read())
     assert answer.content_type == "application/json"
@@ -73,7 +73,7 @@ def test_an_endpoint_answers_the_sdk(endpoint: Any) -> None:
     assert [float(line) for line in plain.splitlines()] == pytest.approx(said["predictions"])
 
 
-def test_what_the_model_refuses_is_an_error_with_its_reason(endpoint: Any) -> None:
+def test_request_that_the_model_rejects_raises_its_reason(endpoint: Any) -> None:
     with pytest.raises(ClientError, match="ModelError") as refused:
         endpoint.invoke(body=b"1,2", content_type="text/csv", accept="application/json")
     response: dict[str, Any] = {**refused.value.response}
@@ -81,7 +81,7 @@ def test_what_the_model_refuses_is_an_error_with_its_reason(endpoint: Any) -> No
     assert json.loads(response["OriginalMessage"])["reason"]
 
 
-def test_the_sdk_finds_what_it_made(endpoint: Any) -> None:
+def test_sdk_finds_the_resources_it_created(endpoint: Any) -> None:
     name = endpoint.endpoint_name
     assert Endpoint.get(name).endpoint_status == "InService"
     assert [each.endpoint_name for each in Endpoint.get_all(name_contains=name)] == [name]
@@ -90,7 +90,7 @@ def test_the_sdk_finds_what_it_made(endpoint: Any) -> None:
     assert Model.get(name).primary_container.image == IMAGE
 
 
-def test_an_endpoint_is_updated_and_answers_with_the_new_model(account: Account, endpoint: Any, trained: Any) -> None:
+def test_updated_endpoint_answers_with_the_new_model(account: Account, endpoint: Any, trained: Any) -> None:
     # given a second config
     _, job = trained
     other = serve(account, job.model_artifacts.s3_model_artifacts)
@@ -106,7 +106,7 @@ def test_an_endpoint_is_updated_and_answers_with_the_new_model(account: Account,
     other.wait_for_delete(poll=1, timeout=60)
 
 
-def test_a_model_that_does_not_load_fails_its_endpoint_with_a_reason(account: Account, trained: Any) -> None:
+def test_endpoint_of_a_broken_model_fails_with_a_reason(account: Account, trained: Any) -> None:
     _, job = trained
     broken = serve(account, job.model_artifacts.s3_model_artifacts, SAGEMAKER_SUBMIT_DIRECTORY="/opt/ml/model/absent")
     with pytest.raises(FailedStatusError, match="did not pass the ping health check"):

@@ -50,9 +50,7 @@ def script(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_a_small_script_trains_with_its_logs(
-    account: Account, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_small_script_trains_and_logs(account: Account, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     # given a local file as data, which the SDK uploads
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.csv").write_text("1,2\n")
@@ -78,14 +76,14 @@ def test_a_small_script_trains_with_its_logs(
     assert files_at(account, done.model_artifacts.s3_model_artifacts) == {"weights.json": b"[1, 2]"}
 
 
-def test_a_failing_script_shows_its_reason(account: Account, tmp_path: Path) -> None:
+def test_failing_script_shows_its_reason(account: Account, tmp_path: Path) -> None:
     job = trainer(account, script(tmp_path / "source", FAILS))
     with pytest.raises(FailedStatusError, match="no weather data for November, exit code: 3"):
         job.train(logs=False)
     assert job._latest_training_job.failure_reason == "AlgorithmError: no weather data for November, exit code: 3"
 
 
-def test_a_script_that_says_nothing_fails_with_its_command(account: Account, tmp_path: Path) -> None:
+def test_script_without_output_fails_with_its_command(account: Account, tmp_path: Path) -> None:
     job = trainer(account, script(tmp_path / "source", "raise ValueError('a secret')"))
     job.train(wait=False)
     done = job._latest_training_job
@@ -96,7 +94,7 @@ def test_a_script_that_says_nothing_fails_with_its_command(account: Account, tmp
     assert "a secret" not in done.failure_reason  # that is in the log
 
 
-def test_our_own_training_job_runs_under_the_sdk(trained: Any, account: Account) -> None:
+def test_training_job_runs_under_the_sdk(trained: Any, account: Account) -> None:
     # given: trained by the session's fixture, with ModelTrainer
     job, done = trained
     # then

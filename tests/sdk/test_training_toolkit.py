@@ -181,13 +181,13 @@ def plain(value: str, base: str) -> Any:
         return text
 
 
-def test_the_script_gets_the_same_arguments(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_script_gets_the_same_arguments(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs = both
     assert ours["arguments"] == theirs["arguments"]
     assert len(ours["arguments"]) == 2 * len(HYPERPARAMETERS)
 
 
-def test_the_script_gets_the_same_variables(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_script_gets_the_same_variables(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs = ({name: plain(value, seen["base"]) for name, value in seen["environment"].items()} for seen in both)
     theirs.pop("SM_STUDIO_LOCAL_MODE")
     assert set(theirs) - set(ours) == NEWER
@@ -198,7 +198,7 @@ def test_the_script_gets_the_same_variables(both: tuple[dict[str, Any], dict[str
     assert theirs["SM_FRAMEWORK_MODULE"] == ""
 
 
-def test_the_script_gets_the_same_summary_of_them(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_script_gets_the_same_summary_of_its_variables(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs = (plain(seen["environment"]["SM_TRAINING_ENV"], seen["base"]) for seen in both)
     assert ours.pop("framework_module") is not None
     assert theirs.pop("framework_module") is None
@@ -220,7 +220,7 @@ def test_the_script_gets_the_same_summary_of_them(both: tuple[dict[str, Any], di
     }
 
 
-def test_the_layout_is_the_same(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_container_folders_are_the_same(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs = both
     assert ours["folder"].removeprefix(ours["base"]) == theirs["folder"].removeprefix(theirs["base"]) == "/code"
     assert (
@@ -232,7 +232,7 @@ def test_the_layout_is_the_same(both: tuple[dict[str, Any], dict[str, Any]]) -> 
     assert set(ours["config"]) == {"hyperparameters.json", "inputdataconfig.json", "resourceconfig.json"}
 
 
-def test_a_script_that_fails_leaves_its_command_and_not_its_message(
+def test_failing_script_reports_its_command_without_its_message(
     account: Account, both: tuple[dict[str, Any], dict[str, Any]], tmp_path: Path
 ) -> None:
     # given a job whose files are those of a job that worked, but for its script

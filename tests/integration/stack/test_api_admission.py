@@ -67,13 +67,13 @@ def body(asked: Any = ONE) -> bytes:
     return json.dumps(asked).encode()
 
 
-def test_a_planner_who_may_is_answered(on_stack: Stack) -> None:
+def test_planner_with_permission_is_answered(on_stack: Stack) -> None:
     answer = ask(on_stack, body())
     assert answer.status_code == 200, answer.text
     assert answer.json()["source"] in {"model", "fallback"}
 
 
-def test_a_bad_key_is_refused(on_stack: Stack) -> None:
+def test_wrong_secret_key_is_denied(on_stack: Stack) -> None:
     for credentials in (
         Credentials("AKIA000000000000NONE", "test"),
         Credentials(planner().access_key, "wrong"),
@@ -84,38 +84,38 @@ def test_a_bad_key_is_refused(on_stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("allowed", [None, "execute-api:ManageConnections", "sns:Publish"])
-def test_a_user_who_may_something_else_is_refused(on_stack: Stack, allowed: str | None) -> None:
+def test_user_with_another_permission_is_denied(on_stack: Stack, allowed: str | None) -> None:
     assert ask(on_stack, body(), credentials=user(allowed)).status_code == 403
 
 
-def test_a_body_that_was_not_signed_is_refused(on_stack: Stack) -> None:
+def test_body_that_was_not_signed_is_denied(on_stack: Stack) -> None:
     other = {"features": {**ONE["features"], FEATURES[0].name: int(FEATURES[0].maximum)}}
     assert ask(on_stack, body(), sent=body(other)).status_code == 403
 
 
-def test_a_signature_for_another_service_is_refused(on_stack: Stack) -> None:
+def test_signature_for_another_service_is_denied(on_stack: Stack) -> None:
     assert ask(on_stack, body(), service="s3").status_code == 403
 
 
 @pytest.mark.parametrize("minutes", [-20, 20])
-def test_a_signature_of_another_time_is_refused(on_stack: Stack, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+def test_signature_of_another_time_is_denied(on_stack: Stack, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
     now = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: now.replace(tzinfo=None))
     assert ask(on_stack, body()).status_code == 403
 
 
 @pytest.mark.parametrize("header", ["", "Bearer anything", "AWS4-HMAC-SHA256 Credential=test", "Basic dGVzdDp0ZXN0"])
-def test_a_header_that_is_no_signature_is_refused(on_stack: Stack, header: str) -> None:
+def test_malformed_signature_header_is_denied(on_stack: Stack, header: str) -> None:
     assert ask(on_stack, body(), headers={"Authorization": header}).status_code in {400, 401, 403}
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_there_is_nothing_but_what_the_template_says(on_stack: Stack, method: str) -> None:
+def test_path_outside_the_template_does_not_exist(on_stack: Stack, method: str) -> None:
     for path in ("/predictions", "/", "/../leaderboard", "/admin"):
         assert requests.request(method, on_stack.api_url + path, timeout=20).status_code in {403, 404}
 
 
-def test_too_many_instances_are_refused(on_stack: Stack) -> None:
+def test_too_many_instances_are_rejected(on_stack: Stack) -> None:
     many = body({"instances": [ONE["features"]] * (MAX_INSTANCES + 1)})
     answer = ask(on_stack, many)
     assert (answer.status_code, answer.json()["reason"]) == (400, "out_of_range:instances")
@@ -124,17 +124,17 @@ def test_too_many_instances_are_refused(on_stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream"])
-def test_a_body_that_is_too_long_is_refused(on_stack: Stack, content_type: str) -> None:
+def test_body_above_the_limit_is_rejected(on_stack: Stack, content_type: str) -> None:
     answer = ask(on_stack, b"[" + b" " * (1024 * 1024) + b"]", content_type=content_type)
     assert (answer.status_code, answer.json()["reason"]) == (400, "too_long")
 
 
-def test_a_body_in_base64_is_no_way_around(on_stack: Stack) -> None:
+def test_base64_body_is_not_decoded(on_stack: Stack) -> None:
     answer = ask(on_stack, base64.b64encode(body()))
     assert (answer.status_code, answer.json()["reason"]) == (400, "malformed")
 
 
-def test_more_requests_than_the_api_admits_are_turned_away(on_stack: Stack) -> None:
+def test_requests_above_the_rate_limit_are_throttled(on_stack: Stack) -> None:
     # given the limits of the template's stage, made small
     apis = boto3.Session().client("apigatewayv2")
     api = on_stack.api_url.split("/")[-2]

@@ -37,14 +37,14 @@ def as_a_reader(on_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 @pytest.mark.usefixtures("as_a_reader")
-def test_a_planner_asks_with_curl() -> None:
+def test_documented_curl_command_gets_a_prediction() -> None:
     (command,) = [text for text in examples(PAGE, "sh") if text.startswith("curl")]
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     (shown,) = examples(PAGE, "json")
     assert json.loads(ran.stdout).keys() == json.loads(shown).keys()
 
 
-def test_a_robot_reports_with_boto3(as_a_reader: Stack) -> None:
+def test_documented_boto3_program_publishes_a_sample(as_a_reader: Stack) -> None:
     (program,) = examples(PAGE, "python")
     storage = BucketContents.create(boto3.Session().client("s3"), as_a_reader.bucket)
     storage.read()

@@ -30,7 +30,7 @@ def invoked(stack: Stack, event: dict[str, Any]) -> str:
     return str(json.loads(answer["Payload"].read()))
 
 
-def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
+def test_page_shows_rejected_lines_and_active_alarms(on_stack: Stack) -> None:
     # given a line that is refused on its way, and an alarm that goes on and asks for a round
     boto3.Session().client("sns").publish(TopicArn=on_stack.topic_arn, Message="no sample at all")
     boto3.Session().client("cloudwatch").set_alarm_state(
@@ -50,13 +50,13 @@ def test_what_really_happens_is_on_the_page(on_stack: Stack) -> None:
     assert TARGET.meaning in html
 
 
-def test_a_browser_is_told_what_it_may_do(on_stack: Stack) -> None:
+def test_page_has_a_content_security_policy(on_stack: Stack) -> None:
     headers = create_api(on_stack.api_url, timeout=20).get("/").headers
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
 
 
-def test_a_bad_query_is_refused_with_a_page(on_stack: Stack) -> None:
+def test_invalid_query_gets_an_error_page(on_stack: Stack) -> None:
     answer = create_api(on_stack.api_url, timeout=20).get("/?span=soon")
     assert answer.status_code == 400
     assert "span is like 90m, 24h or 7d" in answer.text
@@ -65,11 +65,11 @@ def test_a_bad_query_is_refused_with_a_page(on_stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("event", "begins"), [("dashboard-widget", "<style>"), ("dashboard-widget-describe", "## Leaderboard")]
 )
-def test_a_dashboard_gets_its_widget(on_stack: Stack, event: str, begins: str) -> None:
+def test_widget_request_gets_html(on_stack: Stack, event: str, begins: str) -> None:
     assert invoked(on_stack, json.loads((EVENTS / f"{event}.json").read_text())).startswith(begins)
 
 
-def test_the_dashboard_asks_the_function(on_stack: Stack) -> None:
+def test_dashboard_widget_invokes_the_function(on_stack: Stack) -> None:
     outputs = boto3.Session().client("cloudformation").describe_stacks(StackName=on_stack.name)["Stacks"][0]["Outputs"]
     (url,) = [output["OutputValue"] for output in outputs if output["OutputKey"] == "DashboardUrl"]
     body = boto3.Session().client("cloudwatch").get_dashboard(DashboardName=url.rpartition("name=")[2])["DashboardBody"]

@@ -46,7 +46,7 @@ def logged(stack: Stack) -> Iterator[tuple[str, str]]:
             yield group["logGroupName"], "\n".join(events)
 
 
-def test_no_log_tells_what_was_sent(on_stack: Stack) -> None:
+def test_logs_hold_no_payload(on_stack: Stack) -> None:
     # given good samples, and bad ones of every kind
     lines = [
         sample(),

@@ -45,7 +45,7 @@ def stored(stack: Stack) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/leaderboard", f"/liveinference?features={FEATURE_CELLS}"])
-def test_who_signs_nothing_is_refused(on_stack: Stack, path: str) -> None:
+def test_unsigned_request_is_denied(on_stack: Stack, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(on_stack.api_url + path, timeout=20)  # noqa: S310 (the emulator's own URL)
     refused.value.close()
@@ -55,7 +55,7 @@ def test_who_signs_nothing_is_refused(on_stack: Stack, path: str) -> None:
 # --- operators -----------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_published_once_however_often(on_stack: Stack, tmp_path: Path) -> None:
+def test_file_published_twice_is_stored_once(on_stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("".join(f"{ROW[0] + number},{FEATURE_CELLS}\n" for number in range(200)))
     before = len(stored(on_stack))
@@ -66,13 +66,13 @@ def test_a_file_is_published_once_however_often(on_stack: Stack, tmp_path: Path)
     eventually(lambda: len(set(stored(on_stack))), lambda count: count >= before + 200)
 
 
-def test_a_file_with_a_fault_is_refused_with_its_line(on_stack: Stack, tmp_path: Path) -> None:
+def test_file_with_an_invalid_line_is_refused_with_its_number(on_stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(f"{ROW[0]},{FEATURE_CELLS}\nx,{FEATURE_CELLS}\n")
     assert f"line 2: wrong_type:{TARGET.name}" in dwell("publish", str(file), status=2)
 
 
-def test_what_is_refused_waits_in_quarantine_until_it_is_accepted(
+def test_quarantined_lines_are_replayed_once_they_are_valid(
     on_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given lines that were refused
@@ -102,7 +102,7 @@ def test_what_is_refused_waits_in_quarantine_until_it_is_accepted(
     assert dwell("quarantine")["reasons"].get(reason, 0) == others + 3 - due
 
 
-def test_what_failed_in_every_attempt_goes_back_where_it_failed(on_stack: Stack) -> None:
+def test_redrive_sends_failed_events_and_batches_back(on_stack: Stack) -> None:
     session = boto3.Session()
     # given an event of the topic that the forwarder could not handle, as Lambda keeps it
     functions = session.client("lambda")
@@ -142,7 +142,7 @@ def test_what_failed_in_every_attempt_goes_back_where_it_failed(on_stack: Stack)
     eventually(lambda: len(stored(on_stack)), lambda count: count == rows + 3)
 
 
-def test_poison_comes_back_into_the_queue(on_stack: Stack) -> None:
+def test_redriven_poison_message_returns_to_the_queue(on_stack: Stack) -> None:
     # given an event that no attempt can handle
     functions = boto3.Session().client("lambda")
     poison = json.dumps({"source": "nowhere"}).encode()
@@ -162,7 +162,7 @@ def test_poison_comes_back_into_the_queue(on_stack: Stack) -> None:
     boto3.Session().client("sqs").purge_queue(QueueUrl=on_stack.failures_queue)
 
 
-def test_an_operator_trains_a_first_model_under_a_name(on_stack: Stack, tmp_path: Path) -> None:
+def test_operator_trains_a_first_model_under_a_name(on_stack: Stack, tmp_path: Path) -> None:
     # given samples from which something can be learnt
     file = tmp_path / "rows.csv"
     file.write_text("".join(f"{ROW[0] + 1_000 + 7 * (number % 50)},{_varied(number)}\n" for number in range(1_500)))
@@ -193,11 +193,11 @@ def _varied(number: int) -> str:
 @pytest.mark.parametrize(
     "command", ["leaderboard", "rounds", "decisions", "quarantine", "replay", "redrive", "retrain", "pause", "resume"]
 )
-def test_a_stack_that_is_not_there_is_said(on_stack: Stack, command: str) -> None:
+def test_missing_stack_is_named(on_stack: Stack, command: str) -> None:
     assert "there is no stack 'nowhere'" in dwell(command, "--stack", "nowhere", status=1)
 
 
-def test_the_tables_are_for_people(on_stack: Stack) -> None:
+def test_tables_are_printed_without_the_json_option(on_stack: Stack) -> None:
     for command in ("leaderboard", "rounds", "decisions", "quarantine", "replay", "redrive"):
         result = CliRunner().invoke(app, [command])
         assert result.exit_code == 0, result.output

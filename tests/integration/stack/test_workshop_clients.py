@@ -71,7 +71,7 @@ def edge(open_stack: Stack) -> Iterator[EdgeCompute]:
     client.close()
 
 
-def test_a_fulfilment_centre_publishes_one_row_a_message(open_stack: Stack, stack: tuple[Laptop, Stack]) -> None:
+def test_workshop_rows_published_one_by_one_are_stored(open_stack: Stack, stack: tuple[Laptop, Stack]) -> None:
     """Each row is stored once, as it was, at the head of a line of the training data."""
     laptop, _ = stack
     sns, s3 = laptop.client("sns"), laptop.client("s3")
@@ -92,7 +92,7 @@ def test_a_fulfilment_centre_publishes_one_row_a_message(open_stack: Stack, stac
     assert len({line.split(",")[cells] for line in stored}) == len(ROWS), "each has an id of its own"
 
 
-def test_an_edge_asks_five_times_a_second_and_reads_a_plain_number(edge: EdgeCompute) -> None:
+def test_workshop_client_gets_plain_numbers_5_times_a_second(edge: EdgeCompute) -> None:
     edge.ask(FEATURE_CELLS)  # the first answer waits for a cold start
     began = time.monotonic()
     for asked in range(ASKED_A_SECOND * SECONDS):
@@ -106,19 +106,19 @@ def test_an_edge_asks_five_times_a_second_and_reads_a_plain_number(edge: EdgeCom
     ("features", "says"),
     [("1,2,3", '"malformed"'), (f"{FEATURE_CELLS},1", '"malformed"'), ("", '"malformed"'), ("x", '"malformed"')],
 )
-def test_an_edge_is_told_what_is_wrong(edge: EdgeCompute, features: str, says: str) -> None:
+def test_workshop_client_with_a_bad_request_gets_the_reason(edge: EdgeCompute, features: str, says: str) -> None:
     status, body = edge.ask(features)
     assert status == 400
     assert says in body
 
 
-def test_an_open_stack_says_what_it_opens(open_stack: Stack, stack: tuple[Laptop, Stack]) -> None:
+def test_open_stack_names_its_open_api_in_its_outputs(open_stack: Stack, stack: tuple[Laptop, Stack]) -> None:
     laptop, closed = stack
     assert "ANYBODY" in deployment.get_outputs(laptop, open_stack.name)["ApiAdmits"]
     assert "ANYBODY" not in deployment.get_outputs(laptop, closed.name)["ApiAdmits"]
 
 
-def test_the_same_request_is_refused_by_default(stack: tuple[Laptop, Stack]) -> None:
+def test_unsigned_request_is_denied_by_default(stack: tuple[Laptop, Stack]) -> None:
     _, closed = stack
     client = EdgeCompute(closed.api_url)
     status, _ = client.ask(FEATURE_CELLS)
@@ -126,7 +126,7 @@ def test_the_same_request_is_refused_by_default(stack: tuple[Laptop, Stack]) -> 
     assert status == 403
 
 
-def test_an_open_api_opens_nothing_else(open_stack: Stack) -> None:
+def test_open_api_leaves_other_services_closed(open_stack: Stack) -> None:
     """The topic still wants credentials."""
     stranger = boto3.Session(aws_access_key_id="AKIASTRANGER", aws_secret_access_key="stranger").client("sns")
     with pytest.raises(stranger.exceptions.ClientError) as refused:
