@@ -18,7 +18,7 @@ def publish(measures: Measures) -> None:
     """
     metrics = EphemeralMetrics()
     counts = {
-        "PredictedSamples": measures.weight,
+        "MeasuredSamples": measures.weight,
         "LateSamples": measures.late,
         "UnbelievedEchoes": measures.unbelieved,
         "OutlyingSenders": len(measures.outlying_senders),
@@ -27,8 +27,8 @@ def publish(measures: Measures) -> None:
     for name, value in counts.items():
         metrics.add_metric(name, MetricUnit.Count, value, MetricResolution.High)
     numbers = {
-        "SquaredError": measures.squared_error,
-        "BaselineSquaredError": measures.baseline_squared_error,
+        "CappedSquaredError": measures.squared_error,
+        "CappedBaselineSquaredError": measures.baseline_squared_error,
         "TrialEvidence": measures.trial_evidence,
     }
     if measures.error_evidence is not None:
