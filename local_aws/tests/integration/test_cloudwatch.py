@@ -388,7 +388,7 @@ def test_alarm_notifies_function_topic_and_bus(aws: LocalAws, recorder: tuple[st
     bus_event = received(aws, bus_url)
     assert bus_event["resources"] == [alarm_arn(name)]
     assert bus_event["detail"] == event["alarmData"]
-    # and a state that stays tells nobody: the next message is of the next change
+    # and an unchanged state sends no message: the next one is about the next change
     set_alarm(aws, name, "ALARM")
     set_alarm(aws, name, "OK")
     assert json.loads(received(aws, topic_url)["Message"])["NewStateValue"] == "OK"
@@ -403,7 +403,7 @@ def let_in(aws: LocalAws, url: str, arn: str, service: str) -> None:
 
 
 def test_alarm_action_without_permission_fails(aws: LocalAws, recorder: tuple[str, str]) -> None:
-    # given a function that lets nobody in but topics, and a topic that lets only users of its account publish
+    # given a function that only topics may invoke, and a topic to which only users of its account may publish
     function, url = recorder
     permit(aws, function, principal="sns.amazonaws.com")
     statement = {
