@@ -143,7 +143,7 @@ def _parse_overrides(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _quote(entry: str) -> str:
-    """Quote an entry for ``shlex``, unless it has quotes, as ``LookAgain='rate(1 minute)'``."""
+    """Quote an entry for ``shlex``, unless it has quotes, as ``AlarmRecheckSchedule='rate(1 minute)'``."""
     return entry if "'" in entry or '"' in entry else shlex.quote(entry)
 
 

@@ -56,7 +56,7 @@ def estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery:
     # Samples count from the start of the period that exceeded the threshold.
     counted_since = period + min(MAX_ALARM_DELAY_SECONDS, period)
     missing = parameters["MinimumSamples"] - rate * counted_since
-    recheck = rate_seconds(str(parameters["LookAgain"]))
+    recheck = rate_seconds(str(parameters["AlarmRecheckSchedule"]))
     gathering = math.ceil(missing / rate / recheck) * recheck if missing > 0 else 0.0
 
     hints = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
@@ -65,7 +65,7 @@ def estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery:
     steps = (
         Step("until it is metered", metering, "TransformBufferSeconds"),
         Step("alarm", alarm, "AlarmPeriodSeconds"),
-        Step("gathering samples", gathering, "MinimumSamples, LookAgain"),
+        Step("gathering samples", gathering, "MinimumSamples, AlarmRecheckSchedule"),
         Step("dataset", load.listing_seconds, "DeliveryBufferSeconds"),
         Step("start of the instance", measurements.TRAINING_START_SECONDS, "SageMaker"),
         Step("training", load.training.seconds, "MaximumSamples, TrainingInstanceType"),
@@ -83,5 +83,7 @@ def rate_seconds(expression: str) -> float:
     """The interval of ``rate(15 minutes)`` in seconds. Raises ``InvalidFleetError`` for any other expression."""
     match = re.fullmatch(r"rate\(([1-9][0-9]{0,5}) (minute|hour|day)s?\)", expression.strip())
     if match is None:
-        raise InvalidFleetError(f"LookAgain is {expression!r}: only rate(...) of a number from 1 is supported")
+        raise InvalidFleetError(
+            f"AlarmRecheckSchedule is {expression!r}: only rate(...) of a number from 1 is supported"
+        )
     return float(match[1]) * _UNIT_SECONDS[match[2]]

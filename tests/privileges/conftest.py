@@ -29,7 +29,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
             # nothing starts by itself, and a deployment does not wait
             parameters = {
                 "MinimumSamples": "1000000",
-                "LookAgain": "rate(1 day)",
+                "AlarmRecheckSchedule": "rate(1 day)",
                 "ReconcileSchedule": "rate(1 day)",
                 "BakeSeconds": "0",
             }

@@ -114,8 +114,8 @@ def test_workshop_client_with_a_bad_request_gets_the_reason(edge: EdgeCompute, f
 
 def test_open_stack_names_its_open_api_in_its_outputs(open_stack: Stack, stack: tuple[Laptop, Stack]) -> None:
     laptop, closed = stack
-    assert "ANYBODY" in deployment.get_outputs(laptop, open_stack.name)["ApiAdmits"]
-    assert "ANYBODY" not in deployment.get_outputs(laptop, closed.name)["ApiAdmits"]
+    assert "ANYBODY" in deployment.get_outputs(laptop, open_stack.name)["ApiAccess"]
+    assert "ANYBODY" not in deployment.get_outputs(laptop, closed.name)["ApiAccess"]
 
 
 def test_unsigned_request_is_denied_by_default(stack: tuple[Laptop, Stack]) -> None:

@@ -165,7 +165,7 @@ def test_shorter_periods_and_a_faster_endpoint_shorten_recovery() -> None:
 
 def test_a_small_fleet_waits_for_its_samples_until_the_next_look() -> None:
     by_name = {step.name: step.seconds for step in estimate_recovery(FleetProfile(100, 30), TEMPLATE).steps}
-    look = rate_seconds(TEMPLATE.parameters["LookAgain"])
+    look = rate_seconds(TEMPLATE.parameters["AlarmRecheckSchedule"])
     assert by_name["gathering samples"] > 0
     assert by_name["gathering samples"] % look == 0
 
@@ -240,7 +240,7 @@ IMPOSSIBLE = [
     ("StreamShards", "nan"),
     ("StreamShards", "0.5"),
     ("StreamShards", "1e308"),
-    ("LookAgain", "rate(0 minutes)"),
+    ("AlarmRecheckSchedule", "rate(0 minutes)"),
 ]
 
 

@@ -20,11 +20,12 @@ def test_later_parameters_win(tmp_path: Path) -> None:
     config = tmp_path / "samconfig.toml"
     config.write_text(
         "[local.deploy.parameters]\n"
-        "parameter_overrides = [\"LookAgain='rate(1 minute)'\", 'MinimumSamples=5000', 'CooldownSeconds=10']\n"
+        "parameter_overrides = "
+        "[\"AlarmRecheckSchedule='rate(1 minute)'\", 'MinimumSamples=5000', 'CooldownSeconds=10']\n"
     )
     processor = deployment.to_lambda_architecture(platform.machine())
     assert deployment.build_overrides({"MinimumSamples": "100", "OperationsEmail": ""}, config) == [
-        "LookAgain='rate(1 minute)'",
+        "AlarmRecheckSchedule='rate(1 minute)'",
         "MinimumSamples='100'",
         "CooldownSeconds=10",
         f"Architecture={processor}",

@@ -13,7 +13,7 @@ from tests.template import PARAMETERS, TEMPLATE, TEXT, as_list, resources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEY = {"If": ["MakesKey", {"GetAtt": "EncryptionKey.Arn"}, {"Ref": "EncryptionKeyArn"}]}
+KEY = {"If": ["CreateKey", {"GetAtt": "EncryptionKey.Arn"}, {"Ref": "EncryptionKeyArn"}]}
 """The stack's key, or the key of the parameter."""
 
 KEY_PATHS: dict[str, tuple[str, ...]] = {
@@ -257,7 +257,7 @@ def test_every_api_path_requires_a_signature_unless_public() -> None:
     scheme = document["components"]["securitySchemes"]["AWS_IAM"]
     assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
     operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert all(operation["security"] == {"If": ["IsOpen", [], [{"AWS_IAM": []}]]} for operation in operations)
+    assert all(operation["security"] == {"If": ["ApiIsPublic", [], [{"AWS_IAM": []}]]} for operation in operations)
     assert PARAMETERS["ApiAuthorization"] == "AWS_IAM"
     routes = {
         (event["Properties"]["Path"], event["Properties"]["Method"].lower())

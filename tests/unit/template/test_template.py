@@ -19,7 +19,7 @@ def test_profiles_and_overrides_are_in_force_in_this_order() -> None:
     assert "ShardCount" not in prod.properties("SamplesStream")
     assert prod.properties("SamplesStream")["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
     assert load_template("prod", {"StreamShards": "7"}).properties("SamplesStream")["ShardCount"] == 7
-    assert load_template("local").parameters["LookAgain"] == "rate(1 minute)"
+    assert load_template("local").parameters["AlarmRecheckSchedule"] == "rate(1 minute)"
     assert [one.parameters["AWS::StackName"] for one in (default, prod)] == ["dwell", "dwell-prod"]
 
 
