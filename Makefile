@@ -53,7 +53,7 @@ notebooks: setup $(VENVS)/sdk/.ready ## Execute the notebooks on the embedded AW
 
 # JupyterLab would look for news, updates and extensions on the internet.
 lab: setup $(VENVS)/sdk/.ready ## Open the notebooks in JupyterLab, with the AWS environment of this shell.
-	cd notebooks && PYTHONPATH=$(CURDIR):$(CURDIR)/layers/feature_schema/python ../$(VENVS)/sdk/bin/jupyter lab \
+	cd notebooks && PYTHONPATH=$(CURDIR):$(CURDIR)/layers/feature_schema/python:$(CURDIR)/layers/rounds/python ../$(VENVS)/sdk/bin/jupyter lab \
 	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --LabApp.extension_manager=readonly $(OPTIONS)
 

@@ -42,7 +42,9 @@ class Checkout:
 
     def environment(self, aws: dict[str, str] | None = None) -> dict[str, str]:
         """For processes that run the copy's code. The environments have the code of the checkout that made them."""
-        path = os.pathsep.join(str(self.folder / folder) for folder in (".", Path(SCHEMA).parents[1]))
+        path = os.pathsep.join(
+            str(self.folder / folder) for folder in (".", Path(SCHEMA).parents[1], "layers/rounds/python")
+        )
         without = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {**without, "PYTHONPATH": path, "TMPDIR": str(self.temporary), "COLUMNS": "120", **(aws or {})}
 

@@ -63,7 +63,9 @@ class Execution:
             **self.credentials,
             "HOME": str(self.own),
             "IPYTHONDIR": str(profile.parent),
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'layers' / 'feature_schema' / 'python'}",
+            "PYTHONPATH": os.pathsep.join(
+                str(ROOT / folder) for folder in (".", "layers/feature_schema/python", "layers/rounds/python")
+            ),
         }
 
 

@@ -64,22 +64,22 @@ def test_nothing_is_negative_or_no_number(fleet: FleetProfile, profile: str) -> 
 
 
 @given(fleet=fleets, profile=profiles, times=st.integers(2, 50))
-def test_more_robots_cost_more_and_use_no_less_of_any_limit(fleet: FleetProfile, profile: str, times: int) -> None:
+def test_more_robots_cost_more_and_use_more_of_limits(fleet: FleetProfile, profile: str, times: int) -> None:
     # given the same centres, and more of them
     few = replace(fleet, robots=max(1, fleet.robots // fleet.centre) * fleet.centre)
     many = replace(few, robots=few.robots * times)
-    chosen = PROFILES[profile]
+    selected = PROFILES[profile]
     # when both are planned
-    before, after = compute_load(few, chosen), compute_load(many, chosen)
+    before, after = compute_load(few, selected), compute_load(many, selected)
     # then
-    bills = [math.fsum(one.dollars for one in costs(of, chosen)) for of in (before, after)]
+    bills = [math.fsum(one.dollars for one in costs(of, selected)) for of in (before, after)]
     assert bills[0] < bills[1]
-    used = {one.name: one.usage for one in limits(before, chosen)}
-    assert all(one.usage >= 0.999 * used[one.name] for one in limits(after, chosen))
+    used = {one.name: one.usage for one in limits(before, selected)}
+    assert all(one.usage >= 0.999 * used[one.name] for one in limits(after, selected))
 
 
 @given(fleet=fleets)
-def test_a_stream_needs_as_many_shards_as_bytes_and_records_ask_for(fleet: FleetProfile) -> None:
+def test_stream_needs_shards_for_bytes_and_records(fleet: FleetProfile) -> None:
     of = compute_load(fleet, TEMPLATE)
     assert of.bytes_in == pytest.approx(fleet.samples * measured.SAMPLE_BYTES)
     assert of.shards_needed * quota("shard_bytes") >= of.bytes_in
@@ -97,24 +97,24 @@ def test_packing_is_what_the_fleet_does() -> None:
     )
 
 
-def test_200_000_robots_break_the_default_stream_first_and_the_named_parameter_moves_it() -> None:
-    made = compute_plan(LARGE, TEMPLATE)
-    assert made.limits[0].name == "stream"
-    assert made.load.shards_needed == 4
-    assert made.robots_at_most < LARGE.robots
+def test_large_fleet_breaks_the_default_stream_first() -> None:
+    created = compute_plan(LARGE, TEMPLATE)
+    assert created.limits[0].name == "stream"
+    assert created.load.shards_needed == 4
+    assert created.robots_at_most < LARGE.robots
     moved = compute_plan(LARGE, load_template(overrides={"StreamShards": "4", "EndpointInstanceType": "ml.c6i.large"}))
     assert moved.broken == ()
     assert moved.robots_at_most >= LARGE.robots
 
 
 @given(robots=st.integers(1, 400_000))
-def test_a_fleet_holds_exactly_up_to_the_size_that_is_told(robots: int) -> None:
+def test_max_robots_is_the_largest_fleet_within_limits(robots: int) -> None:
     at_most = compute_plan(FleetProfile(1, 30), TEMPLATE).robots_at_most
-    made = compute_load(FleetProfile(robots, 30), TEMPLATE)
+    created = compute_load(FleetProfile(robots, 30), TEMPLATE)
     if robots <= at_most // 1_000 * 1_000:
-        assert all(one.usage <= 1 for one in limits(made, TEMPLATE))
+        assert all(one.usage <= 1 for one in limits(created, TEMPLATE))
     if robots == at_most + 1:
-        assert any(one.usage > 1 for one in limits(made, TEMPLATE))
+        assert any(one.usage > 1 for one in limits(created, TEMPLATE))
 
 
 def test_training_takes_no_more_than_what_may_be_used() -> None:
@@ -163,7 +163,7 @@ def test_shorter_periods_and_a_faster_endpoint_shorten_recovery() -> None:
     assert [step.name for step in fast.steps] == [step.name for step in slow.steps]
 
 
-def test_a_small_fleet_waits_for_its_samples_until_the_next_look() -> None:
+def test_small_fleet_waits_for_samples_until_a_recheck() -> None:
     by_name = {step.name: step.seconds for step in estimate_recovery(FleetProfile(100, 30), TEMPLATE).steps}
     look = rate_seconds(TEMPLATE.parameters["AlarmRecheckSchedule"])
     assert by_name["gathering samples"] > 0
@@ -171,18 +171,19 @@ def test_a_small_fleet_waits_for_its_samples_until_the_next_look() -> None:
 
 
 @pytest.mark.parametrize(("profile", "robots"), [("default", 1_000), ("default", 20_000), ("prod", 200_000)])
-def test_when_a_round_starts_enough_of_the_new_world_is_stored_to_learn_from(profile: str, robots: int) -> None:
-    chosen = PROFILES[profile]
+def test_round_starts_with_enough_samples_since_the_drift(profile: str, robots: int) -> None:
+    selected = PROFILES[profile]
     assert (
-        estimate_recovery(FleetProfile(robots, 30), chosen).recent_stored >= 0.5 * chosen.parameters["MinimumSamples"]
+        estimate_recovery(FleetProfile(robots, 30), selected).recent_stored
+        >= 0.5 * selected.parameters["MinimumSamples"]
     )
 
 
-def test_a_fleet_in_production_recovers_within_a_quarter_of_an_hour() -> None:
+def test_production_fleet_recovers_within_15_minutes() -> None:
     assert estimate_recovery(LARGE, PROFILES["prod"]).seconds <= 15 * 60
 
 
-def test_an_interval_that_is_none_is_refused() -> None:
+def test_rate_seconds_of_another_expression_raises() -> None:
     assert rate_seconds("rate(2 hours)") == 7_200
     with pytest.raises(InvalidFleetError, match="cron"):
         rate_seconds("cron(0 12 * * ? *)")
@@ -205,7 +206,7 @@ def test_no_sample_of_a_day_is_unaccounted_for(
     assert min(*day.backlog, *day.delivered, *day.wait) >= 0
 
 
-def test_an_outage_leaves_a_backlog_that_goes_away() -> None:
+def test_outage_leaves_a_backlog_that_is_caught_up() -> None:
     enough = load_template(overrides={"StreamShards": "7"})
     day = simulate(LARGE, enough, Peak(), Outage(at=36_000, seconds=3_600))
     before, during = day.backlog[36_000 // STEP_SECONDS - 1], day.backlog[39_600 // STEP_SECONDS - 1]
@@ -217,7 +218,7 @@ def test_an_outage_leaves_a_backlog_that_goes_away() -> None:
     assert (day.lost, day.refused) == (0, 0)
 
 
-def test_a_longer_outage_than_the_stream_keeps_loses_the_oldest() -> None:
+def test_outage_beyond_retention_loses_the_oldest() -> None:
     forgetful = replace(load_template(overrides={"StreamShards": "7"}))
     short = replace(forgetful, parameters={**forgetful.parameters, "StreamRetentionHours": 2})
     day = simulate(LARGE, short, Peak(factor=1), Outage(at=36_000, seconds=4 * 3_600))
@@ -225,7 +226,7 @@ def test_a_longer_outage_than_the_stream_keeps_loses_the_oldest() -> None:
     assert day.lost == pytest.approx(math.fsum(day.sent[600:720]) * STEP_SECONDS, rel=0.05)
 
 
-def test_too_few_shards_keep_a_peak_waiting_in_front_of_the_stream() -> None:
+def test_peak_with_too_few_shards_waits_in_retries() -> None:
     day = simulate(LARGE, load_template(overrides={"StreamShards": "4"}), Peak(factor=2), Outage(seconds=0))
     assert day.refused > 0
     assert (
@@ -249,7 +250,7 @@ def told(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_the_command_tells_the_bill_the_first_limit_and_by_its_status_whether_one_breaks() -> None:
+def test_plan_prints_first_limit_and_exits_with_1() -> None:
     status, text = told("--robots", "200000", "--day")
     assert status == 1
     assert "The first limit to break: stream; changed by: StreamShards" in text
@@ -258,7 +259,7 @@ def test_the_command_tells_the_bill_the_first_limit_and_by_its_status_whether_on
     assert told("--robots", "200000", *parameters)[0] == 0
 
 
-def test_no_name_of_a_parameter_is_broken_and_no_line_is_longer_than_a_terminal(
+def test_limits_fit_a_terminal_without_broken_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
@@ -279,14 +280,14 @@ def test_one_is_no_plural() -> None:
     assert not re.findall(r"(?<![\d.])1 \w+s\b(?! a second)", text.partition("From a drift")[0])
 
 
-def test_the_command_tells_all_of_it_as_json() -> None:
+def test_plan_prints_everything_as_json() -> None:
     status, text = told("--robots", "1000", "--fc", "500", "--json", "--day")
-    made = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    created = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert status == 0
-    assert made["fleet"] == {"robots": 1_000, "interval": 30.0, "centre": 500, "hold": 2.0}
-    assert made["dollars_a_month"] == pytest.approx(sum(one["dollars"] for one in made["costs"]))
-    assert made["recovery"]["seconds"] == pytest.approx(sum(one["seconds"] for one in made["recovery"]["steps"]))
-    assert len(made["day"]["sent"]) == MINUTES
+    assert created["fleet"] == {"robots": 1_000, "interval": 30.0, "centre": 500, "hold": 2.0}
+    assert created["dollars_a_month"] == pytest.approx(sum(cost["dollars"] for cost in created["costs"]))
+    assert created["recovery"]["seconds"] == pytest.approx(sum(one["seconds"] for one in created["recovery"]["steps"]))
+    assert len(created["day"]["sent"]) == MINUTES
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ def test_the_command_tells_all_of_it_as_json() -> None:
         ("--robots", "10", "--config-env", "staging"),
     ],
 )
-def test_a_call_that_makes_no_sense_is_told_so_in_a_sentence(arguments: tuple[str, ...]) -> None:
+def test_plan_with_invalid_arguments_exits_with_2(arguments: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, ["plan", *arguments])
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit)
@@ -322,12 +323,12 @@ def test_a_call_that_makes_no_sense_is_told_so_in_a_sentence(arguments: tuple[st
     ),
     fleet=any_fleets,
 )
-def test_whatever_is_asked_is_answered_in_numbers_or_refused(values: dict[str, str], fleet: FleetProfile) -> None:
+def test_plan_of_any_parameters_is_finite_or_refused(values: dict[str, str], fleet: FleetProfile) -> None:
     try:
-        chosen = load_template(overrides=values)
-        made, recovered = compute_plan(fleet, chosen), estimate_recovery(fleet, chosen)
+        selected = load_template(overrides=values)
+        created, recovered = compute_plan(fleet, selected), estimate_recovery(fleet, selected)
     except (InvalidFleetError, TemplateError):
         return
-    assert math.isfinite(made.dollars)
-    assert all(math.isfinite(one.usage) for one in made.limits)
+    assert math.isfinite(created.dollars)
+    assert all(math.isfinite(limit.usage) for limit in created.limits)
     assert math.isfinite(recovered.seconds)

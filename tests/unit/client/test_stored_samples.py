@@ -81,9 +81,7 @@ def newest(bucket: Bucket, rows: int) -> list[str]:
         (100, [f"s-{number}" for number in range(7)], 4),
     ],
 )
-def test_the_newest_come_in_order_of_time_from_no_more_objects_than_needed(
-    rows: int, expected: list[str], objects: int
-) -> None:
+def test_newest_samples_read_only_needed_objects_in_order(rows: int, expected: list[str], objects: int) -> None:
     bucket = a_bucket(OVER_MIDNIGHT)
     assert newest(bucket, rows) == expected
     assert bucket.read == sorted(OVER_MIDNIGHT, reverse=True)[:objects]
@@ -94,7 +92,7 @@ def test_a_sample_that_was_stored_twice_counts_once() -> None:
     assert newest(a_bucket(again), 100) == [f"s-{number}" for number in range(7)]
 
 
-def test_samples_that_were_stored_twice_do_not_stand_for_others() -> None:
+def test_repeated_samples_count_once() -> None:
     again = {**OVER_MIDNIGHT, "samples/date=2026-11-24/hour=00/delivery-5.gz": [a_row(6, predicted=True)] * 5}
     assert newest(a_bucket(again), 4) == ["s-3", "s-4", "s-5", "s-6"]
 
@@ -104,7 +102,7 @@ SAY_NOTHING_ELSEWHERE = ["NA", "nan", "NaN", "null", "NULL", "None", "1e5", "inf
 
 
 @given(name=IDS | st.sampled_from(SAY_NOTHING_ELSEWHERE), predicted=st.booleans())
-def test_an_id_is_what_was_sent_whatever_it_means_elsewhere(name: str, *, predicted: bool) -> None:
+def test_ids_like_na_and_null_are_kept(name: str, *, predicted: bool) -> None:
     table = parse_object(gzip.compress(a_row(0, name=name, model=name, predicted=predicted).encode()))
     assert table[["sample_id", "robot_id", "fc_id"]].to_numpy().tolist() == [[name] * 3]
     assert table["model"].dropna().to_list() == ([name] if predicted else [])
@@ -127,14 +125,14 @@ def test_an_id_is_what_was_sent_whatever_it_means_elsewhere(name: str, *, predic
         )
     )
 )
-def test_rows_of_another_version_and_what_is_no_row_shift_nothing(rows: list[tuple[bool, str]]) -> None:
+def test_rows_of_other_versions_and_damaged_lines_are_left_out(rows: list[tuple[bool, str]]) -> None:
     table = parse_object(gzip.compress("\n".join(row for _, row in rows).encode()))
     assert list(table.columns) == list(ROW_COLUMNS)
     assert table["sample_id"].to_list() == [row.split(",")[len(FEATURES) + 1] for good, row in rows if good]
     assert set(table["schema_version"]) <= {VERSION}
 
 
-def test_the_table_has_the_columns_of_a_row_and_numbers_where_something_was_predicted() -> None:
+def test_table_has_row_columns_and_numeric_predictions() -> None:
     table = newest_samples(cast("S3Client", a_bucket(OVER_MIDNIGHT)), "bucket", rows=100)
     assert list(table.columns) == list(ROW_COLUMNS)
     assert table["recorded_at"].iloc[-1] == START + timedelta(minutes=6)

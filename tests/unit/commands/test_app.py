@@ -37,7 +37,7 @@ def test_option_imports_no_heavy_module(option: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_summary_is_the_first_sentences_of_the_commands_help(command: object) -> None:
+def test_summary_equals_the_first_paragraph_of_help(command: object) -> None:
     entry = next(entry for entry in COMMANDS if entry is command)
     help_text = entry.load().help or ""
     assert help_text.partition("\n\n")[0].replace("\n", " ") == entry.summary

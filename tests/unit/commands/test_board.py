@@ -72,13 +72,13 @@ def ask(
     connection.putrequest(method, path, skip_host=True)
     connection.putheader("Host", host or server.authority)
     connection.endheaders()
-    answer = connection.getresponse()
-    body = answer.read().decode()
+    response = connection.getresponse()
+    body = response.read().decode()
     connection.close()
-    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
+    return response.status, {name.lower(): value for name, value in response.getheaders()}, body
 
 
-def test_it_passes_the_page_on_with_what_a_browser_may_do_with_it(server: BoardServer, api: FakeApi) -> None:
+def test_server_forwards_page_and_security_headers(server: BoardServer, api: FakeApi) -> None:
     status, headers, body = ask(server, f"{server.path}?span=24h&refresh=60")
     assert (status, body) == (200, "<p>Zoë</p>")
     assert api.asked == ["/?span=24h&refresh=60"]
@@ -91,7 +91,7 @@ def test_what_the_api_refuses_is_refused_here(server: BoardServer, api: FakeApi)
     assert ask(server, f"{server.path}?span=x")[0] == 400
 
 
-def test_an_api_that_is_not_there_is_said(server: BoardServer, api: FakeApi) -> None:
+def test_unreachable_api_gives_502_with_the_error(server: BoardServer, api: FakeApi) -> None:
     api.is_there = False
     status, _, body = ask(server, server.path)
     assert status == 502
@@ -106,7 +106,7 @@ def test_nothing_else_is_signed(server: BoardServer, api: FakeApi, path: str) ->
     assert api.asked == []
 
 
-def test_a_page_elsewhere_cannot_lead_here_by_a_name_of_its_own(server: BoardServer, api: FakeApi) -> None:
+def test_request_with_a_foreign_host_header_gives_404(server: BoardServer, api: FakeApi) -> None:
     assert ask(server, server.path, host="rebound.example")[0] == 404
     assert api.asked == []
 
@@ -117,7 +117,7 @@ def test_it_only_reads(server: BoardServer, api: FakeApi, method: str) -> None:
     assert api.asked == []
 
 
-def test_it_listens_on_this_machine_only_and_its_address_cannot_be_guessed(server: BoardServer, api: FakeApi) -> None:
+def test_server_listens_locally_under_a_random_path(server: BoardServer, api: FakeApi) -> None:
     assert urlsplit(server.url).hostname == "127.0.0.1"
     with BoardServer(api) as another:
         assert another.path != server.path

@@ -27,23 +27,23 @@ NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
         ("2026-11-23T06:00:00+01:00", datetime(2026, 11, 23, 5, tzinfo=UTC)),
     ],
 )
-def test_since_is_a_time_or_how_long_ago(text: str, at: datetime) -> None:
+def test_parse_since_accepts_times_and_ages(text: str, at: datetime) -> None:
     assert parse_since(text, now=NOW) == at
 
 
-def test_anything_else_is_told() -> None:
+def test_parse_since_with_other_text_raises() -> None:
     with pytest.raises(ValueError, match="'yesterday' is neither"):
         parse_since("yesterday", now=NOW)
 
 
 @pytest.mark.parametrize("text", ["999999d", "0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"])
-def test_a_time_that_no_calendar_has_is_told(text: str) -> None:
+def test_parse_since_outside_of_the_calendar_raises(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"{text!r} is before the calendar begins, or after its end")):
         parse_since(text, now=NOW)
 
 
 @given(text=st.from_regex(r"[0-9]{1,7}[smhd]", fullmatch=True) | st.datetimes().map(str) | st.text(max_size=30))
-def test_whatever_is_typed_is_a_time_in_utc_or_the_error_that_is_told(text: str) -> None:
+def test_parse_since_returns_utc_or_raises_value_error(text: str) -> None:
     with suppress(ValueError):
         assert parse_since(text, now=NOW).utcoffset() == timedelta(0)
 

@@ -52,9 +52,9 @@ def test_ctrl_c_while_it_is_loading_ends_it_silently(tmp_path: Path) -> None:
         assert process.stdout.readline() == "loading\n"
         # when somebody loses patience
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     # then that is no fault of the program
-    assert (process.returncode, told) == (130, "")
+    assert (process.returncode, output) == (130, "")
 
 
 @pytest.mark.usefixtures("robots")
@@ -64,9 +64,9 @@ def test_a_reader_that_has_enough_ends_it_silently() -> None:
         assert process.stdout.readline().startswith("{")
         process.stdout.close()
         assert process.stderr is not None
-        told = process.stderr.read()
+        output = process.stderr.read()
         process.wait(timeout=60)
-    assert (process.returncode, told) == (1, "")
+    assert (process.returncode, output) == (1, "")
 
 
 @pytest.mark.usefixtures("robots")
@@ -75,19 +75,19 @@ def test_a_reader_that_has_enough_ends_it_silently() -> None:
     "arguments",
     [("fleet", "drifts"), ("fleet", "write", "-", "--samples", "3"), ("table", "--bucket", "a-bucket"), ("--help",)],
 )
-def test_a_full_disk_is_said(arguments: tuple[str, ...]) -> None:
+def test_full_disk_is_reported_without_traceback(arguments: tuple[str, ...]) -> None:
     with FULL.open("wb") as full, start(*arguments, out=full.fileno()) as process:
-        _, told = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert told.splitlines()[-1] == "cannot write: No space left on device"
-    assert "Traceback" not in told
-    assert "ignored" not in told
+    assert output.splitlines()[-1] == "cannot write: No space left on device"
+    assert "Traceback" not in output
+    assert "ignored" not in output
 
 
-def test_an_endpoint_that_is_no_url_is_said() -> None:
+def test_invalid_endpoint_url_is_reported() -> None:
     with start("quarantine", endpoint="foo") as process:
-        _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (2, "Invalid endpoint: foo: is AWS_ENDPOINT_URL the URL of an AWS?\n")
+        _, output = process.communicate(timeout=60)
+    assert (process.returncode, output) == (2, "Invalid endpoint: foo: is AWS_ENDPOINT_URL the URL of an AWS?\n")
 
 
 @pytest.fixture(params=[b"<html>hello</html>", b"<html><p>hello</html>", b"{}", b""])
@@ -112,8 +112,8 @@ def web_server(request: pytest.FixtureRequest) -> Iterator[str]:
         thread.join()
 
 
-def test_an_endpoint_that_is_no_aws_is_said(web_server: str) -> None:
+def test_endpoint_that_is_not_aws_is_reported(web_server: str) -> None:
     with start("quarantine", endpoint=web_server) as process:
-        _, told = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     sentence = "cannot look up the stack 'dwell': the response is not from AWS. Is AWS_ENDPOINT_URL right?\n"
-    assert (process.returncode, told) == (1, sentence)
+    assert (process.returncode, output) == (1, sentence)

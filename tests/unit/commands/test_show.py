@@ -19,15 +19,15 @@ from tests.unit.leaderboard.leaderboard_fixtures import make_context, make_fille
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the API answers; a test may change it."""
-    answer: dict[str, Any] = json.loads(
+    response: dict[str, Any] = json.loads(
         json.dumps(
             build_leaderboard_json(load_leaderboard_state(make_context(make_filled_cloud()), limit=20), limit=20)
         )
     )
     monkeypatch.setattr(cli, "find", lambda _: None)
-    monkeypatch.setattr(cli, "_read", lambda *_: answer)
+    monkeypatch.setattr(cli, "_read", lambda *_: response)
     monkeypatch.setattr(cli, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True))
-    return answer
+    return response
 
 
 def dwell(*arguments: str) -> list[str]:
@@ -43,14 +43,14 @@ def test_it_fits_a_terminal_and_breaks_no_name(told: dict[str, Any], command: st
     text = "\n".join(lines)
     names = {
         "leaderboard": [one["model"] for one in told["leaderboard"]],
-        "rounds": [name for one in told["rounds"] for name in (one["round"], one["promoted"]) if name],
-        "decisions": [name for one in told["decisions"] for name in (one["cause"], one["decided_at"])],
+        "rounds": [name for round_ in told["rounds"] for name in (round_["round"], round_["promoted"]) if name],
+        "decisions": [name for decision in told["decisions"] for name in (decision["cause"], decision["decided_at"])],
     }
     assert [name for name in names[command] if name not in text] == []
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "rounds"])
-def test_the_entrant_is_told(told: dict[str, Any], command: str) -> None:
+def test_entrant_is_printed_below_its_row(told: dict[str, Any], command: str) -> None:
     assert "    entrant: night-shift" in dwell(command)
 
 
@@ -72,21 +72,21 @@ def test_only_the_model_that_answers_is_live(told: dict[str, Any]) -> None:
     assert "(live)" not in "\n".join(dwell("rounds"))
 
 
-def test_a_model_that_an_operator_had_deployed_is_told_with_its_round(told: dict[str, Any]) -> None:
+def test_rounds_print_a_model_deployed_by_an_operator(told: dict[str, Any]) -> None:
     kept = told["rounds"][1]
     assert (kept["promoted"], kept["submitted"], kept["status"]) == (None, None, "kept")
     told["rounds"] = [kept | {"submitted": "linear-20261123T034505Z", "deployment": "rolled_back"}]
     assert f"linear-20261123T034505Z (rolled back): {kept['sentence']}" in "\n".join(dwell("rounds"))
 
 
-def test_the_best_candidate_stands_beside_the_champion(told: dict[str, Any]) -> None:
+def test_rounds_print_champion_and_best_candidate(told: dict[str, Any]) -> None:
     newest = told["rounds"][0]
-    best = min(one["rmse"] for one in newest["candidates"] if one["rmse"])
+    best = min(candidate["rmse"] for candidate in newest["candidates"] if candidate["rmse"])
     line = next(line for line in dwell("rounds") if line.startswith(newest["round"]))
     assert line.split()[-2:] == [f"{newest['champion_rmse']:,.0f}", f"{best:,.0f}"]
 
 
-def test_a_decision_is_told_in_a_sentence_with_note_and_entrant(told: dict[str, Any]) -> None:
+def test_decisions_print_sentence_note_and_entrant(told: dict[str, Any]) -> None:
     told["decisions"][0]["facts"] |= {"note": "new [pods]", "entrant": "night-shift"}
     lines = dwell("decisions")
     assert {"    entrant: night-shift", "    note: new [pods]"} <= set(lines)
@@ -95,7 +95,7 @@ def test_a_decision_is_told_in_a_sentence_with_note_and_entrant(told: dict[str, 
 
 
 @pytest.mark.parametrize("command", ["rounds", "decisions"])
-def test_a_stack_from_an_earlier_checkout_tells_its_codes(told: dict[str, Any], command: str) -> None:
+def test_response_without_sentences_prints_reason_codes(told: dict[str, Any], command: str) -> None:
     for one in told[command]:
         del one["sentence"]
         one.pop("submitted", None)

@@ -34,7 +34,7 @@ def shown(
     return console.file.getvalue().splitlines()
 
 
-def test_what_fits_stands_beside_and_the_last_goes_beneath_first() -> None:
+def test_last_column_moves_below_the_row_first() -> None:
     row = ("xgboost-20261123T063900Z", "1,900", "night-shift", "better than the champion")
     assert shown([row])[3] == "xgboost-20261123T063900Z  1,900  night-shift  better than the champion"
     assert shown([row], width=50)[1:] == [
@@ -52,7 +52,7 @@ def test_what_fits_stands_beside_and_the_last_goes_beneath_first() -> None:
 
 
 @given(rows=ROWS, width=st.integers(10, 120))
-def test_no_word_is_broken_and_only_a_word_makes_a_line_too_long(rows: list[tuple[str, ...]], width: int) -> None:
+def test_only_a_long_word_exceeds_the_width(rows: list[tuple[str, ...]], width: int) -> None:
     lines = shown(rows, width=width)
     words = {word for line in lines for word in line.split()}
     assert {word for row in rows for cell in row for word in cell.split()} <= words
@@ -76,17 +76,17 @@ def test_columns_line_up_in_any_script() -> None:
     assert cell_len(first) == cell_len(second)
 
 
-def test_a_line_says_where_another_group_begins() -> None:
+def test_group_line_precedes_its_first_row() -> None:
     rows: list[tuple[str, ...]] = [("a", "1", "", ""), ("b", "2", "", ""), ("c", "0", "", "")]
     assert shown(rows, groups=["old", "old", "new"])[3:] == ["old", "a         1", "b         2", "new", "c         0"]
 
 
-def test_a_cell_is_one_line_that_no_terminal_obeys_and_no_markup() -> None:
+def test_cell_has_no_control_characters_and_no_markup() -> None:
     (line,) = shown([("[red]a[/red]", "1", "", "two\nlines \x1b[2J\u202e")])[3:]
     assert line.split() == ["[red]a[/red]", "1", "two", "lines", "[2J"]
 
 
-def test_an_empty_table_says_so() -> None:
+def test_empty_table_prints_none_yet() -> None:
     assert shown([]) == ["Title: none yet."]
 
 

@@ -34,7 +34,7 @@ def test_a_broken_line_that_is_nowhere_is_lost() -> None:
     assert reconcile(a_ledger(), ["a", "b", "c"], both_broken()[:1], failed=0).lost == 1
 
 
-def test_a_good_sample_in_quarantine_is_lost_from_the_dataset() -> None:
+def test_valid_sample_in_quarantine_counts_as_lost() -> None:
     quarantined = [*both_broken(), {"reason": "malformed", "raw": '{"sample_id": "b"}'}]
     assert reconcile(a_ledger(), ["a", "c"], quarantined, failed=0).lost == 1
 
@@ -44,7 +44,7 @@ def test_a_row_twice_is_a_duplicate_and_no_gain() -> None:
     assert (samples.duplicates, samples.stored, samples.lost) == (2, 3, 0)
 
 
-def test_a_row_that_nobody_published_is_unexpected() -> None:
+def test_row_that_was_not_published_is_unexpected() -> None:
     assert reconcile(a_ledger(), ["a", "b", "c", "z"], both_broken(), failed=0).unexpected == 1
 
 

@@ -80,7 +80,7 @@ def test_an_empty_bucket_has_no_samples_and_no_error() -> None:
     assert live_error.compute_rmse(live_error.predicted_rows(storage.samples())) is None
 
 
-def test_live_error_is_the_root_mean_square_over_predicted_interactions() -> None:
+def test_live_error_is_the_rmse_of_predicted_rows() -> None:
     storage, _ = storage_of(
         a_row(1, target=1_000, predicted=1_030),
         a_row(2, target=1_000, predicted=960),
@@ -92,7 +92,7 @@ def test_live_error_is_the_root_mean_square_over_predicted_interactions() -> Non
     assert live_error.compute_rmse(rows) == pytest.approx((0.5 * (30**2 + 40**2)) ** 0.5)
 
 
-def test_live_error_can_be_asked_by_time_and_model() -> None:
+def test_live_error_is_selected_by_time_and_model() -> None:
     storage, _ = storage_of(
         a_row(1, target=1_000, predicted=1_010, second=1),
         a_row(2, target=1_000, predicted=1_020, second=5),
@@ -146,14 +146,14 @@ def a_report() -> Report:
 
 def test_the_report_is_json_with_what_was_promised(tmp_path: Path) -> None:
     a_report().write(tmp_path / "new" / "report.json")
-    told = json.loads((tmp_path / "new" / "report.json").read_text())
-    assert told["samples"]["lost"] == 0
-    assert told["rounds"][0]["candidates"] == [{"name": "xgboost", "rmse": 1_900.4}, {"name": "linear", "rmse": None}]
-    assert told["live_error"]["recovered"] is None
-    assert told["moments"][0]["at"] == START.isoformat()
+    output = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert output["samples"]["lost"] == 0
+    assert output["rounds"][0]["candidates"] == [{"name": "xgboost", "rmse": 1_900.4}, {"name": "linear", "rmse": None}]
+    assert output["live_error"]["recovered"] is None
+    assert output["moments"][0]["at"] == START.isoformat()
 
 
-def test_a_round_whose_model_was_taken_back_says_so() -> None:
+def test_promotion_that_was_rolled_back_is_marked() -> None:
     record: Any = (
         {
             "round": "r", "cause": "manual", "status": "promoted", "started_at": START.isoformat(),
@@ -166,7 +166,7 @@ def test_a_round_whose_model_was_taken_back_says_so() -> None:
     assert page.describe_promotion({**taken_back, "promoted": None}) == "no"
 
 
-def test_a_failed_round_can_be_told() -> None:
+def test_summary_of_a_failed_round_has_no_candidates() -> None:
     record: Any = {"round": "r", "cause": "manual", "status": "failed", "started_at": START.isoformat()}
     failed = summarize_round(record)
     assert failed["candidates"] == []
@@ -226,7 +226,7 @@ def test_models_of_another_test_set_stand_apart() -> None:
     older["test_set"] = "20261122T063900Z-no-model"
     report.leaderboard.append(older)
     lines = told(report, is_terminal=True)
-    place = next(number for number, line in enumerate(lines) if "linear-2026" in line)
-    assert lines[place - 1].startswith("Test set of 20261122T063900Z-no-model")
+    index = next(number for number, line in enumerate(lines) if "linear-2026" in line)
+    assert lines[index - 1].startswith("Test set of 20261122T063900Z-no-model")
     assert "are not comparable" in "\n".join(lines)
     assert "are not comparable" not in "\n".join(told(a_report(), is_terminal=True))

@@ -52,15 +52,15 @@ class FakeTopic:
         for mark, error in self._errors.items():
             if any(mark in entry["Message"] for entry in entries):
                 raise error
-        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        response: dict[str, Any] = {"Successful": [], "Failed": []}
         with self._lock:
             self.requests.append(len(entries))
             for entry in entries:
                 if entry["Message"] in self._refused_entries:
-                    answer["Failed"].append({"Id": entry["Id"], "Code": "InternalFailure", "SenderFault": False})
+                    response["Failed"].append({"Id": entry["Id"], "Code": "InternalFailure", "SenderFault": False})
                 else:
-                    answer["Successful"].append({"Id": entry["Id"], "MessageId": self._take(entry["Message"])})
-        return answer
+                    response["Successful"].append({"Id": entry["Id"], "MessageId": self._take(entry["Message"])})
+        return response
 
     def _take(self, text: str) -> str:
         message_id = f"id-{len(self.taken)}"
@@ -107,7 +107,7 @@ def test_messages_are_full_before_they_leave() -> None:
     max_bytes=st.integers(200, 400),
     letter=st.sampled_from(["x", "é"]),
 )
-def test_no_message_is_too_large_and_every_line_leaves_once_in_order(
+def test_batcher_keeps_limits_order_and_all_lines(
     sizes: list[int], max_lines: int, max_bytes: int, letter: str
 ) -> None:
     packer = Batcher(max_lines=max_lines, max_bytes=max_bytes)
@@ -164,7 +164,7 @@ def test_a_batch_is_what_sns_takes_in_one_request(sizes: list[int]) -> None:
 # --- publishing ---
 
 
-def test_everything_published_is_in_the_ledger_under_the_identity_it_will_have() -> None:
+def test_log_has_the_final_id_of_every_line() -> None:
     topic = FakeTopic()
     messages = [Message((sample("a"), broken("b"), sample("c"))), Message((row("1,2"), row("3,4")))]
 
@@ -181,7 +181,7 @@ def test_everything_published_is_in_the_ledger_under_the_identity_it_will_have()
     )
 
 
-def test_small_messages_share_a_request_and_large_ones_do_not() -> None:
+def test_small_messages_share_a_request() -> None:
     topic = FakeTopic()
     small = [Message((sample(f"s{number}"),)) for number in range(12)]
     large = [Message((sample(name, name * 200_000),)) for name in "ab"]
@@ -194,7 +194,7 @@ def test_small_messages_share_a_request_and_large_ones_do_not() -> None:
     assert sorted(topic.requests) == [1, 1, 2, 10]
 
 
-def test_an_entry_that_a_batch_refused_is_published_alone() -> None:
+def test_failed_batch_entry_is_published_alone() -> None:
     messages = [Message((sample(name),)) for name in "abc"]
     topic = FakeTopic(refused_entries={messages[1].text})
 
@@ -208,7 +208,7 @@ def test_an_entry_that_a_batch_refused_is_published_alone() -> None:
     assert not publisher.publish_log.failures
 
 
-def test_a_sample_published_again_is_a_duplicate_and_no_second_sample() -> None:
+def test_repeated_sample_counts_as_duplicate() -> None:
     with publisher_to(FakeTopic()) as publisher:
         publisher.publish([Message((sample("a"), sample("b")))])
         publisher.publish([Message((sample("a"),))])
@@ -217,7 +217,7 @@ def test_a_sample_published_again_is_a_duplicate_and_no_second_sample() -> None:
     assert publisher.publish_log.duplicates == 1
 
 
-def test_what_sns_did_not_confirm_is_neither_published_nor_forgotten() -> None:
+def test_unconfirmed_samples_are_logged_as_unconfirmed() -> None:
     topic = FakeTopic(errors={"bad": EndpointConnectionError(endpoint_url="http://127.0.0.1")})
     large = "x" * 200_000  # keeps the messages out of one batch
 
@@ -244,7 +244,7 @@ def test_a_hopeless_error_ends_the_work_at_once(error: Exception) -> None:
     assert publisher.publish_log.unconfirmed_ids == {"a"}
 
 
-def test_a_topic_that_takes_nothing_for_long_ends_the_work() -> None:
+def test_publisher_gives_up_after_many_failures() -> None:
     publisher = publisher_to(FakeTopic(errors={"a": refused("Throttled")}))
 
     with publisher, pytest.raises(PublishError, match="Throttled"):  # noqa: PT012 - it is the last of many that raises

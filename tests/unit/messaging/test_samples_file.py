@@ -53,7 +53,9 @@ def test_workshop_rows_are_read_by_position(tmp_path: Path) -> None:
     assert [get_actual_value(sample) for sample in samples] == [TARGET.minimum + number for number in (1, 2, 3)]
     assert [sample.fc_id for sample in samples] == ["unknown"] * 3
     # the order of the file is the order of time
-    assert [sample.recorded_at for sample in samples] == [NOW - timedelta(milliseconds=left) for left in (9, 8, 7)]
+    assert [sample.recorded_at for sample in samples] == [
+        NOW - timedelta(milliseconds=remaining) for remaining in (9, 8, 7)
+    ]
     assert len({sample.sample_id for sample in samples}) == 3
 
 
@@ -88,9 +90,9 @@ def test_json_samples_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_json_samples_get_what_they_do_not_say(tmp_path: Path) -> None:
-    given = a_sample()
-    del given["sample_id"], given["recorded_at"]
-    (sample,) = read(tmp_path / "samples.ndjson", json.dumps(given))
+    options = a_sample()
+    del options["sample_id"], options["recorded_at"]
+    (sample,) = read(tmp_path / "samples.ndjson", json.dumps(options))
     assert sample.sample_id == ORIGIN.sample_id(1)
     assert (sample.robot_id, sample.recorded_at) == ("r-1", ORIGIN.recorded_at(1))
 
@@ -137,19 +139,19 @@ def test_ids_follow_from_content_and_place() -> None:
         (b"PAR1 or not", "row 1: not readable as Parquet"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_where_and_why(tmp_path: Path, content: bytes, message: str) -> None:
+def test_unreadable_file_raises_with_line_and_reason(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(SamplesFileError, match=message):
         read(tmp_path / "a-file", content)
 
 
-def test_parquet_of_another_schema_is_told(tmp_path: Path) -> None:
+def test_parquet_of_another_schema_raises(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist([{"colour": "red"}]), path)
     with pytest.raises(SamplesFileError, match="lacks columns of the schema: "):
         read(path, path.read_bytes())
 
 
-def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
+def test_validation_reports_every_error_with_its_line(tmp_path: Path) -> None:
     header = ",".join([*NAMES, "colour"])
     rows = [
         [*values(), "red"],
@@ -159,12 +161,12 @@ def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
     ]
     path = tmp_path / "rows.csv"
     path.write_text("\n".join([header, *(",".join(map(str, cells)) for cells in rows)]))
-    seen: list[int] = []
+    observed: list[int] = []
 
-    found = validate_file(path, now=NOW, on_progress=seen.append)
+    result = validate_file(path, now=NOW, on_progress=observed.append)
 
-    assert (found.records, found.bad, found.ignored, seen) == (4, {2, 3, 4}, {"colour"}, [1, 2, 3, 4])
-    assert {reason: one.line for reason, (one,) in found.examples.items()} == {
+    assert (result.records, result.bad, result.ignored, observed) == (4, {2, 3, 4}, {"colour"}, [1, 2, 3, 4])
+    assert {reason: one.line for reason, (one,) in result.examples.items()} == {
         f"out_of_range:{TARGET.name}": 3, f"missing:{TARGET.name}": 4, f"wrong_type:{TARGET.name}": 5,
     }  # fmt: skip
 
@@ -180,15 +182,15 @@ def test_an_inspection_tells_every_fault_with_its_line(tmp_path: Path) -> None:
         (json.dumps({"sample_id": "x", "features": None}), f"missing:{TARGET.name}"),
     ],
 )
-def test_what_cannot_be_told_apart_goes_as_it_stands_and_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_unrecognizable_record_stays_unchanged_and_is_invalid(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "samples"
     path.write_text(f"{json.dumps(a_sample()) if text[0] == '{' else row_text()}\n{text}\n")
-    found = validate_file(path, now=NOW, on_progress=lambda _: None)
-    assert (found.records, dict(found.refused)) == (2, {reason: 1})
+    result = validate_file(path, now=NOW, on_progress=lambda _: None)
+    assert (result.records, dict(result.refused)) == (2, {reason: 1})
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", f"{','.join(NAMES)}\n".encode(), gzip.compress(b"", mtime=0)])
-def test_a_file_without_samples_is_none(tmp_path: Path, content: bytes) -> None:
+def test_file_without_samples_raises(tmp_path: Path, content: bytes) -> None:
     # it is what an export leaves that failed, and nobody would notice
     path = tmp_path / "export"
     path.write_bytes(content)
@@ -196,7 +198,7 @@ def test_a_file_without_samples_is_none(tmp_path: Path, content: bytes) -> None:
         validate_file(path, now=NOW, on_progress=lambda _: None)
 
 
-def test_a_line_that_fits_into_no_message_is_told(tmp_path: Path) -> None:
+def test_line_larger_than_a_message_raises(tmp_path: Path) -> None:
     path = tmp_path / "samples.ndjson"
     path.write_text("{" + " " * 70_000 + "x}\n")
     with pytest.raises(SamplesFileError, match="line 1: 70003 bytes, but a message holds 65536"):

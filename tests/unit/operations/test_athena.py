@@ -43,13 +43,13 @@ def create() -> expressions.Create:
 def columns(create: expressions.Create) -> dict[str, str]:
     """Types by column."""
     assert isinstance(create.this, expressions.Schema)
-    return {each.name: each.kind.this.name for each in create.this.expressions}
+    return {expression.name: expression.kind.this.name for expression in create.this.expressions}
 
 
 def properties(create: expressions.Create) -> dict[str, str]:
     """What TBLPROPERTIES says."""
-    found = create.find_all(expressions.Property)
-    return {each.name: each.args["value"].name for each in found if type(each) is expressions.Property}
+    result = create.find_all(expressions.Property)
+    return {each.name: each.args["value"].name for each in result if type(each) is expressions.Property}
 
 
 def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> None:
@@ -60,12 +60,12 @@ def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> No
 
 def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
     # given rows with a prediction and without
-    told = [
+    output = [
         build_prediction(field_value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR),
         None,
     ]
-    for answer in told:
-        line = json.dumps(make_sample(prediction=answer)).encode()
+    for response in output:
+        line = json.dumps(make_sample(prediction=response)).encode()
         parsed = parse_line(line, message_id="m", position=0, received_at=NOW)
         cells = to_row(parsed).split(",")
         # then every cell is of its column's type, or empty where nothing was predicted
@@ -75,26 +75,26 @@ def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
         }
         assert read[TARGET.name] == get_actual_value(parsed)
         assert {name for name, value in read.items() if value is None} == (
-            set() if answer else {"predicted", "expected_error", "model"}
+            set() if response else {"predicted", "expected_error", "model"}
         )
 
 
-def test_partitions_are_projected_onto_the_folders_that_firehose_writes(create: expressions.Create) -> None:
-    said = properties(create)
+def test_partition_projection_matches_firehose_folders(create: expressions.Create) -> None:
+    text = properties(create)
     template = Path(__file__).parents[3].joinpath("template.yaml").read_text()
     written = re.search(r'Prefix: "(samples/.*)"', template)
     assert written is not None
     assert written[1] == "samples/date=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
     assert (
-        said["storage.location.template"]
+        text["storage.location.template"]
         == "s3://a-bucket/samples/date=${" + athena.DAY + "}/hour=${" + athena.HOUR + "}/"
     )
-    assert said["projection.enabled"] == "true"
-    assert said[f"projection.{athena.DAY}.format"] == "yyyy-MM-dd"
-    assert (said[f"projection.{athena.HOUR}.range"], said[f"projection.{athena.HOUR}.digits"]) == ("0,23", "2")
+    assert text["projection.enabled"] == "true"
+    assert text[f"projection.{athena.DAY}.format"] == "yyyy-MM-dd"
+    assert (text[f"projection.{athena.HOUR}.range"], text[f"projection.{athena.HOUR}.digits"]) == ("0,23", "2")
     (partitioned,) = create.find_all(expressions.PartitionedByProperty)
-    assert [each.name for each in partitioned.this.expressions] == [athena.DAY, athena.HOUR]
-    assert {f"projection.{name}.type" for name in (athena.DAY, athena.HOUR)} <= set(said)
+    assert [expression.name for expression in partitioned.this.expressions] == [athena.DAY, athena.HOUR]
+    assert {f"projection.{name}.type" for name in (athena.DAY, athena.HOUR)} <= set(text)
 
 
 def test_a_feature_may_have_the_name_of_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +110,9 @@ def test_rows_are_plain_csv_without_a_header(create: expressions.Create) -> None
 
 
 def test_a_meaning_may_hold_an_apostrophe(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = athena.list_columns()
+    existing = athena.list_columns()
     monkeypatch.setattr(
-        athena, "list_columns", lambda: [(name, kind, "the item's own \\ way") for name, kind, _ in known]
+        athena, "list_columns", lambda: [(name, kind, "the item's own \\ way") for name, kind, _ in existing]
     )
     (statement,) = sqlglot.parse(athena.build_ddl("a-bucket"), read="athena")
     assert statement is not None
@@ -129,7 +129,7 @@ def test_a_meaning_may_hold_an_apostrophe(monkeypatch: pytest.MonkeyPatch) -> No
         ("a'bucket", {}),
     ],
 )
-def test_names_that_are_none_are_refused(bucket: str, names: dict[str, str]) -> None:
+def test_build_ddl_with_an_invalid_name_raises(bucket: str, names: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"is not (a|the) name"):
         athena.build_ddl(bucket, **names)
 
@@ -165,7 +165,7 @@ def test_an_execution_is_waited_for() -> None:
     assert "ResultConfiguration" not in (execute(two := Athena("SUCCEEDED")), two.asked)[1]
 
 
-def test_a_failure_is_told_in_athenas_words() -> None:
+def test_run_of_a_failed_statement_raises_with_athenas_reason() -> None:
     with pytest.raises(athena.AthenaError, match="FAILED: no such database"):
         execute(Athena("FAILED"))
     with pytest.raises(athena.AthenaError, match="within 5 s"):

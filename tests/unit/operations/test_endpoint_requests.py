@@ -62,11 +62,11 @@ def said(outcome: str, reason: str, **more: str) -> dict[str, Any]:
 
 def test_ask_sends_the_event_that_promotion_reads() -> None:
     promotion = FakePromotion(said("done", "deploying"))
-    answer = ask(promotion, action="promote", model="m")
-    assert (answer["outcome"], answer["reason"], answer["model"]) == ("done", "deploying", "m")
+    response = ask(promotion, action="promote", model="m")
+    assert (response["outcome"], response["reason"], response["model"]) == ("done", "deploying", "m")
     (request,) = promotion.requests
     assert parse(request, endpoint="dwell") == OperatorRequest(
-        source="dwell.operator", id=answer["id"], action="promote", model="m"
+        source="dwell.operator", id=response["id"], action="promote", model="m"
     )
 
 
@@ -114,10 +114,10 @@ def waiting(model: str | None, *looks: dict[str, Any] | Exception, seconds: int 
     clock = iter(range(1_000))
 
     def look() -> Any:
-        seen = next(coming)
-        if isinstance(seen, Exception):
-            raise seen
-        return seen
+        observed = next(coming)
+        if isinstance(observed, Exception):
+            raise observed
+        return observed
 
     return wait(look, model, seconds=seconds, sleep=lambda _: None, clock=lambda: next(clock))
 

@@ -29,7 +29,7 @@ from dwell.operations.quarantine_replay import DamagedObjectError
 from feature_schema import FEATURES, TARGET, VERSION, InvalidInputError, Sample, derive_csv_sample_id, parse_lines
 from feature_schema.limits import MAX_LINES
 from tests.unit.fake_aws import Pages, ProcessDied
-from tests.unit.operations.test_quarantine_replay import FakePublisher
+from tests.unit.operations.factories import FakePublisher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,7 +138,7 @@ def redrive(queue: Queue, functions: Functions, **options: Any) -> list[failures
 
 class TestEvents:
     @given(count=st.integers(0, 12))
-    def test_every_event_goes_back_once_to_its_function(self, count: int) -> None:
+    def test_redrive_sends_every_event_once_to_its_function(self, count: int) -> None:
         queue = Queue({f"m-{number}": record(number) for number in range(count)})
         functions = Functions(queue)
         done = redrive(queue, functions)
@@ -148,7 +148,7 @@ class TestEvents:
         assert queue.bodies == {}
         assert redrive(queue, functions) == []
 
-    def test_the_event_says_what_it_failed_with(self) -> None:
+    def test_event_has_the_error_of_its_failure(self) -> None:
         queue = Queue({"m": record(1)})
         (one,) = redrive(queue, Functions(queue), dry_run=True)
         assert one.event.function == "dwell-forwarder"
@@ -185,7 +185,7 @@ class TestEvents:
         assert list(queue.bodies) == ["b"]
         assert queue.hidden == set()
 
-    def test_an_event_that_fails_again_is_left_for_the_next_time(self) -> None:
+    def test_redrive_leaves_an_event_that_fails_again(self) -> None:
         queue = Queue({"m": record(1)})
         functions = Functions(queue, poison=True)
         assert len(redrive(queue, functions)) == 1
@@ -193,7 +193,7 @@ class TestEvents:
         assert list(queue.bodies) == ["again-1"]
         assert queue.hidden == set()
 
-    def test_dying_after_lambda_took_it_sends_it_again_and_loses_nothing(self) -> None:
+    def test_crash_after_the_invocation_repeats_the_event(self) -> None:
         queue = Queue({"m": record(1)})
         functions = Functions(queue, dies=True)
         with pytest.raises(ProcessDied):
@@ -217,7 +217,7 @@ def sample(identity: str) -> str:
             "recorded_at": "2026-11-23T06:39:00.000Z",
             "schema_version": VERSION,
             TARGET.name: math.ceil(TARGET.minimum),
-            "features": {one.name: math.ceil(one.minimum) for one in FEATURES},
+            "features": {feature.name: math.ceil(feature.minimum) for feature in FEATURES},
         }
     )
 
@@ -294,16 +294,14 @@ class TestBatches:
         assert list(bucket.bodies) == [f"replayed/{KEY}"]
         assert send_back(bucket, FakePublisher()).objects == 0
 
-    def test_what_is_refused_goes_as_it_is_and_an_empty_line_does_not_stop_it(self) -> None:
+    def test_invalid_line_is_published_unchanged(self) -> None:
         (record_,) = [
-            record for _, _, found in failed_batches.read_objects(_a_bucket("{\n\n"), "b") for record in found
+            record for _, _, result in failed_batches.read_objects(_a_bucket("{\n\n"), "b") for record in result
         ]
         assert [line.text for _, line in failed_batches.to_lines(record_)] == ["{", " "]
 
     @given(before=st.lists(st.sampled_from("abc")), after=st.lists(st.sampled_from("xyz")))
-    def test_a_flood_of_lines_goes_alone_so_that_only_it_is_refused_again(
-        self, before: list[str], after: list[str]
-    ) -> None:
+    def test_record_with_too_many_lines_gets_its_own_message(self, before: list[str], after: list[str]) -> None:
         # given a message that was refused as a whole, between messages of good samples
         flood = "\n" * (MAX_LINES + 1)
         bucket, sns = Bucket({KEY: put_aside(*map(sample, before), flood, *map(sample, after))}), Topic()
@@ -320,7 +318,7 @@ class TestBatches:
         assert (done.lines, done.stays) == (1 + len(before) + len(after), [])
         assert list(bucket.bodies) == [f"replayed/{KEY}"]
 
-    def test_what_sns_cannot_carry_stays_and_the_rest_of_its_object_and_the_next_go_back(self) -> None:
+    def test_lines_too_large_for_sns_stay_and_others_are_published(self) -> None:
         # given bytes that are three times as many as text, beside a good sample, and another object
         noise = b"\xff" * 100_000
         body, last = put_aside(noise + b"\n" + sample("a").encode(), sample("b")), f"{KEY}-2"
@@ -334,13 +332,13 @@ class TestBatches:
         assert sentence.startswith(f"s3://bucket/{KEY} stays, with 1 of its 3 lines")
         assert bucket.bodies[f"replayed/{KEY}"] == body
         # and what stays is as Firehose would have written it, and is not sent again
-        ((_, left, (record_,)),) = failed_batches.read_objects(bucket, "bucket")  # type: ignore[arg-type] # a fake
+        ((_, remaining, (record_,)),) = failed_batches.read_objects(bucket, "bucket")  # type: ignore[arg-type] # a fake
         assert (record_.data, record_.error) == (noise, "Lambda.FunctionError: it returned an error result.")
         again = send_back(bucket, sns)
         assert (again.objects, again.lines, len(again.stays)) == (0, 0, 1)
-        assert (bucket.bodies[KEY], len(sns.messages)) == (left, 2)
+        assert (bucket.bodies[KEY], len(sns.messages)) == (remaining, 2)
 
-    def test_a_dry_run_says_what_would_stay(self) -> None:
+    def test_dry_run_reports_what_would_stay(self) -> None:
         bucket = Bucket({KEY: put_aside(b"\xff" * 100_000, sample("a"))})
         before = dict(bucket.bodies)
         done = send_back(bucket, FakePublisher(), dry_run=True)
@@ -359,20 +357,20 @@ class TestBatches:
         assert send_back(bucket, publisher, dry_run=True).lines == 1
         assert (bucket.bodies, publisher.lines) == (before, [])
 
-    def test_an_object_that_is_none_of_firehoses_is_named(self) -> None:
+    def test_damaged_object_raises_with_its_key(self) -> None:
         with pytest.raises(DamagedObjectError, match=KEY):
             send_back(Bucket({KEY: b"{}\n"}), FakePublisher())
 
 
-def test_the_command_says_what_stays_and_tells_by_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_prints_what_stays_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redrive_command, "find", lambda _: None)
     monkeypatch.setattr(redrive_command, "_redrive_events", lambda *_, **__: [])
     monkeypatch.setattr(
         redrive_command, "_republish_batches", lambda *_, **__: RepublishResult(stays=["one line stays"])
     )
-    told = CliRunner().invoke(app, ["redrive"])
-    assert told.exit_code == 1
-    assert "one line stays" in told.stderr
+    output = CliRunner().invoke(app, ["redrive"])
+    assert output.exit_code == 1
+    assert "one line stays" in output.stderr
     monkeypatch.setattr(redrive_command, "_republish_batches", lambda *_, **__: RepublishResult())
     assert CliRunner().invoke(app, ["redrive"]).exit_code == 0
 
@@ -386,14 +384,14 @@ class TestCommand:
 
     @pytest.fixture
     def events(self, monkeypatch: pytest.MonkeyPatch) -> list[failures_queue.RedriveResult]:
-        found: list[failures_queue.RedriveResult] = []
+        result: list[failures_queue.RedriveResult] = []
         monkeypatch.setattr(redrive_command, "find", lambda _: None)
-        monkeypatch.setattr(redrive_command, "_redrive_events", lambda *_, **__: found)
+        monkeypatch.setattr(redrive_command, "_redrive_events", lambda *_, **__: result)
         monkeypatch.setattr(redrive_command, "_republish_batches", lambda *_, **__: RepublishResult())
         monkeypatch.setattr(
             redrive_command, "out", Console(width=80, force_terminal=True, color_system=None, soft_wrap=True)
         )
-        return found
+        return result
 
     def event(self, error: str, *, hour: int, outcome: str = "would_go_back") -> failures_queue.RedriveResult:
         at = datetime(2026, 11, 23, hour, tzinfo=UTC)
@@ -401,30 +399,26 @@ class TestCommand:
             failures_queue.FailedEvent("m", "r", at, "dwell-retraining", error=error), outcome
         )
 
-    def test_an_event_takes_a_line_and_its_error_is_folded_between_words(
-        self, events: list[failures_queue.RedriveResult]
-    ) -> None:
+    def test_redrive_prints_a_row_and_a_wrapped_error(self, events: list[failures_queue.RedriveResult]) -> None:
         long = "ValidationException: " + "the stream arn:aws:kinesis:us-east-1:123456789012:stream/dwell is gone " * 4
         events += [self.event(long, hour=7), self.event("[red]", hour=5), self.event(long, hour=6)]
-        told = CliRunner().invoke(app, ["redrive", "--dry-run"])
-        assert told.exit_code == 0
-        lines = told.output.splitlines()
+        output = CliRunner().invoke(app, ["redrive", "--dry-run"])
+        assert output.exit_code == 0
+        lines = output.output.splitlines()
         assert max(len(line) for line in lines) <= 80
         first = lines.index("dwell-retraining       2  2026-11-23T06:00:00+00:00  would go back")
         assert lines[first + 1 : first + 3] == [
             "    error: ValidationException: the stream",
             "      arn:aws:kinesis:us-east-1:123456789012:stream/dwell is gone the stream",
         ]
-        assert "\N{HORIZONTAL ELLIPSIS}" in told.output
+        assert "\N{HORIZONTAL ELLIPSIS}" in output.output
         # the oldest of those that failed with it, not of all
         other = lines.index("dwell-retraining       1  2026-11-23T05:00:00+00:00  would go back")
         assert lines[other + 1] == "    error: [red]"
 
-    def test_a_dry_run_says_so_in_json_and_what_stays_is_a_failure(
-        self, events: list[failures_queue.RedriveResult]
-    ) -> None:
+    def test_redrive_dry_run_prints_json(self, events: list[failures_queue.RedriveResult]) -> None:
         events.append(self.event("it", hour=7))
-        told = CliRunner().invoke(app, ["redrive", "--dry-run", "--json"])
-        assert (told.exit_code, json.loads(told.output)["events"][0]["outcome"]) == (0, "would_go_back")
+        output = CliRunner().invoke(app, ["redrive", "--dry-run", "--json"])
+        assert (output.exit_code, json.loads(output.output)["events"][0]["outcome"]) == (0, "would_go_back")
         events.append(self.event("it", hour=7, outcome="kept"))
         assert CliRunner().invoke(app, ["redrive"]).exit_code == 1

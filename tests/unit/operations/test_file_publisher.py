@@ -79,23 +79,23 @@ def publish(
     path: Path, topic: FakeTopic, *, skip_bad: bool = False, stop: threading.Event | None = None, arn: str = "topic",
     restart: bool = False, now: datetime = NOW, checked: Callable[[], object] = lambda: None,
 ) -> int:  # fmt: skip
-    found = validate_file(path, now=NOW, on_progress=lambda _: None)
+    result = validate_file(path, now=NOW, on_progress=lambda _: None)
     checked()
     state = path.with_suffix(".journal")
-    with Journal(state, Publication(found.digest, found.records, arn), now=now, restart=restart) as journal:
+    with Journal(state, Publication(result.digest, result.records, arn), now=now, restart=restart) as journal:
         return publishing.publish_file(
             path,
-            FileOrigin(found.digest, found.records, journal.started_at),
+            FileOrigin(result.digest, result.records, journal.started_at),
             journal,
             topic,
-            skipped=found.bad if skip_bad else frozenset(),
+            skipped=result.bad if skip_bad else frozenset(),
             rate_limit=RateLimit(0),
             stop=stop or threading.Event(),
             on_progress=lambda _: None,
         )
 
 
-def test_everything_is_published_in_order_in_few_messages(tmp_path: Path) -> None:
+def test_publish_sends_all_records_in_order_in_few_messages(tmp_path: Path) -> None:
     topic = FakeTopic()
     assert publish(workshop_file(tmp_path, 100), topic) == len(topic.taken) < 30
     assert [sample[TARGET.name] for sample in topic.samples] == [int(TARGET.minimum) + number for number in range(100)]
@@ -111,7 +111,7 @@ def test_publishing_again_publishes_nothing(tmp_path: Path) -> None:
     assert again.attempts == 0
 
 
-def test_what_was_not_taken_goes_next_time_and_nothing_else(tmp_path: Path) -> None:
+def test_repeated_publish_sends_only_unconfirmed_records(tmp_path: Path) -> None:
     # given a topic that refuses a message in the middle of two that go at once
     path = workshop_file(tmp_path, 100)
     first = FakeTopic(lambda attempt: error("AuthorizationError") if attempt == 5 else None)
@@ -122,10 +122,10 @@ def test_what_was_not_taken_goes_next_time_and_nothing_else(tmp_path: Path) -> N
     publish(path, second, now=NOW + timedelta(hours=1))
     # then the one after it, which SNS took, is not sent again; and everything is there, as if in one go
     assert not set(first.ids) & set(second.ids)
-    whole = FakeTopic()
-    publish(path, whole, restart=True)
+    full = FakeTopic()
+    publish(path, full, restart=True)
     by_id = {sample["sample_id"]: sample for sample in [*first.samples, *second.samples]}
-    assert by_id == {sample["sample_id"]: sample for sample in whole.samples}
+    assert by_id == {sample["sample_id"]: sample for sample in full.samples}
     assert len(by_id) == 100
 
 
@@ -151,7 +151,7 @@ def test_a_signal_stops_it_between_two_steps(tmp_path: Path) -> None:
     assert len(first.ids + second.ids) == 100
 
 
-def test_a_process_that_dies_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
+def test_journal_of_a_crashed_process_is_readable(tmp_path: Path) -> None:
     # given a journal whose last line is cut off
     path = workshop_file(tmp_path, 100)
     first = FakeTopic()
@@ -163,16 +163,16 @@ def test_a_process_that_dies_leaves_a_journal_that_can_be_read(tmp_path: Path) -
     second = FakeTopic()
     publish(path, second)
     # then what the whole lines tell is not sent again, and the journal is whole
-    told = [line.text for message in first.taken[:3] for line in message.lines]
+    output = [line.text for message in first.taken[:3] for line in message.lines]
     assert [line.text for message in second.taken for line in message.lines] == [
-        line.text for message in first.taken for line in message.lines if line.text not in told
+        line.text for message in first.taken for line in message.lines if line.text not in output
     ]
     third = FakeTopic()
     assert publish(path, third) == 0
 
 
 @pytest.mark.parametrize("cut", [1, 30])
-def test_a_journal_that_dies_in_its_first_line_begins_anew(tmp_path: Path, cut: int) -> None:
+def test_journal_with_incomplete_first_line_starts_over(tmp_path: Path, cut: int) -> None:
     path = workshop_file(tmp_path, 5)
     publish(path, FakeTopic())
     journal = path.with_suffix(".journal")
@@ -208,7 +208,7 @@ def test_another_file_or_topic_has_another_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [1, 100])
-def test_a_file_that_grows_while_it_is_published_is_told(tmp_path: Path, more: int) -> None:
+def test_file_that_grows_while_published_raises(tmp_path: Path, more: int) -> None:
     path = workshop_file(tmp_path, 20)
     topic = FakeTopic()
     with pytest.raises(SamplesFileError, match=r"changed while it was published: .* had 20 samples"):
@@ -234,7 +234,7 @@ def test_where_nothing_was_taken_there_is_no_journal(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_who_was_too_early_for_a_journal_that_was_removed_does_not_write_into_it(tmp_path: Path) -> None:
+def test_journal_removed_before_the_lock_is_not_written(tmp_path: Path) -> None:
     # given a journal that is removed between the moment it is opened and the moment it is locked
     path = tmp_path / "journal"
     late = Journal(path, Publication("digest", 1, "topic"), now=NOW)
@@ -256,7 +256,7 @@ def command(*arguments: str) -> Any:
     return CliRunner().invoke(app, ["publish", *arguments])
 
 
-def test_a_topic_that_cannot_be_is_said_alone_and_leaves_nothing(tmp_path: Path) -> None:
+def test_publish_with_an_invalid_topic_leaves_no_journal(tmp_path: Path) -> None:
     path = workshop_file(tmp_path, 5)
     done = command(str(path), "--topic", "foo")
     assert (done.exit_code, done.stdout) == (2, "")
@@ -265,13 +265,13 @@ def test_a_topic_that_cannot_be_is_said_alone_and_leaves_nothing(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_where_no_journal_can_be_is_said_first(tmp_path: Path) -> None:
+def test_publish_reports_an_invalid_journal_location_first(tmp_path: Path) -> None:
     path = workshop_file(tmp_path, 1)
     path.write_text("not samples at all")
-    for place in (tmp_path / "nowhere" / "journal", tmp_path):
-        done = command(str(path), "--state", str(place), "--topic", "arn:aws:sns:us-east-1:000000000000:topic")
+    for index in (tmp_path / "nowhere" / "journal", tmp_path):
+        done = command(str(path), "--state", str(index), "--topic", "arn:aws:sns:us-east-1:000000000000:topic")
         assert (done.exit_code, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"no journal can be kept at {place}: ")
+        assert done.stderr.startswith(f"no journal can be kept at {index}: ")
 
 
 def test_the_reason_comes_before_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,13 +17,12 @@ from typer.testing import CliRunner
 
 from dwell.commands import replay as cli
 from dwell.commands.app import app
-from dwell.messaging.batching import Message  # noqa: TC001 (a fake's signature)
-from dwell.messaging.publish_log import PublishLog
 from dwell.messaging.publisher import PublishError
 from dwell.operations import quarantine_replay as quarantine
 from dwell.operations.quarantine_replay import DamagedObjectError, Selection
 from dwell.template import read_template
 from feature_schema import FEATURES, TARGET, InvalidInputError, derive_csv_sample_id, parse_line
+from tests.unit.operations.factories import FakePublisher
 from validator.quarantine import build_object
 from validator.transform import RejectedLine
 
@@ -66,21 +65,6 @@ class FakeS3:
             if key.startswith(prefix)
             for line in body.splitlines()
         ]
-
-
-class FakePublisher:
-    """Confirms messages, or none."""
-
-    def __init__(self, *, confirms: bool = True) -> None:
-        self.publish_log = PublishLog()
-        self.lines: list[dict[str, Any]] = []
-        self.confirms = confirms
-
-    def publish(self, messages: list[Message]) -> int:
-        if not self.confirms:
-            return 0
-        self.lines += [json.loads(line.text) for message in messages for line in message.lines]
-        return sum(len(message.lines) for message in messages)
 
 
 def entry(raw: str, reason: str = "malformed", position: int = 0, received_at: str = RECEIVED) -> dict[str, Any]:
@@ -127,7 +111,7 @@ def test_a_survey_can_start_later() -> None:
     before=st.timedeltas(timedelta(0), timedelta(days=400)),
     stored=st.timedeltas(timedelta(0), timedelta(minutes=15)),
 )
-def test_a_line_is_found_since_it_was_received_whatever_day_its_object_is_filed_under(
+def test_survey_since_finds_late_lines_in_older_objects(
     first: datetime, later: timedelta, before: timedelta, stored: timedelta
 ) -> None:
     # given an object as the validator files it: under its earliest line's hour, after an outage of up to a year
@@ -156,17 +140,17 @@ def test_a_survey_can_start_as_early_as_there_is_a_date(year: int) -> None:
 
 
 def test_the_longest_retention_is_the_templates() -> None:
-    most = read_template()["Parameters"]["StreamRetentionHours"]["MaxValue"]
-    assert timedelta(hours=most) == quarantine.MAX_STREAM_RETENTION
+    maximum = read_template()["Parameters"]["StreamRetentionHours"]["MaxValue"]
+    assert timedelta(hours=maximum) == quarantine.MAX_STREAM_RETENTION
 
 
-def test_a_survey_can_look_at_one_reason_and_says_what_a_replay_would_put_back() -> None:
+def test_survey_of_a_reason_counts_accepted_lines() -> None:
     found = survey(a_bucket(), selection=Selection(reason="too_strict"))
     assert (found.lines, found.objects, found.accepted_now) == (2, 2, {"too_strict": 2})
     assert survey(a_bucket()).accepted_now.total() == 2
 
 
-def test_what_is_accepted_by_now_goes_back_once_and_the_rest_stays() -> None:
+def test_replay_publishes_accepted_lines_once() -> None:
     s3, publisher = a_bucket(), FakePublisher()
     done = replay(s3, publisher)
     assert (done.replayed, done.objects) == (2, 2)
@@ -184,7 +168,7 @@ def test_what_is_accepted_by_now_goes_back_once_and_the_rest_stays() -> None:
     assert again.lines == []
 
 
-def test_an_unconfirmed_replay_leaves_everything_where_it_was() -> None:
+def test_unconfirmed_replay_changes_nothing() -> None:
     s3 = a_bucket()
     before = dict(s3.objects)
     with pytest.raises(PublishError, match="repeat the command"):
@@ -201,7 +185,7 @@ def test_what_is_not_chosen_stays() -> None:
     assert [one["reason"] for one in s3.under("quarantine/")] == ["malformed"] * 3
 
 
-def test_what_was_ahead_of_its_time_goes_back_when_the_time_has_come() -> None:
+def test_replay_accepts_former_future_times() -> None:
     sample = parse_line(GOOD_ROW.encode(), message_id="m", position=0, received_at=NOW).model_dump_json(
         exclude_none=True
     )
@@ -244,7 +228,7 @@ class TestCommand:
         assert result.exit_code == status, result.output
         return result.output + result.stderr
 
-    def test_examples_follow_the_tables_order_and_show_where_they_were_cut(self, bucket: FakeS3) -> None:
+    def test_examples_follow_the_table_and_are_cut(self, bucket: FakeS3) -> None:
         bucket.objects["quarantine/date=2026-11-21/hour=06/a.ndjson"] = json.dumps(entry("x" * 300, "rare")) + "\n"
         lines = self.told("--examples", "1").splitlines()
         assert lines[0] == "Quarantine: 6 lines in 4 objects"
@@ -257,20 +241,20 @@ class TestCommand:
         assert json.loads(self.told("--examples", "1", "--json"))["examples"]["rare"][0]["line"] == "x" * 300
 
     @pytest.mark.parametrize("command", ["quarantine", "replay"])
-    def test_a_reason_that_nothing_has_says_which_there_are(self, command: str) -> None:
-        told = self.told("--reason", "nonsense", command=command)
-        assert told == (
+    def test_unknown_reason_prints_the_existing_ones(self, command: str) -> None:
+        output = self.told("--reason", "nonsense", command=command)
+        assert output == (
             "Quarantine: no lines with the reason 'nonsense'. Other reasons: malformed (3), too_strict (2).\n"
         )
-        told = self.told("--reason", "nonsense", "--since", "2026-11-23T00:00:00Z", command=command)
-        assert "no lines received since 2026-11-23T00:00:00Z with" in told
-        assert "Other reasons: too_strict (2), malformed (2)." in told
+        output = self.told("--reason", "nonsense", "--since", "2026-11-23T00:00:00Z", command=command)
+        assert "no lines received since 2026-11-23T00:00:00Z with" in output
+        assert "Other reasons: too_strict (2), malformed (2)." in output
 
-    def test_a_replay_says_how_much_went_back_and_how_much_stays(self) -> None:
-        told = self.told("--dry-run", command="replay")
-        assert told == "Would publish 2 lines of 2 objects again; 3 still refused.\n"
+    def test_replay_prints_published_and_refused_counts(self) -> None:
+        output = self.told("--dry-run", command="replay")
+        assert output == "Would publish 2 lines of 2 objects again; 3 still refused.\n"
 
-    def test_an_empty_quarantine_says_so(self, bucket: FakeS3) -> None:
+    def test_empty_quarantine_prints_no_lines(self, bucket: FakeS3) -> None:
         bucket.objects.clear()
         assert self.told() == "Quarantine: no lines.\n"
         assert "Other reasons: none." in self.told("--reason", "malformed")

@@ -59,21 +59,21 @@ def test_an_entrant_is_named() -> None:
     assert functions.events[0]["entrant"] == "night-shift"
 
 
-def test_a_refusal_is_said() -> None:
+def test_refused_round_raises_with_the_reason() -> None:
     with pytest.raises(RetrainingError, match="refused: in_flight"):
         ask(FakeFunctions(decision("refuse", "in_flight")))
 
 
-def test_what_the_function_cannot_use_is_said() -> None:
+def test_failed_function_raises_with_its_message() -> None:
     failed = FakeFunctions({"errorMessage": "no such hyperparameter", "errorType": "X"}, FunctionError="Unhandled")
     with pytest.raises(RetrainingError, match="failed: no such hyperparameter"):
         ask(failed)
 
 
-def test_a_request_that_makes_no_sense_is_told_apart() -> None:
-    answer = {"errorMessage": "it is nonsense", "errorType": rounds.UnusableRequestError.__name__}
+def test_invalid_request_raises_unusable_request_error() -> None:
+    response = {"errorMessage": "it is nonsense", "errorType": rounds.UnusableRequestError.__name__}
     with pytest.raises(UnusableRequestError, match=r"^it is nonsense$"):
-        ask(FakeFunctions(answer, FunctionError="Unhandled"))
+        ask(FakeFunctions(response, FunctionError="Unhandled"))
 
 
 def a_board(status: str | None = None, **more: Any) -> dict[str, Any]:
@@ -90,10 +90,10 @@ def waiting(*looks: dict[str, Any] | Exception, seconds: int = 5) -> Any:
     clock = iter(range(1_000))
 
     def look() -> Any:
-        seen = next(coming)
-        if isinstance(seen, Exception):
-            raise seen
-        return seen
+        observed = next(coming)
+        if isinstance(observed, Exception):
+            raise observed
+        return observed
 
     return wait(look, "r", seconds=seconds, sleep=lambda _: None, clock=lambda: next(clock))
 
@@ -102,7 +102,7 @@ def test_the_end_is_waited_for() -> None:
     assert waiting(a_board(), a_board("started"), a_board("kept"))["status"] == "kept"
 
 
-def test_a_model_that_a_person_has_to_approve_is_not_waited_for() -> None:
+def test_wait_ends_at_a_model_that_awaits_approval() -> None:
     waits = a_board("promoted", promoted="m", deployment="awaiting_approval")
     assert waiting(waits)["deployment"] == "awaiting_approval"
 
@@ -126,17 +126,17 @@ def test_looks_that_fail_say_nothing_of_the_round(failed: list[Exception], after
 
 
 @pytest.mark.parametrize("failed", PASSING)
-def test_a_look_that_fails_until_the_end_is_said(failed: Exception) -> None:
+def test_wait_raises_the_error_of_its_last_read(failed: Exception) -> None:
     with pytest.raises(type(failed), match=str(failed)):
         waiting(a_board("started"), failed)
 
 
-def test_what_no_later_look_will_change_is_said_at_once() -> None:
+def test_wait_raises_a_final_error_at_once() -> None:
     with pytest.raises(LeaderboardError, match="answers 403"):
         waiting(LeaderboardError("answers 403", is_final=True), a_board("kept"))
 
 
-def test_a_winner_that_waits_for_the_end_of_a_pause_is_not_waited_for() -> None:
+def test_wait_ends_at_a_winner_that_awaits_resume() -> None:
     paused = {"status": "Absent", "model": None, "wanted": None, "resumes": "m", "pause": "paused"}
     assert waiting(a_board("promoted", promoted="m", endpoint=paused))["deployment"] == "awaiting_resume"
     # but one that is coming up again is
@@ -154,7 +154,7 @@ NOT_ABOUT_IT = [
 
 
 @pytest.mark.parametrize("endpoint", NOT_ABOUT_IT)
-def test_a_winner_that_a_person_has_passed_over_is_not_waited_for(endpoint: dict[str, Any]) -> None:
+def test_wait_ends_at_a_winner_that_was_passed_over(endpoint: dict[str, Any]) -> None:
     gone = a_board("promoted", promoted="m", endpoint=endpoint)
     assert waiting(gone, seconds=100)["deployment"] == "passed_over"
     # but it is not given up for what a few looks show, nor while the endpoint changes
@@ -173,16 +173,16 @@ def test_a_winner_that_a_person_has_passed_over_is_not_waited_for(endpoint: dict
         ("live", "m."),
     ],
 )
-def test_the_command_says_what_a_winner_waits_for(
+def test_retrain_prints_what_a_winner_waits_for(
     deployment: str, said: str, monkeypatch: pytest.MonkeyPatch, lambda_environment: pytest.MonkeyPatch
 ) -> None:
     ended = a_board("promoted", promoted="m", deployment=deployment)["rounds"][1]
     monkeypatch.setattr(cli, "find", lambda _: SimpleNamespace(retraining_function="f", api_url="https://api"))
     monkeypatch.setattr(retraining, "request_round", lambda *_, **__: {"round": "r"})
     monkeypatch.setattr(retraining, "wait", lambda *_, **__: ended)
-    told = CliRunner().invoke(app, ["retrain", "--wait"])
-    assert told.exit_code == 0, told.output
-    assert said in told.output.splitlines()[-1]
+    output = CliRunner().invoke(app, ["retrain", "--wait"])
+    assert output.exit_code == 0, output.output
+    assert said in output.output.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

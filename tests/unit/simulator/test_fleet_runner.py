@@ -76,7 +76,7 @@ class FakeTopic:
         ]
 
     def samples(self) -> list[Sample]:
-        return [answer for _, answer in self.lines() if isinstance(answer, Sample)]
+        return [response for _, response in self.lines() if isinstance(response, Sample)]
 
 
 class FakePlanner:
@@ -131,7 +131,7 @@ def work(fleet: Fleet, seconds: int, askers: Executor | None = None, *, start: i
         fleet.tick(askers or AtOnce(), tick / 10, (tick + 1) / 10)
 
 
-def test_samples_come_at_the_rate_and_every_one_is_in_the_books() -> None:
+def test_samples_have_the_rate_and_are_all_logged() -> None:
     topic = FakeTopic()
     fleet = fleet_of(topic, rate=330)
 
@@ -167,8 +167,8 @@ def test_everything_mixed_reconciles_line_by_line() -> None:
 
     # Then every line that arrived is in the ledger, and the other way round
     arrived = topic.lines()
-    ids = Counter(answer.sample_id for _, answer in arrived if isinstance(answer, Sample))
-    refusals = {raw.decode(): answer.reason for raw, answer in arrived if isinstance(answer, InvalidInputError)}
+    ids = Counter(response.sample_id for _, response in arrived if isinstance(response, Sample))
+    refusals = {raw.decode(): response.reason for raw, response in arrived if isinstance(response, InvalidInputError)}
     ledger = fleet.publish_log
     assert set(ids) == ledger.published_ids
     assert sum(ids.values()) - len(ids) == ledger.duplicates > 30
@@ -177,15 +177,15 @@ def test_everything_mixed_reconciles_line_by_line() -> None:
     assert len(ids) + len(refusals) == 2_000
     assert derive_csv_sample_id(*_first_row(topic)) in ledger.published_ids
     # and a duplicate is in a later message than its sample
-    seen: set[str] = set()
+    observed: set[str] = set()
     for message_id, text in topic.messages:
         here = [
-            answer.sample_id
-            for _, answer in parse_lines(text.encode(), message_id=message_id, received_at=datetime.now(UTC))
-            if isinstance(answer, Sample)
+            response.sample_id
+            for _, response in parse_lines(text.encode(), message_id=message_id, received_at=datetime.now(UTC))
+            if isinstance(response, Sample)
         ]
         assert len(here) == len(set(here))
-        seen.update(here)
+        observed.update(here)
     assert fleet.snapshot().published == len(arrived)
 
 
@@ -193,7 +193,7 @@ def _first_row(topic: FakeTopic) -> tuple[str, int]:
     return next((message_id, 0) for message_id, text in topic.messages if text[0].isdigit())
 
 
-def test_predictions_are_echoed_and_live_error_is_what_the_validator_will_measure() -> None:
+def test_live_error_equals_the_validators_measurement() -> None:
     topic, planner = FakeTopic(), FakePlanner()
     fleet = fleet_of(topic, planner, rate=400, predicted=0.5, broken=0.02)
 
@@ -218,7 +218,7 @@ def test_predictions_are_echoed_and_live_error_is_what_the_validator_will_measur
 
 
 @pytest.mark.parametrize(("predicted", "rate"), [(1.0, 400), (1.0, 2_000), (0.5, 1), (0.0, 100)])
-def test_the_share_that_is_predicted_is_as_asked(predicted: float, rate: int) -> None:
+def test_predicted_share_is_as_configured(predicted: float, rate: int) -> None:
     planner = FakePlanner()
     fleet = fleet_of(FakeTopic(), planner, rate=rate, predicted=predicted, request_rate=8)
 
@@ -263,7 +263,7 @@ def test_an_api_that_does_not_answer_holds_up_few_robots() -> None:
     assert len(topic.samples()) > 1_000
 
 
-def test_a_drift_takes_effect_with_the_next_tick_and_is_remembered() -> None:
+def test_drift_takes_effect_at_the_next_tick() -> None:
     topic, planner = FakeTopic(), FakePlanner()
     fleet = fleet_of(topic, planner, rate=400)
 
@@ -308,7 +308,7 @@ def test_a_snapshot_does_not_change_afterwards() -> None:
     assert (snapshot.model, sum(second.model.samples for second in snapshot.seconds)) == (model, samples)
 
 
-def test_in_the_background_the_fleet_works_until_it_is_told_to_stop_and_publishes_the_rest() -> None:
+def test_background_fleet_stops_and_publishes_the_remainder() -> None:
     topic = FakeTopic()
     fleet = fleet_of(topic, FakePlanner(), rate=2_000)
 
@@ -322,7 +322,7 @@ def test_in_the_background_the_fleet_works_until_it_is_told_to_stop_and_publishe
     assert fleet.snapshot().elapsed == fleet.snapshot().elapsed
 
 
-def test_a_topic_that_is_gone_ends_the_work_with_its_error() -> None:
+def test_missing_topic_ends_the_run_with_its_error() -> None:
     topic = FakeTopic()
     topic.error = NoCredentialsError()
     fleet = fleet_of(topic, rate=2_000)
@@ -331,7 +331,7 @@ def test_a_topic_that_is_gone_ends_the_work_with_its_error() -> None:
         fleet.run()
 
 
-def test_in_the_background_that_error_is_told_by_check() -> None:
+def test_check_raises_the_error_of_the_background_run() -> None:
     topic = FakeTopic()
     topic.error = NoCredentialsError()
     fleet = fleet_of(topic, rate=2_000)
@@ -388,12 +388,12 @@ def test_run_publishes_and_sums_up(topic: FakeTopic, monkeypatch: pytest.MonkeyP
     )
 
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["seed"] == 3
-    assert told["published"] == len(topic.lines()) > 100
-    assert told["broken"] > 0
-    assert [drift["name"] for drift in told["drifts"]] == ["new-gripper"]
-    assert told["predictions"]["model"] > 0
+    output = json.loads(result.stdout)
+    assert output["seed"] == 3
+    assert output["published"] == len(topic.lines()) > 100
+    assert output["broken"] > 0
+    assert [drift["name"] for drift in output["drifts"]] == ["new-gripper"]
+    assert output["predictions"]["model"] > 0
     assert PublishLog.load(book).published_ids == {sample.sample_id for sample in topic.samples()}
 
 
@@ -457,14 +457,14 @@ def test_options_that_make_no_sense_get_a_sentence(
     assert not topic.messages
 
 
-def test_run_says_what_is_wrong_with_the_topic() -> None:
+def test_run_with_an_invalid_topic_exits_with_2() -> None:
     result = dwell("run", "--topic", "samples")
 
     assert result.exit_code == UNUSABLE
     assert "not the ARN" in result.stderr
 
 
-def test_run_says_at_once_that_there_can_be_no_ledger(topic: FakeTopic, tmp_path: Path) -> None:
+def test_run_with_an_unwritable_ledger_exits_at_once(topic: FakeTopic, tmp_path: Path) -> None:
     done = dwell("run", "--topic", TOPIC, "--seconds", "60", "--ledger", str(tmp_path / "nowhere" / "ledger"))
     assert (done.exit_code, topic.messages) == (2, [])
     assert "the ledger cannot be written to" in done.stderr
@@ -478,7 +478,7 @@ def test_write_writes_what_the_validator_accepts(form: str, tmp_path: Path) -> N
 
     assert result.exit_code == 0, result.output
     answers = parse_lines(file.read_bytes(), message_id="m", received_at=datetime.now(UTC))
-    assert [type(answer) for _, answer in answers] == [Sample] * 120
+    assert [type(response) for _, response in answers] == [Sample] * 120
     assert TARGET.name in file.read_text() or form == "csv"
 
 
@@ -492,16 +492,16 @@ def written(*arguments: str) -> tuple[list[dict[str, Any]], str]:
 def test_a_written_file_is_in_order_of_time_and_ends_now(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a file that is written in parts
     monkeypatch.setattr(cli, "_MAX_BUFFERED_SAMPLES", 50)
-    began = datetime.now(UTC)
+    started_at = datetime.now(UTC)
     # when
     samples, _ = written("--samples", "120")
     # then each moment has one sample, as what decides which samples are tested on needs it
     times = [datetime.fromisoformat(sample["recorded_at"]) for sample in samples]
     assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(milliseconds=1)}
-    assert began - timedelta(milliseconds=1) <= times[-1] <= datetime.now(UTC)
+    assert started_at - timedelta(milliseconds=1) <= times[-1] <= datetime.now(UTC)
 
 
-def test_a_file_has_ids_of_its_own_unless_its_seed_is_given() -> None:
+def test_written_ids_differ_unless_the_seed_is_given() -> None:
     first, said = written("--samples", "20")
     other, _ = written("--samples", "20", "--drift", "slow-fc")
     assert not {one["sample_id"] for one in first} & {one["sample_id"] for one in other}
@@ -511,7 +511,7 @@ def test_a_file_has_ids_of_its_own_unless_its_seed_is_given() -> None:
     assert [{**one, "recorded_at": ""} for one in again] == [{**one, "recorded_at": ""} for one in first]
 
 
-def test_write_says_what_cannot_be_written(tmp_path: Path) -> None:
+def test_write_to_a_missing_folder_reports_the_error(tmp_path: Path) -> None:
     result = dwell("write", str(tmp_path / "no" / "folder"))
 
     assert result.exit_code == FAILED

@@ -38,7 +38,7 @@ def rmse(predicted: Floats | Integers, durations: Integers) -> float:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), drift=st.sampled_from([None, *DRIFTS]))
-def test_every_interaction_is_within_the_schema_and_the_workshops_ranges(seed: int, drift: str | None) -> None:
+def test_interactions_are_within_schema_and_workshop_ranges(seed: int, drift: str | None) -> None:
     world = DRIFTS[drift].apply(World()) if drift else World()
 
     drawn = interactions(500, seed=seed, world=world)
@@ -53,7 +53,7 @@ def test_every_interaction_is_within_the_schema_and_the_workshops_ranges(seed: i
     assert drawn.durations.max() <= TARGET.maximum
 
 
-def test_bins_and_fulfilment_centres_have_the_workshops_five_values() -> None:
+def test_bins_and_centres_have_the_workshops_five_values() -> None:
     features = interactions(20_000).features
 
     for name in ("fc_avg", "bin_location", "bin_width", "bin_height", "bin_depth"):
@@ -75,7 +75,7 @@ def test_items_are_skewed_to_the_right(name: str) -> None:
     assert column.mean() > np.median(column)
 
 
-def test_durations_are_skewed_and_average_to_what_each_centres_books_say() -> None:
+def test_durations_are_skewed_around_each_centres_average() -> None:
     drawn = interactions(30_000)
 
     assert np.percentile(drawn.durations, 99) > 2 * np.median(drawn.durations)

@@ -109,7 +109,7 @@ def test_a_single_question_has_no_list_around_it() -> None:
     assert one["source"] == "fallback"
 
 
-def test_answers_are_counted_by_source_and_given_as_they_came() -> None:
+def test_predictions_are_counted_by_source_and_unchanged() -> None:
     given = [
         build_prediction(field_value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
         build_prediction(field_value(TARGET, 0.25), model=None, expected_error=None),
@@ -165,7 +165,7 @@ def test_an_api_that_cannot_be_reached_is_a_failure(error: Exception, reason: st
     assert planner.failures == Counter({reason: 1})
 
 
-def test_after_too_many_failures_the_planner_rests_and_then_asks_again() -> None:
+def test_planner_pauses_after_too_many_failures() -> None:
     # Given an API that is down, and a budget of two failures
     api, now = FakeApi(lambda _: (500, b"")), [100.0]
     planner = planner_of(api, max_failures=2, clock=lambda: now[0])
@@ -236,7 +236,7 @@ def test_without_credentials_there_is_no_planner(no_aws: pytest.MonkeyPatch) -> 
         create_planner(URL)
 
 
-def test_the_region_is_the_urls_on_aws_and_the_chains_elsewhere(no_aws: pytest.MonkeyPatch) -> None:
+def test_region_is_the_urls_on_aws_else_the_chains(no_aws: pytest.MonkeyPatch) -> None:
     no_aws.setenv("AWS_ACCESS_KEY_ID", "test")
     no_aws.setenv("AWS_SECRET_ACCESS_KEY", "test")
 

@@ -82,11 +82,11 @@ def test_questions_are_what_the_api_accepts() -> None:
 def test_a_seed_gives_the_same_samples_however_they_are_taken(seed: int, sizes: list[int]) -> None:
     at_once, in_parts = Robots(seed), Robots(seed)
 
-    whole = at_once.samples(at_once.take(sum(sizes)), NOW)
+    full = at_once.samples(at_once.take(sum(sizes)), NOW)
     parts = [sample for size in sizes for sample in in_parts.samples(in_parts.take(size), NOW)]
 
-    assert whole == parts
-    assert len({sample["sample_id"] for sample in whole}) == sum(sizes)
+    assert full == parts
+    assert len({sample["sample_id"] for sample in full}) == sum(sizes)
 
 
 def test_other_seeds_are_other_samples() -> None:
@@ -96,7 +96,7 @@ def test_other_seeds_are_other_samples() -> None:
     assert [sample["features"] for sample in one] != [sample["features"] for sample in other]
 
 
-def test_a_robot_works_in_one_fulfilment_centre_and_the_centres_have_their_shares() -> None:
+def test_robots_have_one_centre_and_centres_their_shares() -> None:
     robots = Robots(1, robots=1_000)
     taken = robots.take(20_000)
 
@@ -108,7 +108,7 @@ def test_a_robot_works_in_one_fulfilment_centre_and_the_centres_have_their_share
     assert np.bincount(taken.centres) / 20_000 == pytest.approx([c.share for c in World().centres], abs=0.03)
 
 
-def test_a_drift_changes_the_next_interaction_and_no_earlier_one() -> None:
+def test_drift_changes_only_later_interactions() -> None:
     steady, drifting = Robots(1), Robots(1)
     first, same_first = steady.take(100), drifting.take(100)
 
@@ -123,7 +123,7 @@ def test_a_drift_changes_the_next_interaction_and_no_earlier_one() -> None:
     assert changed.label == "new-gripper"
 
 
-def test_each_drift_changes_what_it_says() -> None:
+def test_drift_changes_only_its_own_parameters() -> None:
     before = Robots(3).take(5_000)
 
     after = {name: Robots(3, world=drift.apply(World())).take(5_000) for name, drift in DRIFTS.items()}
@@ -147,7 +147,7 @@ def test_drifts_add_up() -> None:
     assert noise_floor(world, samples=5_000) > 0
 
 
-def test_an_unknown_drift_is_told_with_those_that_there_are() -> None:
+def test_unknown_drift_raises_with_the_known_ones() -> None:
     with pytest.raises(UnknownDriftError, match="new-gripper"):
         get_drift("earthquake")
 
@@ -155,9 +155,7 @@ def test_an_unknown_drift_is_told_with_those_that_there_are() -> None:
 @pytest.mark.parametrize("damage", CORRUPTIONS, ids=lambda damage: damage.name)
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), predicted=st.booleans())
-def test_every_damage_is_refused_for_its_reason_and_can_be_found_again(
-    damage: Corruption, seed: int, predicted: bool
-) -> None:
+def test_corrupted_line_is_refused_for_its_reason(damage: Corruption, seed: int, predicted: bool) -> None:
     (sample,) = samples(seed, 1, predicted=predicted)
 
     line = corrupt_line(sample, np.random.default_rng(seed), damage)

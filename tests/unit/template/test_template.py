@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_profiles_and_overrides_are_in_force_in_this_order() -> None:
+def test_overrides_take_precedence_over_profiles() -> None:
     default, prod = load_template(), load_template("prod")
     assert default.properties("SamplesStream")["ShardCount"] == 1
     assert "ShardCount" not in prod.properties("SamplesStream")
@@ -23,12 +23,12 @@ def test_profiles_and_overrides_are_in_force_in_this_order() -> None:
     assert [one.parameters["AWS::StackName"] for one in (default, prod)] == ["dwell", "dwell-prod"]
 
 
-def test_a_function_has_what_globals_give_it_and_its_own_on_top() -> None:
+def test_function_properties_override_globals() -> None:
     assert load_template().properties("ForwarderFunction")["MemorySize"] == 512
     assert load_template().properties("ValidatorFunction")["MemorySize"] == 1024
 
 
-def test_resources_that_a_condition_rules_out_are_not_there() -> None:
+def test_resources_with_a_false_condition_are_left_out() -> None:
     assert load_template().resources("AWS::KMS::Key") == ["EncryptionKey"]
     assert (
         load_template(overrides={"EncryptionKeyArn": "arn:aws:kms:us-east-1:1:key/1"}).resources("AWS::KMS::Key") == []
@@ -55,19 +55,21 @@ def test_text_is_put_together_from_parameters() -> None:
         ("default", {"Architecture": "riscv"}, "Architecture must be one of arm64, x86_64, not 'riscv'"),
     ],
 )
-def test_what_there_is_not_is_named(profile: str, overrides: dict[str, str], message: str) -> None:
+def test_invalid_profile_or_parameter_raises_with_valid_ones(
+    profile: str, overrides: dict[str, str], message: str
+) -> None:
     with pytest.raises(TemplateError, match=message):
         load_template(profile, overrides)
 
 
-def test_what_a_parameter_takes_is_taken() -> None:
+def test_accepted_values_of_a_parameter_are_accepted() -> None:
     for name, one in read_template()["Parameters"].items():
         for value in [one["Default"], *one.get("AllowedValues", []), one.get("MinValue"), one.get("MaxValue")]:
             if value is not None:
                 assert load_template(overrides={name: str(value)}).parameters[name] == value
 
 
-def test_a_condition_that_nothing_here_reads_is_refused(tmp_path: Path) -> None:
+def test_unsupported_condition_raises(tmp_path: Path) -> None:
     (tmp_path / "samconfig.toml").write_text("[default]\n")
     path = tmp_path / "template.yaml"
     path.write_text(
