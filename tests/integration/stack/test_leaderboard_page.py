@@ -31,21 +31,23 @@ def invoked(stack: Stack, event: dict[str, Any]) -> str:
 
 
 def test_page_shows_rejected_lines_and_active_alarms(on_stack: Stack) -> None:
-    # given a line that is refused on its way, and an alarm that goes on and asks for a round
+    # given a rejected line, and an alarm that is active and asks for a round
     boto3.Session().client("sns").publish(TopicArn=on_stack.topic_arn, Message="no sample at all")
-    boto3.Session().client("cloudwatch").set_alarm_state(
-        AlarmName=f"{on_stack.name}-ModelError", StateValue="ALARM", StateReason="a test wants to see it on"
-    )
+    cloudwatch = boto3.Session().client("cloudwatch")
     api = create_api(on_stack.api_url, timeout=20)
 
-    # then all of that is on the page
     def page() -> str:
+        # The alarm's next evaluation ends its state, so it is set again each time.
+        cloudwatch.set_alarm_state(
+            AlarmName=f"{on_stack.name}-ModelError", StateValue="ALARM", StateReason="a test wants to see it on"
+        )
         answer = api.get("/?span=1h")
         assert answer.status_code == 200
         return str(answer.text)
 
-    html = eventually(page, lambda text: "<bdi>malformed</bdi>" in text and "<bdi>model-error</bdi>" in text)
-    assert "<bdi>ModelError</bdi> is on" in html
+    # then all of that is on the page
+    shown = ("<bdi>malformed</bdi>", "<bdi>model-error</bdi>", "<bdi>ModelError</bdi> is on")
+    html = eventually(page, lambda text: all(part in text for part in shown))
     assert '<span class="chip refuse">refused</span>' in html
     assert TARGET.meaning in html
 
