@@ -113,6 +113,8 @@ def build_rows(interactions: Interactions, robots: Robots, *, seed: int) -> byte
         "predicted": interactions.expected.round(2),
         "expected_error": EXPECTED_ERROR,
         "model": MODEL,
+        "received_at": format_times(interactions.numbers),
+        "asked_at": "",
     }
     table = pd.DataFrame(columns)[list(ROW_COLUMNS)]
     return table.to_csv(None, header=False, index=False, lineterminator="\n").encode()

@@ -58,6 +58,8 @@ def to_row(payload: dict[str, Any], received_at: datetime) -> str:
         recorded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         *build_echo_cells(payload.get("prediction")),
         VERSION,
+        received_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "",
     ]
     return ",".join(str(cell) for cell in cells)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from feature_schema import ROW_COLUMNS, VERSION
+from feature_schema import ROW_COLUMNS, ROW_COLUMNS_0_1_0, VERSION
 from rounds import s3_prefixes
 
 if TYPE_CHECKING:
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-_TEXT_COLUMNS = ("sample_id", "robot_id", "fc_id", "model")
-_EMPTY_CELLS = {name: [""] for name in ("predicted", "expected_error", "model")}
+_TIME_COLUMNS = ("recorded_at", "received_at", "asked_at")
+_TEXT_COLUMNS = ("sample_id", "robot_id", "fc_id", "model", *_TIME_COLUMNS)
+_EMPTY_CELLS = {name: [""] for name in ("predicted", "expected_error", "model", "asked_at")}
 """Cells of a row without a prediction are empty. All other text is a value: ``NA`` and ``null`` may be ids."""
-_ROW_END = f",{VERSION}".encode()
+_CELL_COUNTS = {len(ROW_COLUMNS_0_1_0), len(ROW_COLUMNS)}
+_VERSION_INDEX, _VERSION = ROW_COLUMNS.index("schema_version"), str(VERSION).encode()
 
 
 def newest_samples(s3: S3Client, bucket: str, *, rows: int) -> pd.DataFrame:
     """The newest ``rows`` samples, or all if there are fewer, oldest first, without repeats.
 
-    The columns are ``feature_schema.ROW_COLUMNS``; ``recorded_at`` is UTC. Objects are read from the newest back until
+    The columns are those of ``parse_object``. Objects are read from the newest back until
     there are enough samples, so the cost depends on ``rows``, not on the number of stored samples.
     """
     tables = [parse_object(gzip.compress(b""))]
@@ -41,7 +43,9 @@ def newest_samples(s3: S3Client, bucket: str, *, rows: int) -> pd.DataFrame:
 
 
 def parse_object(compressed: bytes) -> pd.DataFrame:
-    """The rows of one object: ``feature_schema.ROW_COLUMNS``; ``recorded_at`` is UTC, empty cells are missing values.
+    """The rows of one object: ``feature_schema.ROW_COLUMNS``; times are UTC, empty cells are missing values.
+
+    In rows of version 0.1.0, ``received_at`` and ``asked_at`` are missing.
 
     As in a training job, rows of other schema versions are left out, because their columns differ, and lines with a
     wrong number of cells, in which columns would be shifted.
@@ -54,13 +58,15 @@ def parse_object(compressed: bytes) -> pd.DataFrame:
         keep_default_na=False,
         na_values=_EMPTY_CELLS,
     )
-    rows["recorded_at"] = pd.to_datetime(rows["recorded_at"], utc=True, format="ISO8601")
+    for name in _TIME_COLUMNS:
+        rows[name] = pd.to_datetime(rows[name], utc=True, format="ISO8601")
     return rows
 
 
 def _is_row(line: bytes) -> bool:
     """Whether a line is a row of this schema version. No cell contains a comma."""
-    return line.endswith(_ROW_END) and line.count(b",") == len(ROW_COLUMNS) - 1
+    cells = line.split(b",")
+    return len(cells) in _CELL_COUNTS and cells[_VERSION_INDEX] == _VERSION
 
 
 def _list_newest_first(s3: S3Client, bucket: str) -> Iterator[str]:

@@ -50,7 +50,7 @@ class BucketContents:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def samples(self) -> pd.DataFrame:
-        """Every stored row, with duplicates: columns are ``feature_schema.ROW_COLUMNS``; ``recorded_at`` is UTC."""
+        """Every stored row, with duplicates: columns are ``feature_schema.ROW_COLUMNS``; times are UTC."""
         if not self._samples:
             return parse_object(gzip.compress(b""))
         return pd.concat(self._samples.values(), ignore_index=True)

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dwell.console.errors import InvalidUsageError
-from feature_schema import FEATURES, ROW_COLUMNS, TARGET
+from feature_schema import FEATURES, ROW_COLUMNS, ROW_COLUMNS_0_1_0, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 WORKSHOP_ROW = (TARGET.name, *(feature.name for feature in FEATURES))
-"""The columns of a row without a header, in their order; a stored row has those of ``feature_schema.ROW_COLUMNS``."""
+"""The columns of a workshop row, in their order."""
+_COLUMNS_BY_COUNT = {len(columns): columns for columns in (WORKSHOP_ROW, ROW_COLUMNS_0_1_0, ROW_COLUMNS)}
+"""The columns of a row without a header, by its number of cells: of the workshop, or as it is stored."""
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -129,7 +131,7 @@ def _read_csv(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[FileReco
         number += 1
         if header is not None and len(cells) != len(header):
             raise SamplesFileError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}")
-        columns = header or {len(WORKSHOP_ROW): WORKSHOP_ROW, len(ROW_COLUMNS): ROW_COLUMNS}.get(len(cells))
+        columns = header or _COLUMNS_BY_COUNT.get(len(cells))
         yield FileRecord(number, line, None if columns is None else dict(zip(columns, cells, strict=True)), text)
 
 

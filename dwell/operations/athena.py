@@ -43,6 +43,8 @@ _PROVENANCE = {
     "expected_error": ("double", f"the error that the model expected ({TARGET.unit})"),
     "model": ("string", "the model that predicted"),
     "schema_version": ("bigint", "the schema version that it was validated against"),
+    "received_at": ("string", "the arrival in the stream, ISO 8601 in UTC; null in rows of version 0.1.0"),
+    "asked_at": ("string", "the time at which the prediction was requested, ISO 8601 in UTC"),
 }
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -84,7 +86,9 @@ def build_ddl(bucket: str, *, database: str = "default", table: str = "samples")
         f"projection.{HOUR}.type": "integer",
         f"projection.{HOUR}.range": "0,23",
         f"projection.{HOUR}.digits": "2",
-        "serialization.null.format": "",  # a sample without a prediction has empty cells
+        # A sample without a prediction has empty cells. Last cells that a row of version 0.1.0 lacks are null, too:
+        # https://docs.aws.amazon.com/athena/latest/ug/handling-schema-updates-chapter.html
+        "serialization.null.format": "",
         "storage.location.template": f"s3://{bucket}/{s3_prefixes.SAMPLES}date=${{{DAY}}}/hour=${{{HOUR}}}/",
     }
     property_lines = ",\n".join(f"  {_quoted(name)} = {_quoted(value)}" for name, value in properties.items())

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from feature_schema import BASELINE, FEATURES, ROW_COLUMNS, TARGET
+from feature_schema import BASELINE, FEATURES, ROW_COLUMNS, ROW_COLUMNS_0_1_0, TARGET
 
 HASH_RANGE = 2**32
 
@@ -21,8 +21,8 @@ _BASELINE = _COLUMNS[BASELINE] if isinstance(BASELINE, str) else None
 _SAMPLE_ID, _SENDER, _SEGMENT = _COLUMNS["sample_id"], _COLUMNS["robot_id"], _COLUMNS["fc_id"]
 _RECORDED_AT, _PREDICTED, _MODEL = _COLUMNS["recorded_at"], _COLUMNS["predicted"], _COLUMNS["model"]
 _VERSION = _COLUMNS["schema_version"]
-_MIN_CELLS = _VERSION + 1
-_RECEIVED_AT, _ASKED_AT = _COLUMNS.get("received_at"), _COLUMNS.get("asked_at")
+_RECEIVED_AT, _ASKED_AT = _COLUMNS["received_at"], _COLUMNS["asked_at"]
+_CELL_COUNTS = {len(ROW_COLUMNS_0_1_0), len(ROW_COLUMNS)}
 
 
 class StoredRow(Struct, frozen=True):
@@ -71,8 +71,9 @@ def sampled_share(stored: int, max_rows: int) -> float:
 def read_rows(key: str, content: bytes, *, max_rows: int, schema_version: int) -> SampledRows:
     """The rows of the object ``key``, from its decompressed ``content``: about ``max_rows`` of them at most.
 
-    Lines that are no row of this version of the schema are left out, as a training job leaves them out. Rows of before
-    ``received_at`` and ``asked_at`` were stored lack the last two cells: both times are then ``recorded_at``.
+    Lines that are no row of this version of the schema are left out, as a training job leaves them out. Rows that
+    version 0.1.0 stored lack ``received_at`` and ``asked_at``, and ``asked_at`` is empty in rows whose sender does not
+    echo it: such a time is ``recorded_at``.
     """
     lines = content.splitlines()
     share = sampled_share(len(lines), max_rows)
@@ -81,7 +82,7 @@ def read_rows(key: str, content: bytes, *, max_rows: int, schema_version: int) -
     rows = []
     for line in lines:
         cells = line.split(b",")
-        if len(cells) < _MIN_CELLS or cells[_VERSION] != version or zlib.crc32(cells[_SAMPLE_ID]) >= limit:
+        if len(cells) not in _CELL_COUNTS or cells[_VERSION] != version or zlib.crc32(cells[_SAMPLE_ID]) >= limit:
             continue
         rows.append(_parse(line.decode().split(",")))
     return SampledRows(key, tuple(rows), len(lines), share)
@@ -110,7 +111,5 @@ def to_seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _optional_seconds(cells: list[str], index: int | None, default: float) -> float:
-    if index is None or index >= len(cells) or not cells[index]:
-        return default
-    return to_seconds(cells[index])
+def _optional_seconds(cells: list[str], index: int, default: float) -> float:
+    return to_seconds(cells[index]) if index < len(cells) and cells[index] else default

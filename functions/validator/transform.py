@@ -12,10 +12,11 @@ import pybase64
 
 from feature_schema import split_message_header
 from feature_schema.fast.batch_parser import parse_batch, to_datetime
+from feature_schema.limits import format_milliseconds
 from feature_schema.rows import to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from feature_schema import InvalidInputError
@@ -60,8 +61,8 @@ def transform(event: Mapping[str, Any]) -> Batch:
     The result of a record with at least one sample is ``Ok`` with its rows; without any, it is ``Dropped``. Rejected
     lines are in ``rejected``; the caller must store them before it responds.
 
-    Rows may exceed the response, since a CSV row gains 83 bytes of ids, time and version. With the template's
-    transform buffer of 1 MB this cannot happen for rows of at least 34 bytes (26 if all numbers are integers), but it
+    Rows may exceed the response, since a CSV row gains 109 bytes of ids, times and version. With the template's
+    transform buffer of 1 MB this cannot happen for rows of at least 42 bytes (34 if all numbers are integers), but it
     can for many shorter ones. The result of records that do not fit is ``ProcessingFailed``; Firehose writes them
     unchanged to its error prefix, from where they can be sent again. (An exception would fail the complete batch, the
     same way on each retry.) Such a record is not counted, so that sending it again counts it once.
@@ -78,7 +79,7 @@ def transform(event: Mapping[str, Any]) -> Batch:
         return header_ids.get(index) or _get_message_id(records[index])
 
     parsed = parse_batch(messages, [record["approximateArrivalTimestamp"] for record in records], get_message_id)
-    rows = to_rows(parsed.accepted)
+    rows = to_rows(parsed.accepted, _repeat_arrivals(records, parsed.ends))
     remaining_bytes = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _RESULT_BYTES for record in records)
     overflowed: set[int] = set()
     start = 0
@@ -105,6 +106,14 @@ def transform(event: Mapping[str, Any]) -> Batch:
         if line.message not in overflowed
     ]
     return batch
+
+
+def _repeat_arrivals(records: Sequence[Mapping[str, Any]], ends: Sequence[int]) -> list[str]:
+    """Return the arrival of each row: that of its record in the stream. ``ends`` are as in ``ParsedBatch``."""
+    arrivals: list[str] = []
+    for record, end in zip(records, ends, strict=True):
+        arrivals += [format_milliseconds(record["approximateArrivalTimestamp"])] * (end - len(arrivals))
+    return arrivals
 
 
 def _get_message_id(record: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ def make_dataset(
             "fc1",
             moment,
             *("", "", ""),
-            VERSION,
+            *(VERSION, moment, ""),
         ]
         lines.append(",".join(map(str, cells)))
         assert lines[-1].count(",") == len(ROW_COLUMNS) - 1

@@ -88,7 +88,7 @@ def _check_sample(sample: Sample) -> None:
         check(prediction.model is None or IDENTIFIER.fullmatch(prediction.model), f"model {prediction.model!r}")
         error = prediction.expected_error
         check(error is None or 0 < error < math.inf, f"expected error {error}")
-    cells = to_row(sample)
+    cells = to_row(sample, received_at=NOW)
     check(
         cells.isascii() and not re.search(r"[\r\n\"]", cells) and cells.count(",") == len(ROW_COLUMNS) - 1,
         f"row {cells!r}",
@@ -170,7 +170,7 @@ def transform(data: bytes) -> bool:
         lines, message_id = split_message_header(part, key)
         parsed = [value for _, value in parse_lines(lines, message_id=message_id, received_at=NOW)]
         reasons += [str(value) for value in parsed if isinstance(value, InvalidInputError)]
-        expected = [to_row(value) for value in parsed if not isinstance(value, InvalidInputError)]
+        expected = [to_row(value, received_at=NOW) for value in parsed if not isinstance(value, InvalidInputError)]
         check(base64.b64decode(result["data"]).decode().splitlines() == expected, "rows differ from the parser's")
         accepted += len(expected)
     check([str(line.error) for line in batch.rejected] == reasons, "errors differ from the parser's")

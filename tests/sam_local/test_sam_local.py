@@ -165,7 +165,9 @@ def test_schedule_checks_the_alarms(sam_local: SamLocal) -> None:
 def test_operator_request_starts_a_training_job(sam_local: SamLocal) -> None:
     # given a stored object of samples
     numbers = ["1000"] * (len(ROW_COLUMNS) - len(PROVENANCE_COLUMNS))
-    row = ",".join([*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION)])
+    row = ",".join(
+        [*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION), "2026-11-23T06:39:00.789Z", ""]
+    )
     sam_local.laptop.client("s3").put_object(
         Bucket=sam_local.stack.bucket, Key="samples/date=2026-11-23/hour=06/a.gz", Body=gzip.compress(row.encode())
     )

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import logging
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 SPEC_FILE = "dataset.json"
 BATCH_BYTES = 16 * 1024 * 1024
 """Uncompressed text that is parsed at once: many small objects together, but only a part of a large dataset."""
+_OPTIONAL_TIME = r",(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z)?"
 
 
 class DatasetError(ValueError):
@@ -61,6 +63,11 @@ class DatasetSpec:
     size_bytes: int
     champion: str | None
     maximum_samples: int | None = None
+
+    @property
+    def cell_counts(self) -> tuple[int, int]:
+        """The numbers of cells of a row of version 0.1.0, which ends with ``schema_version``, and of a complete row."""
+        return self.row.index("schema_version") + 1, len(self.row)
 
 
 def read_dataset_spec(folder: Path) -> DatasetSpec:
@@ -223,20 +230,31 @@ def _read_object(path: Path, spec: DatasetSpec) -> tuple[bytes, int]:
     if text and not text.endswith(b"\n"):
         text += b"\n"
     total_rows = text.count(b"\n")
-    text = _select_version(text, total_rows, spec.schema_version)
-    rows, cells = text.count(b"\n"), len(spec.row)
+    text, old_rows = _select_version(text, total_rows, spec)
+    rows = text.count(b"\n")
+    old_cells, cells = spec.cell_counts
     # No cell contains a comma or a newline. A missing cell would shift every column after it.
-    if text.count(b",") != rows * (cells - 1):
-        raise DatasetError(f"{path.name} has rows without exactly {cells} cells")
+    if text.count(b",") != old_rows * (old_cells - 1) + (rows - old_rows) * (cells - 1):
+        raise DatasetError(f"{path.name} has rows without exactly {cells} cells (or {old_cells}, of version 0.1.0)")
     return text, total_rows - rows
 
 
-def _select_version(text: bytes, total_rows: int, version: int) -> bytes:
-    """The rows validated under this version of the schema; its columns may mean something else in another version."""
-    end = f",{version}\n".encode()
-    if text.count(end) == total_rows:
-        return text
-    return b"".join(line for line in text.splitlines(keepends=True) if line.endswith(end))
+def _select_version(text: bytes, total_rows: int, spec: DatasetSpec) -> tuple[bytes, int]:
+    """The rows validated under this version of the schema, and how many of them version 0.1.0 stored.
+
+    Columns may mean something else in another version of the schema, which may have any number of them. The version is
+    therefore read from the end: it is the last cell, or followed by times only.
+    """
+    old_cells, cells = spec.cell_counts
+    version = f",{spec.schema_version}"
+    old_end = f"{version}\n".encode()
+    old_rows = text.count(old_end)
+    if old_rows == total_rows:
+        return text, old_rows
+    end = re.compile(rf"{version}(?:{_OPTIONAL_TIME * (cells - old_cells)})?\n".encode())
+    if len(end.findall(text)) == total_rows:
+        return text, old_rows
+    return b"".join(line for line in text.splitlines(keepends=True) if end.search(line)), old_rows
 
 
 @dataclass(frozen=True, slots=True)

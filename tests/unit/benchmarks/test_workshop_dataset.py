@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,21 +55,25 @@ def test_the_rows_are_those_that_the_validator_writes(channels: Channels) -> Non
         }
         for duration in interactions.expected.round(2)
     ]
-    lines = []
+    records = []
     for index, sample in enumerate(robots.samples(interactions, workshop_dataset.OLDEST, predictions)):
         recorded_at = workshop_dataset.OLDEST + timedelta(milliseconds=index * workshop_dataset.INTERVAL_MS)
-        lines.append(sample_line({**sample, "recorded_at": recorded_at.isoformat(timespec="milliseconds")}).text)
-    record = {
-        "recordId": "1",
-        "approximateArrivalTimestamp": int(datetime(2026, 11, 24, tzinfo=UTC).timestamp() * 1000),
-        "data": base64.b64encode("\n".join(lines).encode()).decode(),
-    }
-    # when the validator reads them
-    batch = transform({"records": [record]})
+        line = sample_line({**sample, "recorded_at": recorded_at.isoformat(timespec="milliseconds")}).text
+        records.append(
+            {
+                "recordId": str(index),
+                "approximateArrivalTimestamp": round(recorded_at.timestamp() * 1000),
+                "data": base64.b64encode(line.encode()).decode(),
+            }
+        )
+    # when the validator reads them as soon as they are recorded
+    batch = transform({"records": records})
     # then its rows are the first of the dataset
     assert not batch.rejected
     (first, *_) = sorted(channels.samples.rglob("*.gz"))
-    assert gzip.decompress(first.read_bytes()).startswith(base64.b64decode(batch.results[0]["data"]))
+    assert gzip.decompress(first.read_bytes()).startswith(
+        b"".join(base64.b64decode(result["data"]) for result in batch.results)
+    )
 
 
 def test_the_noise_floor_is_that_of_the_test_rows(job: TrainingInput, channels: Channels) -> None:

@@ -7,6 +7,7 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +53,20 @@ def a_row(
     ids = [f"s-{number}", "r", "f"] if name is None else [name] * 3
     at = (START + timedelta(minutes=number)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     cells = [int(field.minimum) for field in (TARGET, *FEATURES)]
-    return ",".join([*map(str, cells), *ids, at, *(["9", "2.5", model] if predicted else ["", "", ""]), str(version)])
+    echo = ["9", "2.5", model] if predicted else ["", "", ""]
+    times = ["2026-11-25T00:00:00.789Z", "2026-11-23T21:00:00.456Z" if predicted else ""]
+    return ",".join([*map(str, cells), *ids, at, *echo, str(version), *times])
+
+
+def of_0_1_0(row: str) -> str:
+    """The row as version 0.1.0 stored it."""
+    return row.rsplit(",", 2)[0]
+
+
+ROW_OF_0_1_0 = (
+    b"14350,15000,210,150,80,2,640,1200,400,280,450,62,35,fc1-robot-0017-20261123T063850Z,robot-0017,fc1,"
+    b"2026-11-23T06:38:50.123Z,14100.5,1830.25,xgboost-20261122T181500Z,1"
+)
 
 
 def a_bucket(objects: dict[str, list[str]]) -> Bucket:
@@ -117,7 +131,10 @@ def test_ids_like_na_and_null_are_kept(name: str, *, predicted: bool) -> None:
                 (True, a_row(1, predicted=True)),
                 (False, a_row(2, version=VERSION + 1)),
                 (False, a_row(3, version=10 * VERSION)),
-                (False, a_row(4).removesuffix(f",{VERSION}")),
+                (True, of_0_1_0(a_row(7))),
+                (True, of_0_1_0(a_row(8, predicted=True))),
+                (False, of_0_1_0(a_row(9, version=VERSION + 1))),
+                (False, of_0_1_0(a_row(4)).removesuffix(f",{VERSION}")),
                 (False, "1," + a_row(5)),
                 (False, a_row(6).partition(",")[2]),
                 (False, ""),
@@ -138,6 +155,34 @@ def test_table_has_row_columns_and_numeric_predictions() -> None:
     assert table["recorded_at"].iloc[-1] == START + timedelta(minutes=6)
     assert list(table["predicted"].dropna()) == [9]
     assert list(table["model"].dropna()) == ["m"]
+    assert set(table["received_at"]) == {datetime(2026, 11, 25, 0, 0, 0, 789_000, tzinfo=UTC)}
+    assert list(table["asked_at"].dropna()) == [datetime(2026, 11, 23, 21, 0, 0, 456_000, tzinfo=UTC)]
+
+
+def test_rows_of_version_0_1_0_lack_two_times() -> None:
+    # given an object of old rows, and one of old and new rows
+    bucket = a_bucket(
+        {
+            "samples/date=2026-11-23/hour=22/delivery-1.gz": [of_0_1_0(a_row(0)), of_0_1_0(a_row(1, predicted=True))],
+            "samples/date=2026-11-23/hour=22/delivery-2.gz": [of_0_1_0(a_row(2)), a_row(3, predicted=True)],
+        }
+    )
+    # when
+    table = newest_samples(cast("S3Client", bucket), "bucket", rows=100)
+    # then
+    assert list(table["sample_id"]) == ["s-0", "s-1", "s-2", "s-3"]
+    assert list(table["received_at"].isna()) == list(table["asked_at"].isna()) == [True, True, True, False]
+    assert list(table["model"].dropna()) == ["m", "m"]
+
+
+@pytest.mark.usefixtures("robots")
+def test_literal_row_of_version_0_1_0_is_read() -> None:
+    (row,) = parse_object(gzip.compress(ROW_OF_0_1_0)).to_dict("records")
+    assert (row["sample_id"], row[TARGET.name]) == ("fc1-robot-0017-20261123T063850Z", 14_350)
+    assert row["recorded_at"] == datetime(2026, 11, 23, 6, 38, 50, 123_000, tzinfo=UTC)
+    assert (row["predicted"], row["expected_error"], row["model"]) == (14_100.5, 1_830.25, "xgboost-20261122T181500Z")
+    assert pd.isna(row["received_at"])
+    assert pd.isna(row["asked_at"])
 
 
 def test_an_empty_bucket_gives_an_empty_table() -> None:

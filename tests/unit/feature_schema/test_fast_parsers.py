@@ -91,7 +91,7 @@ def describe(schema: Any, outcome: Any) -> Any:
     prediction = outcome.prediction
     target = schema.fields.TARGET.name
     return (
-        schema.rows.to_rows([outcome]),
+        schema.rows.to_rows([outcome], [schema.limits.format_milliseconds(ARRIVED)]),
         repr(getattr(outcome, target)),
         [repr(getattr(outcome.features, feature.name)) for feature in schema.fields.FEATURES],
         outcome.schema_version,
@@ -392,6 +392,7 @@ import json, os, sys
 os.environ.update(BUCKET_NAME="none", POWERTOOLS_SERVICE_NAME="s", POWERTOOLS_METRICS_NAMESPACE="n")
 os.environ.update(ENDPOINT_NAME="none", ENDPOINT_TIMEOUT="1", AWS_DEFAULT_REGION="us-east-1")
 from feature_schema.fast.batch_parser import parse_batch
+from feature_schema.limits import format_milliseconds
 from feature_schema.rows import to_rows
 lines = [line.encode() for line in json.load(sys.stdin)]
 batch = parse_batch(lines, [{arrived}] * len(lines), str)
@@ -399,7 +400,8 @@ import validator.handler, inference.handler
 from feature_schema import get_schema_hash
 from feature_schema.fast.request_parser import parse_features
 loaded = [name for name in ("pydantic", "boto3") if name in sys.modules]
-print(json.dumps([[row.decode() for row in to_rows(batch.accepted)], get_schema_hash(), loaded]))
+rows = to_rows(batch.accepted, [format_milliseconds({arrived})] * len(lines))
+print(json.dumps([[row.decode() for row in rows], get_schema_hash(), loaded]))
 """
 
 
@@ -428,7 +430,8 @@ def test_valid_samples_need_no_pydantic_with_prebuilt_data(schema: Any, prebuilt
         schema.rows.to_row(
             schema.parser.parse_line(
                 line.encode(), message_id="m", position=0, received_at=schema.batch_parser.to_datetime(ARRIVED)
-            )
+            ),
+            received_at=schema.batch_parser.to_datetime(ARRIVED),
         )
         for line in lines
     ]

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from feature_schema import FEATURES, PROVENANCE_COLUMNS, ROW_COLUMNS, TARGET, VERSION, describe, fields, get_schema_hash
+from feature_schema import (
+    FEATURES,
+    PROVENANCE_COLUMNS,
+    ROW_COLUMNS,
+    ROW_COLUMNS_0_1_0,
+    TARGET,
+    VERSION,
+    describe,
+    fields,
+    get_schema_hash,
+)
 from tests.factories.samples import field_value
 from tests.unit.feature_schema.factories import FEATURE_NAMES
 
@@ -64,7 +74,7 @@ def _change_first(**changes: Any) -> tuple[Field, ...]:
         (fields, "FEATURES", _change_first(meaning="another")),
         (fields, "FEATURES", FEATURES[1:]),
         (fields, "FEATURES", (FEATURES[1], FEATURES[0], *FEATURES[2:])),
-        (fields, "ROW_COLUMNS", ROW_COLUMNS[:-1]),
+        (fields, "ROW_COLUMNS_0_1_0", ROW_COLUMNS_0_1_0[:-1]),
     ],
 )
 def test_hash_changes_with_meaning_of_a_row(
@@ -73,6 +83,21 @@ def test_hash_changes_with_meaning_of_a_row(
     before = get_schema_hash()
     assert len(before) == 16
     assert get_changed_hash(module, name, value) != before
+
+
+@pytest.mark.usefixtures("robots")
+def test_hash_is_that_of_version_0_1_0() -> None:
+    assert get_schema_hash() == "0c16aaf4ad989e95"
+
+
+def test_hash_does_not_change_with_columns_added_at_the_end(get_changed_hash: Callable[[Any, str, Any], str]) -> None:
+    before = get_schema_hash()
+    assert get_changed_hash(fields, "ROW_COLUMNS", (*ROW_COLUMNS, "another")) == before
+
+
+def test_new_columns_follow_those_of_version_0_1_0() -> None:
+    assert (*ROW_COLUMNS_0_1_0, "received_at", "asked_at") == ROW_COLUMNS
+    assert ROW_COLUMNS_0_1_0[-1] == "schema_version"
 
 
 def test_hash_is_stable_without_changes(get_changed_hash: Callable[[Any, str, Any], str]) -> None:

@@ -95,7 +95,7 @@ def test_damaged_sample_is_rejected_or_within_bounds(sent: dict[str, Any], data:
         assert error.reason in REASONS  # noqa: PT017 - both outcomes are valid, with different assertions
     else:
         assert_within_bounds(sample)
-        assert len(to_row(sample).split(",")) == len(ROW_COLUMNS)
+        assert len(to_row(sample, received_at=NOW).split(",")) == len(ROW_COLUMNS)
 
 
 @given(samples, st.integers(0, 2_000), st.binary(min_size=1, max_size=3))
@@ -306,7 +306,7 @@ def test_csv_row_becomes_a_sample_received_now(target: float, values: dict[str, 
     assert sample.recorded_at == NOW
     assert sample.sample_id == derive_csv_sample_id("m", 7)
     assert sample.prediction is None
-    assert [float(cell) for cell in to_row(sample).split(",")[: len(FEATURE_NAMES) + 1]] == [
+    assert [float(cell) for cell in to_row(sample, received_at=NOW).split(",")[: len(FEATURE_NAMES) + 1]] == [
         *(target, *(values[name] for name in FEATURE_NAMES))
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,11 +11,17 @@ from feature_schema import TARGET, VERSION, Sample, get_actual_value, predict_ba
 from monitor.stored_rows import HASH_RANGE, hash_fraction, read_rows, sampled_share, to_seconds
 from tests.factories.samples import EXPECTED_ERROR, make_sample
 
+RECEIVED_AT = datetime(2026, 11, 23, 6, 39, 0, 789_000, tzinfo=UTC)
+ROW_OF_0_1_0 = (
+    b"14350,15000,210,150,80,2,640,1200,400,280,450,62,35,fc1-robot-0017-20261123T063850Z,robot-0017,fc1,"
+    b"2026-11-23T06:38:50.123Z,14100.5,1830.25,xgboost-20261122T181500Z,1"
+)
+
 
 def stored_line(**changes: object) -> tuple[Sample, bytes]:
     """A sample, and its line in a stored object."""
     sample = Sample.model_validate_json(json.dumps(make_sample(**changes)))
-    return sample, to_row(sample).encode()
+    return sample, to_row(sample, received_at=RECEIVED_AT).encode()
 
 
 def test_row_is_read_as_it_was_stored() -> None:
@@ -28,6 +35,22 @@ def test_row_is_read_as_it_was_stored() -> None:
     assert row.baseline == predict_baseline(sample.features)
     assert row.features == to_feature_row(sample.features)
     assert row.recorded_at == row.asked_at == sample.recorded_at.timestamp()
+    assert row.received_at == RECEIVED_AT.timestamp()
+
+
+@pytest.mark.usefixtures("robots")
+def test_row_of_version_0_1_0_is_received_and_asked_when_recorded() -> None:
+    # given a row without the last two cells, before one with them
+    content = b"\n".join([ROW_OF_0_1_0, stored_line()[1], b""])
+    # when
+    row, newer = read_rows("a", content, max_rows=10, schema_version=VERSION).rows
+    # then
+    assert (row.sample_id, row.segment, row.target, row.predicted) == (
+        "fc1-robot-0017-20261123T063850Z", "fc1", 14_350, 14_100.5,
+    )  # fmt: skip
+    assert row.model == "xgboost-20261122T181500Z"
+    assert row.recorded_at == row.received_at == row.asked_at == to_seconds("2026-11-23T06:38:50.123Z")
+    assert newer.received_at == RECEIVED_AT.timestamp()
 
 
 def test_row_without_prediction_names_no_model() -> None:
@@ -38,7 +61,8 @@ def test_row_without_prediction_names_no_model() -> None:
 
 def test_lines_that_are_no_rows_are_left_out() -> None:
     _, line = stored_line()
-    content = b"\n".join([line, b"", b"1,2,3", line.replace(f",{VERSION}".encode(), b",999")])
+    other_version = line.replace(f",{VERSION},".encode(), b",999,")
+    content = b"\n".join([line, b"", b"1,2,3", other_version, line + b",", line.rpartition(b",")[0]])
     assert len(read_rows("a", content, max_rows=10, schema_version=VERSION).rows) == 1
 
 

@@ -67,7 +67,7 @@ def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
     for response in output:
         line = json.dumps(make_sample(prediction=response)).encode()
         parsed = parse_line(line, message_id="m", position=0, received_at=NOW)
-        cells = to_row(parsed).split(",")
+        cells = to_row(parsed, received_at=NOW).split(",")
         # then every cell is of its column's type, or empty where nothing was predicted
         read = {
             name: READ[kind](cell) if cell else None
@@ -75,7 +75,7 @@ def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
         }
         assert read[TARGET.name] == get_actual_value(parsed)
         assert {name for name, value in read.items() if value is None} == (
-            set() if response else {"predicted", "expected_error", "model"}
+            {"asked_at"} if response else {"predicted", "expected_error", "model", "asked_at"}
         )
 
 

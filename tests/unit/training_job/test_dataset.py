@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feature_schema import ROW_COLUMNS, TARGET, VERSION, get_schema_hash
+from feature_schema import ROW_COLUMNS, ROW_COLUMNS_0_1_0, TARGET, VERSION, get_schema_hash
 from retraining.training_job.dataset import Dataset, DatasetError, read_dataset, read_dataset_spec
 from tests.factories.datasets import SyntheticDataset, make_dataset, recorded_at, write_channels
 
 ROWS = make_dataset(400)
-RECORDED_AT = ROW_COLUMNS.index("recorded_at")
+RECORDED_AT, SCHEMA_VERSION = ROW_COLUMNS.index("recorded_at"), ROW_COLUMNS.index("schema_version")
+ROW_OF_0_1_0 = (
+    b"14350,15000,210,150,80,2,640,1200,400,280,450,62,35,fc1-robot-0017-20261123T063850Z,robot-0017,fc1,"
+    b"2026-11-23T06:38:50.123Z,14100.5,1830.25,xgboost-20261122T181500Z,1"
+)
 
 
 def read(folder: Path, lines: list[str], **options: Any) -> Dataset:
@@ -122,6 +126,45 @@ def test_rows_of_another_schema_version_are_left_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
 
 
+@pytest.mark.parametrize("rows_per_object", [1_000, 200, 150])
+def test_rows_of_version_0_1_0_count_as_others(tmp_path: Path, rows_per_object: int) -> None:
+    # given half of the rows as version 0.1.0 stored them, in objects of their own or beside newer ones, and some as
+    # another schema
+    lines = [*of_0_1_0(ROWS.lines[:200]), *ROWS.lines[200:]]
+    other = [line.replace("s1-", "old-") for line in of_version(VERSION + 1, lines[150:250])]
+    # when
+    dataset = read(tmp_path, [*lines, *other], rows_per_object=rows_per_object)
+    # then all rows of this schema are the same as if they were new
+    np.testing.assert_array_equal(np.vstack([dataset.train.features, dataset.test.features]), ROWS.features)
+    np.testing.assert_array_equal(np.concatenate([dataset.train.target, dataset.test.target]), ROWS.target)
+    assert dataset.test.recorded_at[-1] == np.datetime64(recorded_at(399)[:-1])
+
+
+def test_sample_stored_before_and_after_an_update_counts_once(tmp_path: Path) -> None:
+    dataset = read(tmp_path, [*ROWS.lines, *of_0_1_0(ROWS.lines[:30])], rows_per_object=70)
+    assert dataset.duplicates == 30
+    np.testing.assert_array_equal(dataset.train.target, ROWS.target[:300])
+
+
+@pytest.mark.usefixtures("robots")
+def test_literal_row_of_version_0_1_0_is_read(tmp_path: Path) -> None:
+    # given
+    lines = [ROW_OF_0_1_0.decode(), *ROWS.lines]
+    # when
+    dataset = read(tmp_path, lines)
+    # then it is the newest row
+    assert dataset.test.target[-1] == 14_350
+    assert dataset.test.recorded_at[-1] == np.datetime64("2026-11-23T06:38:50.123")
+    assert dataset.test.features[-1].tolist() == [15000, 210, 150, 80, 2, 640, 1200, 400, 280, 450, 62, 35]
+
+
+def test_asked_at_and_received_at_do_not_hide_a_version(tmp_path: Path) -> None:
+    # given rows with both times, and rows of another schema that end like them
+    lines = [f"{line}2026-11-23T05:59:59.250Z" for line in ROWS.lines]
+    dataset = read(tmp_path, [*lines, *of_version(10 * VERSION + 1, lines)])
+    np.testing.assert_array_equal(dataset.test.target, ROWS.target[300:])
+
+
 def test_numbers_are_parsed_exactly(tmp_path: Path) -> None:
     # given numbers whose last digit a fast parser gets wrong
     numbers = np.random.default_rng(1).normal(size=len(ROWS.lines))
@@ -156,7 +199,18 @@ def of_one_moment() -> list[str]:
 
 
 def of_version(version: int, lines: list[str]) -> list[str]:
-    return [",".join(cells(line, -1, str(version))) for line in lines]
+    return [",".join(cells(line, SCHEMA_VERSION, str(version))) for line in lines]
+
+
+def of_0_1_0(lines: list[str]) -> list[str]:
+    """Rows as version 0.1.0 stored them, without the last two cells."""
+    return [",".join(line.split(",")[: len(ROW_COLUMNS_0_1_0)]) for line in lines]
+
+
+@pytest.mark.parametrize("line", [f"1,{of_0_1_0(ROWS.lines)[0]}", of_0_1_0(ROWS.lines)[0].partition(",")[2]])
+def test_old_row_with_another_number_of_cells_raises_error(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DatasetError, match=f"{len(ROW_COLUMNS_0_1_0)}, of version 0.1.0"):
+        read(tmp_path, [*of_0_1_0(ROWS.lines), line])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def make_row() -> bytes:
 
 def make_shortest_row() -> bytes:
     """Return a row with the smallest numbers, padded to the length from which rows never exceed the response."""
-    min_length = 26 if all(field.type == "integer" for field in (TARGET, *FEATURES)) else 34
+    min_length = 34 if all(field.type == "integer" for field in (TARGET, *FEATURES)) else 42
     return ",".join(f"{field_value(field, 0):g}" for field in (TARGET, *FEATURES)).ljust(min_length - 1).encode()
 
 

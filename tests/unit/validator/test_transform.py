@@ -60,6 +60,20 @@ def test_csv_rows_get_ids_from_message_and_arrival_time(event: ReadEvent) -> Non
         derive_csv_sample_id(packed_id, position) for position in (0, 1)
     ]
     assert read_rows(single)[0]["recorded_at"] == "2026-11-23T06:39:00.789Z"
+    assert read_rows(single)[0]["received_at"] == "2026-11-23T06:39:00.789Z"
+
+
+def test_each_row_has_arrival_of_its_record() -> None:
+    # given three records, of one line, two lines of which one is rejected, and two lines, which arrived one by one
+    sent = make_firehose_event(make_row(), make_row() + b"\nbroken", make_row() + b"\n" + make_row())
+    for index, record in enumerate(sent["records"]):
+        record["approximateArrivalTimestamp"] = 1_795_415_940_009 + 61_000 * index
+
+    results = transform(sent).results
+
+    assert [[cells["received_at"] for cells in read_rows(result)] for result in results] == [
+        ["2026-11-23T06:39:00.009Z"], ["2026-11-23T06:40:01.009Z"], ["2026-11-23T06:41:02.009Z"] * 2,
+    ]  # fmt: skip
 
 
 def test_direct_put_record_uses_its_own_id(event: ReadEvent) -> None:

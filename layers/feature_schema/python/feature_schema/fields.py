@@ -26,9 +26,12 @@ PROVENANCE_COLUMNS = (
     "expected_error",
     "model",
     "schema_version",
+    "received_at",
+    "asked_at",
 )
 """The columns of a stored row after target and features: sender, time, the echoed prediction, and the schema's version,
-by which a dataset recognises rows of an earlier schema."""
+by which a dataset recognises rows of an earlier schema. ``received_at`` is the arrival in the stream, ``asked_at`` the
+time at which the echoed prediction was requested. Rows of version 0.1.0 end with ``schema_version``."""
 
 
 def _get_bound(field: FieldInfo, name: str, attribute: str) -> float:
@@ -89,6 +92,9 @@ TARGET = Field(**_DECLARATION["target"])
 ROW_COLUMNS: tuple[str, ...] = (TARGET.name, *(feature.name for feature in FEATURES), *PROVENANCE_COLUMNS)
 """The columns of a stored row: target, features in order (the workshop's file format), then provenance."""
 
+ROW_COLUMNS_0_1_0 = ROW_COLUMNS[: ROW_COLUMNS.index("schema_version") + 1]
+"""The columns of a row that version 0.1.0 stored. Such rows remain valid; they lack only the last columns."""
+
 
 @cache
 def describe() -> dict[str, Any]:
@@ -102,9 +108,14 @@ def describe() -> dict[str, Any]:
         "target": asdict(TARGET),
         "features": [asdict(feature) for feature in FEATURES],
         "baseline": BASELINE,
-        "row": list(ROW_COLUMNS),
     }
-    return {**content, "hash": _hash(content)}
+    # Columns that were added at the end of a row change the meaning of none before them, so they are not hashed: models
+    # of version 0.1.0 remain valid.
+    return {
+        **content,
+        "row": list(ROW_COLUMNS),
+        "hash": _hash({**content, "row": list(ROW_COLUMNS_0_1_0)}),
+    }
 
 
 def _hash(content: dict[str, Any]) -> str:

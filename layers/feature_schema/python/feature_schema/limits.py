@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from feature_schema.errors import InvalidInputError
 from feature_schema.fields import FEATURES
@@ -44,6 +45,17 @@ def derive_csv_sample_id(message_id: str, position: int) -> str:
     import uuid  # noqa: PLC0415 (imports hashlib, which samples with their own id do not need)
 
     return str(uuid.uuid5(uuid.UUID("6f0cf3a6-3ff1-5a3c-9f5f-5d1f0a1f6c53"), f"{message_id}/{position}"))
+
+
+def format_milliseconds(milliseconds: int) -> str:
+    """Format milliseconds since 1970 as ``format_time`` does: several times faster for times of few seconds."""
+    seconds, remainder = divmod(milliseconds, 1_000)
+    return f"{_format_seconds(seconds)}.{remainder:03}Z"
+
+
+@lru_cache(maxsize=1_024)
+def _format_seconds(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:19]
 
 
 def format_time(time: datetime) -> str:

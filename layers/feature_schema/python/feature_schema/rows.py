@@ -13,7 +13,8 @@ from feature_schema.fields import TARGET
 from feature_schema.limits import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from feature_schema.contracts import Sample
 
@@ -32,18 +33,21 @@ def to_record(sample: Sample) -> Record:
     return msgspec.convert({**sample.model_dump(), "recorded_at": format_time(sample.recorded_at)}, RECORD_TYPE)
 
 
-def to_row(sample: Sample) -> str:
-    """Convert a sample to a row: CSV without newline, columns as in ``fields.ROW_COLUMNS``, absent cells empty."""
-    return to_rows([to_record(sample)])[0].decode()
+def to_row(sample: Sample, *, received_at: datetime) -> str:
+    """Convert a sample that the stream received at an aware time; the result is as that of ``to_rows``."""
+    return to_rows([to_record(sample)], [format_time(received_at)])[0].decode()
 
 
-def to_rows(records: Sequence[Record]) -> list[bytes]:
-    """Convert records to rows: CSV without newline, columns as in ``fields.ROW_COLUMNS``, absent cells empty."""
-    csv = _encode_lines([_to_cells(record) for record in records]).translate(None, b'[]"')
+def to_rows(records: Sequence[Record], received_at: Iterable[str]) -> list[bytes]:
+    """Convert records to rows: CSV without newline, columns as in ``fields.ROW_COLUMNS``, absent cells empty.
+
+    ``received_at`` has the arrival of each record in the stream, in the format of a row.
+    """
+    csv = _encode_lines(list(map(_to_cells, records, received_at))).translate(None, b'[]"')
     return csv.split(b"\n")[:-1]
 
 
-def _to_cells(record: Record) -> tuple[Any, ...]:
+def _to_cells(record: Record, received_at: str) -> tuple[Any, ...]:
     """Return the cells of a row, nested: their JSON without brackets and quotation marks is CSV."""
     return (
         _get_target(record),
@@ -54,6 +58,8 @@ def _to_cells(record: Record) -> tuple[Any, ...]:
         record.recorded_at,
         *_to_prediction_cells(record.prediction),
         record.schema_version,
+        received_at,
+        "",
     )
 
 
