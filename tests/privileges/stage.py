@@ -208,16 +208,23 @@ class Stage:
     def let_the_schedule_send(self) -> str:
         """Let promotion's schedule be due now; what the emulator logs meanwhile."""
         start, before, scheduler = self.log_size(), self._attempts(), self.client("scheduler")
-        (name,) = [one["Name"] for one in scheduler.list_schedules()["Schedules"] if "Promotion" in one["Name"]]
-        schedule = scheduler.get_schedule(Name=name)
-        usual = {part: schedule[part] for part in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-        due = datetime.now(UTC) + timedelta(seconds=2)
-        scheduler.update_schedule(**usual | {"ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})"})
+        (name,) = [
+            schedule["Name"] for schedule in scheduler.list_schedules()["Schedules"] if "Promotion" in schedule["Name"]
+        ]
+        due = datetime.now(UTC) + timedelta(seconds=1)
+        # a second schedule with the same target and role, since the first one is due once a day
+        once = {
+            "Name": f"once-{uuid.uuid4().hex}",
+            "ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": scheduler.get_schedule(Name=name)["Target"],
+        }
+        scheduler.create_schedule(**once)
         try:
             eventually(lambda: self._attempts() > before or "Not delivered" in self.log_since(start), seconds=60)
             return self.log_since(start)
         finally:
-            scheduler.update_schedule(**usual)
+            scheduler.delete_schedule(Name=once["Name"])
 
     def _attempts(self) -> int:
         """How many messages of its schedule promotion has logged."""
