@@ -69,5 +69,5 @@ def test_table_name_that_athena_rejects_is_refused(laptop: Laptop) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "'no name' is no name for Athena" in done.stderr
+    assert "'no name' is not a name for Athena" in done.stderr
     assert done.stdout == ""
