@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dwell.capacity import measurements
+from dwell.capacity.detection import MAX_ROWS_PER_OBJECT, estimate_detection
 from dwell.capacity.load import FleetProfile, InvalidFleetError, compute_load
 
 if TYPE_CHECKING:
@@ -47,24 +48,28 @@ class Recovery:
 def estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery:
     """The steps after a drift as strong as the demo's, each with its longest wait. Raises ``InvalidFleetError``."""
     parameters, load = template.parameters, compute_load(fleet, template)
-    period, rate = float(parameters["AlarmPeriodSeconds"]), load.samples
-    metering = load.shards / load.validations
-    # The share of a period that must have drifted to exceed the threshold; after a later start the next period does.
-    share = min(1.0, (parameters["ErrorRatio"] ** 2 - 1) / (DRIFTED_RATIO**2 - 1))
-    alarm = (1 + share) * period + min(MAX_ALARM_DELAY_SECONDS, period)
+    rate, minute = load.samples, float(parameters["MonitorMinuteSeconds"])
+    hints = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
+    fill_seconds = float(hints["SizeInMBs"]) * 1e6 / (rate * measurements.ROW_BYTES)
+    delivery = min(float(hints["IntervalInSeconds"]), fill_seconds)
+    buffers = load.shards / load.validations + delivery
+    measured = min(rate, MAX_ROWS_PER_OBJECT / delivery) * minute if delivery else rate * minute
+    window = estimate_detection(DRIFTED_RATIO, measured, parameters["ErrorRatio"])
+    if window is None:
+        raise InvalidFleetError("the fleet sends too few samples for the monitor to see a drift within a day")
+    period = float(template.properties("ModelErrorAlarm")["Period"])
+    delay = period + min(MAX_ALARM_DELAY_SECONDS, period)
 
-    # Samples count from the start of the period that exceeded the threshold.
-    counted_since = period + min(MAX_ALARM_DELAY_SECONDS, period)
+    # Samples count from the start of the period in which the evidence was published.
+    counted_since = delay
     missing = parameters["MinimumSamples"] - rate * counted_since
     recheck = rate_seconds(str(parameters["AlarmRecheckSchedule"]))
     gathering = math.ceil(missing / rate / recheck) * recheck if missing > 0 else 0.0
 
-    hints = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
-    fill_seconds = float(hints["SizeInMBs"]) * 1e6 / (rate * measurements.ROW_BYTES)
-    delivery = min(float(hints["IntervalInSeconds"]), fill_seconds)
     steps = (
-        Step("until it is metered", metering, "TransformBufferSeconds"),
-        Step("alarm", alarm, "AlarmPeriodSeconds"),
+        Step("until it is stored", buffers, "TransformBufferSeconds, DeliveryBufferSeconds"),
+        Step("evidence", window.minutes * minute, "ErrorRatio"),
+        Step("alarm", delay, "CloudWatch"),
         Step("gathering samples", gathering, "MinimumSamples, AlarmRecheckSchedule"),
         Step("dataset", load.listing_seconds, "DeliveryBufferSeconds"),
         Step("start of the instance", measurements.TRAINING_START_SECONDS, "SageMaker"),
@@ -76,7 +81,7 @@ def estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery:
             "EndpointInstanceType",
         ),
     )
-    return Recovery(steps, rate * max(0.0, counted_since + gathering - metering - delivery))
+    return Recovery(steps, rate * max(0.0, counted_since + gathering))
 
 
 def rate_seconds(expression: str) -> float:

@@ -35,6 +35,7 @@ ACCEPTED, REJECTED, PREDICTIONS = (
     make_metric("RefusedSamples"),
     make_metric("Predictions"),
 )
+EVIDENCE = make_metric("ErrorEvidence")
 NO_MODEL = make_metric("Fallbacks", reason="no_model")
 FAILED = make_metric("RoundsFailed")
 ROLLED_BACK = make_metric("Rollbacks")
@@ -111,13 +112,11 @@ def evaluate(alarm: str, periods: Sequence[Sums], first: str = "INSUFFICIENT_DAT
 GOOD_LINES, BAD_LINES = make_lines(960, 40), make_lines(940, 60)
 
 CASES: list[tuple[str, str, Sequence[Sums], str]] = [
-    ("ModelError", "as promised", [make_error(1.0)], "OK"),
-    ("ModelError", "just under the threshold", [make_error(1.24)], "OK"),
-    ("ModelError", "just over it", [make_error(1.26)], "ALARM"),
-    ("ModelError", "bad, with too few predictions", [make_error(3.0, predicted=MIN_PREDICTIONS - 1)], "OK"),
-    ("ModelError", "bad, then missing for a while", [make_error(2.0), {}, {}, {}, {}], "ALARM"),
-    ("ModelError", "bad, then good again", [make_error(2.0), make_error(1.0)], "OK"),
-    ("ModelError", "never any prediction", [{}, {}, {}], "INSUFFICIENT_DATA"),
+    ("ModelError", "no evidence", [{EVIDENCE: 0.97}], "OK"),
+    ("ModelError", "evidence", [{EVIDENCE: 1.01}], "ALARM"),
+    ("ModelError", "evidence, then nothing is judged for a while", [{EVIDENCE: 1.6}, {}, {}, {}, {}], "ALARM"),
+    ("ModelError", "evidence, then a new promise", [{EVIDENCE: 1.6}, {EVIDENCE: 0.0}], "OK"),
+    ("ModelError", "nothing is ever judged", [{}, {}, {}], "INSUFFICIENT_DATA"),
     ("NoModel", "a model serves", [{NO_MODEL: 0}, {NO_MODEL: 0}], "OK"),
     ("NoModel", "one period without a model", [{NO_MODEL: 0}, {NO_MODEL: 5}], "OK"),
     ("NoModel", "two periods without a model", [{NO_MODEL: 5}, {NO_MODEL: 5}], "ALARM"),
@@ -193,7 +192,7 @@ def test_every_alarm_has_good_bad_and_missing_data() -> None:
 
 
 def test_a_flapping_alarm_changes_its_state_each_time() -> None:
-    flapping = [make_error(2.0), make_error(1.0), make_error(2.0), make_error(1.0)]
+    flapping = [{EVIDENCE: 1.6}, {EVIDENCE: 0.8}, {EVIDENCE: 1.6}, {EVIDENCE: 0.8}]
     assert evaluate("ModelError", flapping) == ["ALARM", "OK", "ALARM", "OK"]
 
 

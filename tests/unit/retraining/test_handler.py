@@ -114,7 +114,7 @@ def test_schedule_finds_alarm_that_stays_in_alarm(
     assert decision == {"outcome": "start", "reason": "schedule", "round": "20261123T070000Z-model-error"}
     round_ = Store(cloud.clients()[0]).get(Round, decision["round"])
     assert round_ is not None
-    assert round_.recent_since == datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
+    assert round_.recent_since == datetime(2026, 11, 23, 6, 37, tzinfo=UTC)
 
 
 def test_repeated_operator_request_is_one_round(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 ALARMS = ("dwell-ModelError", "dwell-NoModel")
 CHANGED = datetime(2026, 11, 23, 6, 39, 0, 412_000, tzinfo=UTC)
-FIRST_BREACH = datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
+FIRST_BREACH = datetime(2026, 11, 23, 6, 37, tzinfo=UTC)
 
 
 def parse_alarm(event: dict[str, Any]) -> Trigger | None:
@@ -77,7 +77,7 @@ class TestAlarm:
         del alarm_event["alarmData"]["state"]["reasonData"]
         trigger = parse_alarm(alarm_event)
         assert trigger is not None
-        assert trigger.drift_start == CHANGED - timedelta(seconds=300)
+        assert trigger.drift_start == CHANGED - timedelta(seconds=60)
         del alarm_event["alarmData"]["configuration"]
         bare = parse_alarm(alarm_event)
         assert bare is not None
@@ -94,6 +94,9 @@ class TestAlarm:
     )
     def test_cause_is_alarm_name_in_kebab_case(self, alarm: str, name: str) -> None:
         assert alarm_to_cause("dwell", alarm) == name
+
+
+BREACH_START = datetime(2026, 11, 23, 6, 28, tzinfo=UTC)
 
 
 class TestBreach:
@@ -115,9 +118,9 @@ class TestBreach:
     @pytest.mark.parametrize(
         ("changes", "start"),
         [
-            ({}, FIRST_BREACH),
-            ({"evaluatedDatapoints": None}, FIRST_BREACH - timedelta(minutes=5)),
-            ({"threshold": None}, FIRST_BREACH - timedelta(minutes=5)),
+            ({}, BREACH_START),
+            ({"evaluatedDatapoints": None}, BREACH_START - timedelta(minutes=5)),
+            ({"threshold": None}, BREACH_START - timedelta(minutes=5)),
             ({"evaluatedDatapoints": None, "startDate": None}, CHANGED - timedelta(minutes=15)),
             (
                 {"evaluatedDatapoints": None, "startDate": None, "recentDatapoints": None},

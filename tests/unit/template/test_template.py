@@ -36,7 +36,7 @@ def test_resources_with_a_false_condition_are_left_out() -> None:
 
 
 def test_text_is_put_together_from_parameters() -> None:
-    alarm = load_template(overrides={"MinimumPredictions": "77"}).properties("ModelErrorAlarm")
+    alarm = load_template(overrides={"MinimumPredictions": "77"}).properties("NewModelErrorAlarm")
     assert "predicted >= 77," in alarm["Metrics"][0]["Expression"]
 
 
