@@ -32,7 +32,7 @@ def retrain(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the round has ended and its model, if promoted, serves.")
     ] = False,
-    patience: Annotated[float, typer.Option(min=1, help="Maximum number of seconds to wait.")] = 3_600,
+    timeout: Annotated[float, typer.Option("--patience", min=1, help="Maximum number of seconds to wait.")] = 3_600,
     as_json: AsJson = False,
 ) -> None:
     """Request a retraining round now. Cool-down and budget are ignored; only one round runs at a time.
@@ -54,7 +54,7 @@ def retrain(
         if wait:
             api = create_api(target.api_url, timeout=20)
             ended = retraining_requests.wait(
-                lambda: read_leaderboard(api, limit=100), decision["round"], seconds=patience
+                lambda: read_leaderboard(api, limit=100), decision["round"], seconds=timeout
             )
     if as_json:
         print_json({"decision": decision, "round": ended})

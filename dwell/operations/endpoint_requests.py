@@ -1,4 +1,4 @@
-"""Requests to promotion for another model, a pause and its end, and waiting for what comes of them.
+"""Requests to promotion for another model, a pause or its end, and waiting for their outcomes.
 
 A request is a message in promotion's queue. Its outcome is recorded in the table under the request's id.
 """
@@ -27,7 +27,7 @@ MESSAGE_GROUP = "promotion"
 """The one message group of promotion's queue, so that its events are handled one at a time."""
 POLL_SECONDS = 0.5
 REPEAT_SECONDS = 2.0
-"""How long to wait before a request is repeated that was refused for a reason that passes."""
+"""How long to wait before repeating a request that was refused for a temporary reason."""
 
 REFUSALS = {
     "unknown_model": "there is no such model; `dwell leaderboard` names them",
@@ -39,18 +39,18 @@ REFUSALS = {
     "not_paused": "the endpoint is not paused",
     "being_deleted": "the endpoint is still being deleted; ask again in a minute",
 }
-_PASSING = {"being_deleted"}
+_TEMPORARY = {"being_deleted"}
 
 
 class EndpointError(ReportedError):
-    """It was refused, or did not end well, or not in time; the message says which."""
+    """The request was refused, failed or timed out; the message says which."""
 
 
-def ask(
+def request(
     sqs: SQSClient,
     store: Store,
     queue: str,
-    request: dict[str, str],
+    body: dict[str, str],
     *,
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
@@ -64,7 +64,7 @@ def ask(
     """
     end = clock() + seconds
     while True:
-        request_id = send(sqs, queue, request)
+        request_id = send(sqs, queue, body)
         outcome = read_outcome(store, request_id)
         while outcome is None:
             if clock() >= end:
@@ -74,16 +74,16 @@ def ask(
                 )
             sleep(POLL_SECONDS)
             outcome = read_outcome(store, request_id)
-        if outcome["outcome"] == "done" or outcome["reason"] not in _PASSING or clock() >= end:
+        if outcome["outcome"] == "done" or outcome["reason"] not in _TEMPORARY or clock() >= end:
             return raise_if_refused(outcome)
         sleep(REPEAT_SECONDS)
 
 
-def send(sqs: SQSClient, queue: str, request: dict[str, str]) -> str:
+def send(sqs: SQSClient, queue: str, body: dict[str, str]) -> str:
     """Send a request under a new id, which is returned: the same request sent again is another one."""
     request_id = str(uuid.uuid4())
-    body = {"source": "dwell.operator", "id": request_id, **request}
-    sqs.send_message(QueueUrl=queue, MessageGroupId=MESSAGE_GROUP, MessageBody=json.dumps(body))
+    message = {"source": "dwell.operator", "id": request_id, **body}
+    sqs.send_message(QueueUrl=queue, MessageGroupId=MESSAGE_GROUP, MessageBody=json.dumps(message))
     return request_id
 
 
@@ -111,21 +111,21 @@ def raise_if_refused(outcome: dict[str, Any]) -> dict[str, Any]:
 
 
 def wait(
-    look: Callable[[], Leaderboard],
+    read: Callable[[], Leaderboard],
     model: str | None,
     *,
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Wait until ``model`` answers, or with none until the endpoint is gone; the endpoint as the leaderboard has it.
+    """Wait until ``model`` serves, or without one until the endpoint is deleted; returns the leaderboard's endpoint.
 
-    ``look`` reads the leaderboard. Raises ``EndpointError`` if the model is taken back, if another was chosen or the
-    endpoint paused since, and when ``seconds`` are over; what the last look raised if that failed.
+    Raises ``EndpointError`` if the model is rolled back, if another was selected or the endpoint paused since, and when
+    ``seconds`` are over; the error of the last ``read`` if that failed.
     """
     endpoint: dict[str, Any] = {}
     passed_over = 0
-    for board in poll_leaderboard(look, seconds=seconds, sleep=sleep, clock=clock):
+    for board in poll_leaderboard(read, seconds=seconds, sleep=sleep, clock=clock):
         endpoint = cast("dict[str, Any]", board["endpoint"] or {})
         if model is None and endpoint.get("status") in {"Absent", "Deleting"} and endpoint.get("model") is None:
             return endpoint
@@ -134,11 +134,11 @@ def wait(
         if endpoint.get("model") == model and endpoint.get("status") == "InService":
             return endpoint
         if endpoint.get("status") in {"InService", "Failed"}:
-            undone = [one for one in board["leaderboard"] if one["model"] == model and one["status"] in _UNDONE]
+            undone = [entry for entry in board["leaderboard"] if entry["model"] == model and entry["status"] in _UNDONE]
             if undone and model not in {endpoint.get("wanted"), endpoint.get("resumes")}:
-                raise EndpointError(f"{model} was taken back: {undone[0]['error'] or undone[0]['status']}")
-        held = endpoint.get("pause") == "paused"
-        passed_over = passed_over + 1 if held or is_passed_over(board["endpoint"], model) else 0
+                raise EndpointError(f"{model} was rolled back: {undone[0]['error'] or undone[0]['status']}")
+        is_paused = endpoint.get("pause") == "paused"
+        passed_over = passed_over + 1 if is_paused or is_passed_over(board["endpoint"], model) else 0
         if passed_over >= CONFIRMING_READS:
             raise EndpointError(f"{model} does not come: {_instead(endpoint)}")
     raise EndpointError(f"the endpoint is {endpoint.get('status', 'Absent')} after {seconds:.0f} s")
@@ -147,8 +147,8 @@ def wait(
 def _instead(endpoint: dict[str, Any]) -> str:
     if endpoint.get("pause") == "paused":
         return "the endpoint is paused; `dwell resume` ends that"
-    chosen = endpoint.get("wanted") or endpoint.get("model")
-    return f"{chosen} was chosen since" if chosen else "the endpoint is gone"
+    selected = endpoint.get("wanted") or endpoint.get("model")
+    return f"{selected} was selected since" if selected else "the endpoint is gone"
 
 
 _UNDONE = {"rolled_back", "failed"}

@@ -60,7 +60,7 @@ def _record_serving(plan: Plan, state: EndpointState) -> EndpointResult | None:
         # of the deployment: an attempt that fails after recording it would not count it.
         plan.do(CountMetric("Rollbacks"))
         _record_rollback(plan, failed, state)
-    wanted = _still_wanted(plan, before.desired_model, ended={live, failed})
+    desired = _keep_desired(plan, before.desired_model, ended={live, failed})
     if live is not None:
         _record_live(plan, live, state.changed_at)
     if before.serving_model is not None and before.serving_model != live:
@@ -69,13 +69,13 @@ def _record_serving(plan: Plan, state: EndpointState) -> EndpointResult | None:
         plan,
         state.changed_at,
         serving_model=live,
-        desired_model=wanted,
+        desired_model=desired,
         status=state.status,
         reason=state.reason,
         deploying_model=None,
         deploying_since=None,
     )
-    return EndpointResult(state.status, live, wanted, failed, None if failed is None else "rolled_back")
+    return EndpointResult(state.status, live, desired, failed, None if failed is None else "rolled_back")
 
 
 def _record_down(plan: Plan, state: EndpointState | None) -> EndpointResult:
@@ -94,23 +94,23 @@ def _record_down(plan: Plan, state: EndpointState | None) -> EndpointResult:
         _record_not_deployed(plan, failed, "failed", why, timestamp)
     if before.serving_model is not None:
         _retire(plan, before.serving_model, timestamp)
-    wanted = _still_wanted(plan, before.desired_model, ended={failed})
+    desired = _keep_desired(plan, before.desired_model, ended={failed})
     _update_unless_outdated(
         plan,
         timestamp,
         serving_model=None,
-        desired_model=wanted,
+        desired_model=desired,
         status=status,
         reason=reason,
         deploying_model=None,
         deploying_since=None,
     )
-    return EndpointResult(status, None, wanted, failed, None if failed is None else "failed")
+    return EndpointResult(status, None, desired, failed, None if failed is None else "failed")
 
 
-def _still_wanted(plan: Plan, wanted: str | None, *, ended: set[str | None]) -> str | None:
-    model = plan.model(wanted)
-    return wanted if model is not None and model.status == "candidate" and model.name not in ended else None
+def _keep_desired(plan: Plan, desired: str | None, *, ended: set[str | None]) -> str | None:
+    model = plan.model(desired)
+    return desired if model is not None and model.status == "candidate" and model.name not in ended else None
 
 
 def _update_unless_outdated(plan: Plan, timestamp: datetime, **changes: object) -> None:
@@ -187,13 +187,13 @@ def advance_endpoint(plan: Plan) -> None:
     if endpoint.pause == "resuming" and has_come_up:
         # If it failed, the pause is over as well, so that the NoModel alarm may start a round.
         plan.update_endpoint(pause=None, model_after_resume=None)
-    wanted = endpoint.desired_model
-    if wanted is None and endpoint.pause == "resuming" and state is None:
-        wanted = endpoint.model_after_resume
+    desired = endpoint.desired_model
+    if desired is None and endpoint.pause == "resuming" and state is None:
+        desired = endpoint.model_after_resume
     # Under way without being noted: an attempt died after it had asked SageMaker.
-    is_unnoted = wanted is not None and endpoint.deploying_model is None and _leads_to(plan, wanted)
-    if wanted is not None and (plan.is_settled or is_unnoted):
-        deploy(plan, wanted)
+    is_unnoted = desired is not None and endpoint.deploying_model is None and _leads_to(plan, desired)
+    if desired is not None and (plan.is_settled or is_unnoted):
+        deploy(plan, desired)
 
 
 def _leads_to(plan: Plan, model: str) -> bool:

@@ -160,7 +160,7 @@ def build_candidates(
     An algorithm that uses at most ``recent_rows`` of the newest rows would train the same model twice, and has one
     candidate.
     """
-    given = set()
+    overridden = set()
     by_algorithm = {algorithm.name: dict(algorithm.hyperparameters) for algorithm in ALGORITHMS}
     for key, value in job_hyperparameters.items():
         name = re.split(f"[{SEPARATORS}]", key)[-1]
@@ -168,9 +168,9 @@ def build_candidates(
         if name not in by_algorithm.get(algorithm_name, {}):
             known = ", ".join(f"{algorithm}.{known}" for algorithm, names in by_algorithm.items() for known in names)
             raise HyperparameterError(f"no algorithm has the hyperparameter {key!r}; known ones: {known}")
-        if (algorithm_name, name) in given:
+        if (algorithm_name, name) in overridden:
             raise HyperparameterError(f"{algorithm_name}.{name} is given twice")
-        given.add((algorithm_name, name))
+        overridden.add((algorithm_name, name))
         by_algorithm[algorithm_name][name] = _convert(by_algorithm[algorithm_name][name], key, value)
     return tuple(
         Candidate(_name_candidate(algorithm, subset), algorithm, subset, by_algorithm[algorithm.name])

@@ -45,7 +45,7 @@ class FakePromotion:
 
 def ask(promotion: FakePromotion, seconds: float = 30, **request: str) -> dict[str, Any]:
     clock = iter(range(200))
-    return endpoint.ask(
+    return endpoint.request(
         promotion,  # type: ignore[arg-type]  # a fake
         promotion,  # type: ignore[arg-type]  # of two things
         "queue",
