@@ -95,18 +95,18 @@ COMMANDS = (
         "publish",
         "Publish the samples of a file. Repeat the command after an interruption: it continues.",
     ),
-    LazyCommand("promote", "promote", "promote", "Put an earlier, or a later, model behind the endpoint."),
+    LazyCommand("promote", "promote", "promote", "Deploy an earlier or a later model."),
     LazyCommand(
         "pause",
         "promote",
         "pause",
-        "Take the endpoint down, so that it costs nothing. Planners get the baseline; no alarm starts a round.",
+        "Delete the endpoint, so that it costs nothing. Planners get the baseline; no alarm starts a round.",
     ),
     LazyCommand(
         "resume",
         "promote",
         "resume",
-        "Bring the endpoint up again after a pause, with the model that it had, or with a better one that won since.",
+        "Create the endpoint again after a pause, with the model that it had, or with a better one that won since.",
     ),
     LazyCommand(
         "outcome",

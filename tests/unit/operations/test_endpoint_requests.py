@@ -133,7 +133,7 @@ def test_a_model_that_was_rolled_back_before_is_waited_for_all_the_same() -> Non
 
 
 def test_a_model_that_is_taken_back_is_said_with_its_reason() -> None:
-    with pytest.raises(EndpointError, match="m was taken back: it erred"):
+    with pytest.raises(EndpointError, match="m was rolled back: it erred"):
         waiting("m", a_board("Updating", "o", wanted="m"), a_board("InService", "o", standing="rolled_back"))
 
 
@@ -157,8 +157,8 @@ def test_a_look_that_fails_ends_no_waiting_unless_it_is_the_last() -> None:
 @pytest.mark.parametrize(
     ("board", "said"),
     [
-        (a_board("InService", "o"), "m does not come: o was chosen since"),
-        (a_board("InService", "o", wanted="n"), "m does not come: n was chosen since"),
+        (a_board("InService", "o"), "m does not come: o was selected since"),
+        (a_board("InService", "o", wanted="n"), "m does not come: n was selected since"),
         (a_board("Absent", None, resumes="m", pause="paused"), "the endpoint is paused; `dwell resume`"),
         (a_board("Absent", None), "the endpoint is gone"),
     ],

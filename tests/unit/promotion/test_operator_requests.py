@@ -191,7 +191,7 @@ class TestWinnerNotPromotedOnLeaderboard:
         send_request(cloud, "promote", third)
         settle(cloud, LATER, fail="an alarm went off")
         clock = iter(range(100))
-        with pytest.raises(EndpointError, match=f"{third} was taken back: an alarm went off"):
+        with pytest.raises(EndpointError, match=f"{third} was rolled back: an alarm went off"):
             wait(
                 lambda: cast("Any", seen_by_all(cloud)),
                 third,
