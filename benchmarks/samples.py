@@ -40,6 +40,7 @@ def build_lines(count: int, seed: int = 7) -> list[bytes]:
                 "expected_error": min(1830.25, (TARGET.maximum - TARGET.minimum) / 8),
                 "model": "xgboost-20261122T181500Z",
                 "source": "model",
+                "asked_at": f"2026-11-23T06:37:{index % 60:02}.{index % 1_000:03}Z",
             },
         }
         lines.append(json.dumps(sample, separators=(",", ":")).encode())

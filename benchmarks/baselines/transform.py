@@ -16,7 +16,7 @@ from feature_schema import FEATURES, TARGET, VERSION
 
 FEATURE_NAMES = {feature.name for feature in FEATURES}
 FIELDS = {"sample_id", "robot_id", "fc_id", "recorded_at", "schema_version", TARGET.name, "features", "prediction"}
-ECHO_FIELDS = {TARGET.name, "expected_error", "model", "source"}
+ECHO_FIELDS = {TARGET.name, "expected_error", "model", "source", "asked_at"}
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
@@ -42,32 +42,39 @@ def to_row(payload: dict[str, Any], received_at: datetime) -> str:
         raise ValueError("unknown field or version")
     for name in ("sample_id", "robot_id", "fc_id"):
         check_identifier(payload[name])
-    recorded_at = datetime.fromisoformat(payload["recorded_at"])
-    if recorded_at.tzinfo is None or recorded_at > received_at + CLOCK_TOLERANCE:
-        raise ValueError("not a time, or in the future")
+    recorded_at = parse_time(payload["recorded_at"], received_at)
     features = payload["features"]
     if set(features) - FEATURE_NAMES:
         raise ValueError("unknown feature")
     cells: list[Any] = []
     for field, value in [(TARGET, payload[TARGET.name]), *((feature, features[feature.name]) for feature in FEATURES)]:
         cells.append(check_number(value, field.minimum, field.maximum, whole=field.type == "integer"))
+    *echo_cells, asked_at = build_echo_cells(payload.get("prediction"), received_at)
     cells += [
         payload["sample_id"],
         payload["robot_id"],
         payload["fc_id"],
-        recorded_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        *build_echo_cells(payload.get("prediction")),
+        recorded_at,
+        *echo_cells,
         VERSION,
         received_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "",
+        asked_at,
     ]
     return ",".join(str(cell) for cell in cells)
 
 
-def build_echo_cells(echo: dict[str, Any] | None) -> list[Any]:
+def parse_time(text: str, received_at: datetime) -> str:
+    """Return a time as a cell. Raises ``ValueError``."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None or time > received_at + CLOCK_TOLERANCE:
+        raise ValueError("not a time, or in the future")
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def build_echo_cells(echo: dict[str, Any] | None, received_at: datetime) -> list[Any]:
     """Return the cells of the echoed prediction. Raises ``ValueError``, ``KeyError`` or ``TypeError``."""
     if echo is None:
-        return ["", "", ""]
+        return ["", "", "", ""]
     if set(echo) - ECHO_FIELDS or echo.get("source", "model") not in {"model", "fallback"}:
         raise ValueError("unknown field or source")
     predicted = check_number(echo[TARGET.name], TARGET.minimum, TARGET.maximum)
@@ -75,7 +82,8 @@ def build_echo_cells(echo: dict[str, Any] | None) -> list[Any]:
         check_number(echo["expected_error"], 0, TARGET.maximum - TARGET.minimum)
     if echo.get("model") is not None:
         check_identifier(echo["model"])
-    return [predicted, echo.get("expected_error") or "", echo.get("model") or ""]
+    asked_at = "" if echo.get("asked_at") is None else parse_time(echo["asked_at"], received_at)
+    return [predicted, echo.get("expected_error") or "", echo.get("model") or "", asked_at]
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -104,9 +104,11 @@ def _from_columns(values: dict[str, Any]) -> dict[str, Any]:
     if "predicted" in present:
         error = _to_number(present["expected_error"], is_integer=False) if "expected_error" in present else None
         model = str(present["model"]).strip() if "model" in present else None
-        sample["prediction"] = build_prediction(
+        prediction = build_prediction(
             _to_number(present["predicted"], is_integer=False), model=model, expected_error=error
         )
+        asked = {"asked_at": _to_text(present["asked_at"])} if "asked_at" in present else {}
+        sample["prediction"] = prediction | asked
     return sample
 
 

@@ -89,7 +89,7 @@ def _parse_predictions(body: bytes, count: int, *, single: bool) -> list[dict[st
         if not isinstance(predictions, list) or len(predictions) != count:
             raise PlannerError("bad_answer", f"{count} predictions were requested")
         for prediction in predictions:
-            Prediction.model_validate(prediction)
+            Prediction.model_validate_json(json.dumps(prediction))  # strict, so that only JSON may contain a time
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise PlannerError("bad_answer", str(error)) from error
     # The contract has a default for `source`; echoes and counters need it always.

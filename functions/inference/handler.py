@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from feature_schema import TARGET, InvalidInputError
+from feature_schema.limits import format_time
 from inference import http_request
 from inference.endpoint import NO_MODEL, invoke
 from inference.pause_state import TtlCache, get_store, is_endpoint_paused
@@ -48,17 +50,19 @@ is_paused = TtlCache(lambda: is_endpoint_paused(get_store(), ENDPOINT_NAME))
 @app.post("/predictions")
 def post_predictions() -> dict[str, Any]:
     """Return one prediction for ``features``, or a list of predictions for ``instances``."""
+    asked_at = get_current_time()
     event = app.current_event
     request = http_request.parse_body(event.body, is_base64=event.is_base64_encoded or False)
     if request.features is not None:
-        return _predict([request.features])[0]
-    return {"predictions": _predict(request.instances or ())}
+        return _predict([request.features], asked_at)[0]
+    return {"predictions": _predict(request.instances or (), asked_at)}
 
 
 @app.get("/liveinference")
 def get_live_inference() -> Response[str]:
     """Return the predicted value as plain text: the workshop's interface."""
-    (prediction,) = _predict([http_request.parse_query(app.current_event.query_string_parameters)])
+    features = http_request.parse_query(app.current_event.query_string_parameters)
+    (prediction,) = _predict([features], get_current_time())
     return Response(HTTPStatus.OK, content_types.TEXT_PLAIN, str(prediction[TARGET.name]))
 
 
@@ -70,8 +74,13 @@ def build_bad_request(error: InvalidInputError) -> Response[str]:
     return Response(HTTPStatus.BAD_REQUEST, content_types.APPLICATION_JSON, body)
 
 
-def _predict(instances: Sequence[Any]) -> list[dict[str, Any]]:
-    result = predict(instances, partial(invoke, runtime, ENDPOINT_NAME), is_paused)
+def get_current_time() -> str:
+    """Return the current time in the format of a row."""
+    return format_time(datetime.now(UTC))
+
+
+def _predict(instances: Sequence[Any], asked_at: str) -> list[dict[str, Any]]:
+    result = predict(instances, partial(invoke, runtime, ENDPOINT_NAME), is_paused, asked_at=asked_at)
     if result.failure is not None:
         logger.warning("fallback", extra={"instances": len(instances), "failure": str(result.failure)})
     _emit_metrics(result)

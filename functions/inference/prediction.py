@@ -32,8 +32,10 @@ def predict(
     instances: Sequence[Any],
     invoke: Callable[[Sequence[Any]], EndpointResponse],
     is_paused: Callable[[], bool] = lambda: False,
+    *,
+    asked_at: str,
 ) -> PredictionResult:
-    """Predict for at least one instance, whatever the endpoint does.
+    """Predict for at least one instance, whatever the endpoint does. All predictions carry ``asked_at``.
 
     A model that extrapolates may predict an impossible value, such as a negative time, so predictions are clipped to
     the target's bounds. If ``invoke`` raises ``EndpointFailedError``, all predictions are the baseline's. If no model
@@ -43,14 +45,16 @@ def predict(
         response = invoke(instances)
     except EndpointFailedError as error:
         failure = EndpointFailedError(PAUSED, str(error)) if error.reason == NO_MODEL and is_paused() else error
-        return PredictionResult([_build_fallback(features) for features in instances], failure)
+        return PredictionResult([_build_fallback(features, asked_at) for features in instances], failure)
     return PredictionResult(
         [
-            build_prediction(clip_to_bounds(value), model=response.model, expected_error=response.expected_error)
+            build_prediction(
+                clip_to_bounds(value), model=response.model, expected_error=response.expected_error, asked_at=asked_at
+            )
             for value in response.predictions
         ]
     )
 
 
-def _build_fallback(features: Any) -> dict[str, Any]:
-    return build_prediction(predict_baseline(features), model=None, expected_error=None)
+def _build_fallback(features: Any, asked_at: str) -> dict[str, Any]:
+    return build_prediction(predict_baseline(features), model=None, expected_error=None, asked_at=asked_at)

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain, repeat
+from operator import sub
 from typing import TYPE_CHECKING, Any, Literal
 
 import pybase64
@@ -16,7 +18,7 @@ from feature_schema.limits import format_milliseconds
 from feature_schema.rows import to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from feature_schema import InvalidInputError
@@ -78,8 +80,9 @@ def transform(event: Mapping[str, Any]) -> Batch:
     def get_message_id(index: int) -> str:
         return header_ids.get(index) or _get_message_id(records[index])
 
-    parsed = parse_batch(messages, [record["approximateArrivalTimestamp"] for record in records], get_message_id)
-    rows = to_rows(parsed.accepted, _repeat_arrivals(records, parsed.ends))
+    arrived_at = [record["approximateArrivalTimestamp"] for record in records]
+    parsed = parse_batch(messages, arrived_at, get_message_id)
+    rows = to_rows(parsed.accepted, _repeat_arrivals(arrived_at, parsed.ends))
     remaining_bytes = MAX_RESPONSE_BYTES - sum(len(record["recordId"]) + _RESULT_BYTES for record in records)
     overflowed: set[int] = set()
     start = 0
@@ -100,7 +103,7 @@ def transform(event: Mapping[str, Any]) -> Batch:
             line.error,
             get_message_id(line.message),
             line.position,
-            to_datetime(records[line.message]["approximateArrivalTimestamp"]),
+            to_datetime(arrived_at[line.message]),
         )
         for line in parsed.rejected
         if line.message not in overflowed
@@ -108,12 +111,11 @@ def transform(event: Mapping[str, Any]) -> Batch:
     return batch
 
 
-def _repeat_arrivals(records: Sequence[Mapping[str, Any]], ends: Sequence[int]) -> list[str]:
-    """Return the arrival of each row: that of its record in the stream. ``ends`` are as in ``ParsedBatch``."""
-    arrivals: list[str] = []
-    for record, end in zip(records, ends, strict=True):
-        arrivals += [format_milliseconds(record["approximateArrivalTimestamp"])] * (end - len(arrivals))
-    return arrivals
+def _repeat_arrivals(arrived_at: Sequence[int], ends: Sequence[int]) -> Iterator[str]:
+    """Yield the arrival of each row: that of its record in the stream. ``ends`` are as in ``ParsedBatch``."""
+    texts = {milliseconds: format_milliseconds(milliseconds) for milliseconds in set(arrived_at)}
+    counts = map(sub, ends, [0, *ends])
+    return chain.from_iterable(map(repeat, map(texts.__getitem__, arrived_at), counts))
 
 
 def _get_message_id(record: Mapping[str, Any]) -> str:

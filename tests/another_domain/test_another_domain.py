@@ -10,6 +10,7 @@ import json
 import re
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +189,8 @@ def test_only_the_schema_file_was_changed(checkout: Checkout, sequel: Sequel) ->
 
 
 def test_prediction_without_a_model_is_the_schema_baseline(story: Story) -> None:
-    assert story.fallback == FALLBACK
+    assert datetime.fromisoformat(story.fallback["asked_at"]) < datetime.now(UTC)
+    assert story.fallback == FALLBACK | {"asked_at": story.fallback["asked_at"]}
 
 
 def test_published_values_are_stored_to_the_last_digit(story: Story) -> None:
@@ -243,7 +245,7 @@ def test_rows_out_of_range_are_stopped_or_quarantined(story: Story) -> None:
 
 
 def test_model_of_the_previous_schema_is_not_used(sequel: Sequel) -> None:
-    assert sequel.with_another_bound == FALLBACK
+    assert sequel.with_another_bound == FALLBACK | {"asked_at": sequel.with_another_bound["asked_at"]}
 
 
 def test_replay_returns_what_a_wider_bound_admits(sequel: Sequel) -> None:

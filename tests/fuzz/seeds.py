@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tests.factories.samples import make_csv_row, make_features, make_sample
+from feature_schema import TARGET, build_prediction
+from tests.factories.samples import EXPECTED_ERROR, field_value, make_csv_row, make_features, make_sample
 from tests.fuzz.targets import FIELDS
 
 if TYPE_CHECKING:
@@ -33,9 +34,16 @@ def _messages() -> list[bytes]:
 
 def seeds(target: str) -> list[bytes]:
     """Return valid inputs of a target, and the invalid ones of ``events/`` and ``regressions/``."""
-    messages = [*_messages(), f"{json.dumps(make_sample())}\n{make_csv_row()}".encode()]
+    echo = build_prediction(
+        field_value(TARGET), model="m", expected_error=EXPECTED_ERROR, asked_at="2026-11-23T06:38:40Z"
+    )
+    messages = [
+        *_messages(),
+        f"{json.dumps(make_sample())}\n{make_csv_row()}\n{json.dumps(make_sample(prediction=echo))}".encode(),
+    ]
     requests = [event["body"].encode() for event in _events("api-predictions") if event.get("body")]
     requests.append(json.dumps({"features": make_features()}).encode())
+    requests.append(json.dumps({"fc_id": "fc-1", "robot_id": "robot-1", "instances": [make_features()]}).encode())
     queries = [
         unquote(event["queryStringParameters"]["features"]).encode()
         for event in _events("api-liveinference")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 23, 6, 39, tzinfo=UTC)
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
-_PREDICTION = {f"prediction.{name}" for name in (TARGET.name, "expected_error", "model", "source")}
+_PREDICTION = {f"prediction.{name}" for name in (TARGET.name, "expected_error", "model", "source", "asked_at")}
 FIELDS = {
     *(field.name for field in FEATURES),
     *(TARGET.name, "sample_id", "robot_id", "fc_id", "recorded_at", "schema_version", "features", "prediction"),
@@ -88,6 +88,8 @@ def _check_sample(sample: Sample) -> None:
         check(prediction.model is None or IDENTIFIER.fullmatch(prediction.model), f"model {prediction.model!r}")
         error = prediction.expected_error
         check(error is None or 0 < error < math.inf, f"expected error {error}")
+        asked_at = prediction.asked_at
+        check(asked_at is None or MIN_RECORDED_AT <= asked_at <= NOW + MAX_CLOCK_SKEW, f"asked at {asked_at}")
     cells = to_row(sample, received_at=NOW)
     check(
         cells.isascii() and not re.search(r"[\r\n\"]", cells) and cells.count(",") == len(ROW_COLUMNS) - 1,
@@ -127,6 +129,8 @@ def prediction_request(data: bytes) -> bool:
     check((request.features is None) != (request.instances is None), "neither features nor instances, or both")
     instances = [request.features] if request.features is not None else list(request.instances or ())
     check(1 <= len(instances) <= MAX_INSTANCES, f"{len(instances)} instances")
+    for name in (request.fc_id, request.robot_id):
+        check(name is None or IDENTIFIER.fullmatch(name), f"identifier {name!r}")
     for features in instances:
         _check_features(features)
     return True

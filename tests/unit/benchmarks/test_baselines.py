@@ -32,7 +32,16 @@ def test_the_transform_returns_the_validators_rows() -> None:
     assert baseline.handler(batch, None)["records"] == transform(batch).results
 
 
-@pytest.mark.parametrize("echo", [None, "absent", {"expected_error": None, "model": None, "source": "fallback"}])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        None,
+        "absent",
+        {"expected_error": None, "model": None, "source": "fallback"},
+        {"asked_at": None},
+        {"asked_at": "2026-11-23T08:38:40.5+02:00"},
+    ],
+)
 def test_the_transform_returns_the_validators_rows_for_any_echo(echo: Any) -> None:
     sample = json.loads(samples.build_lines(1)[0])
     if echo == "absent":

@@ -41,7 +41,7 @@ _FIELDS = {
     *FEATURE_NAMES,
     TARGET.name,
     *("sample_id", "robot_id", "fc_id", "recorded_at", "schema_version", "features", "prediction", "instances"),
-    *(f"prediction.{name}" for name in (TARGET.name, "expected_error", "model", "source")),
+    *(f"prediction.{name}" for name in (TARGET.name, "expected_error", "model", "source", "asked_at")),
 }
 REASONS = {
     *("malformed", "empty", "too_long", "too_many_lines", "duplicate_key", "unexpected_field"),
@@ -86,16 +86,17 @@ def values_of(field: Field) -> st.SearchStrategy[int | float]:
 
 identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 features = st.fixed_dictionaries({feature.name: values_of(feature) for feature in FEATURES})
+times = st.datetimes(datetime(2000, 1, 2), datetime(2026, 11, 22)).map(  # noqa: DTZ001 - the strategy takes naive bounds
+    lambda time: time.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+)
 predictions = st.fixed_dictionaries(
     {TARGET.name: values_of(dataclasses.replace(TARGET, type="integer")) | st.floats(TARGET.minimum, TARGET.maximum)},
     optional={
         "expected_error": st.none() | st.floats(EXPECTED_ERROR / 1_000, TARGET.maximum - TARGET.minimum),
         "model": st.none() | identifiers,
         "source": st.sampled_from(["model", "fallback"]),
+        "asked_at": st.none() | times,
     },
-)
-times = st.datetimes(datetime(2000, 1, 2), datetime(2026, 11, 22)).map(  # noqa: DTZ001 - the strategy takes naive bounds
-    lambda time: time.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
 )
 samples = st.fixed_dictionaries(
     {

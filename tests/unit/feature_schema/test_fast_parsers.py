@@ -102,6 +102,7 @@ def describe(schema: Any, outcome: Any) -> Any:
             prediction.expected_error or None,
             prediction.model or None,
             prediction.source,
+            prediction.asked_at or None,
         ),
     )
 
@@ -203,13 +204,21 @@ class Writer(random.Random):
                 self.choice(['"guess"', "null"]) if self.is_unusual() else self.choice(['"model"', '"fallback"']),
             ),
         ]
-        return self.object([pair for pair in pairs if self.random() > 0.05])
+        pairs = [pair for pair in pairs if self.random() > 0.05]
+        if self.random() < 0.7:
+            pairs.append(("asked_at", self.time("2026-11-23T06:38:40.456Z")))
+        return self.object(pairs)
+
+    def time(self, valid: str) -> str:
+        if self.is_unusual():
+            return self.choice([self.text(self.choice(TIMES)), self.choice(["null", *NUMBERS])])
+        return json.dumps(valid)
 
     def line(self) -> bytes:
         target = self.schema.fields.TARGET
         pairs = [
             *((field, self.name()) for field in ("sample_id", "robot_id", "fc_id")),
-            ("recorded_at", self.text(self.choice(TIMES)) if self.is_unusual() else '"2026-11-23T06:38:50.123Z"'),
+            ("recorded_at", self.time("2026-11-23T06:38:50.123Z")),
             ("schema_version", self.choice(NUMBERS) if self.is_unusual() else str(self.schema.fields.VERSION)),
             (target.name, self.number(target)),
             ("features", self.features()),
@@ -349,6 +358,35 @@ def test_numbers_give_same_results(schema: Any, token: str) -> None:
         assert_same_results(schema, (text[:start] + token + text[end:]).encode())
 
 
+@pytest.mark.parametrize("time", [*TIMES, None, 5, "absent"])
+def test_times_of_requests_give_same_results(schema: Any, time: Any) -> None:
+    # given echoes with and without a model, beside a plain sample
+    target = schema.fields.TARGET
+    asked = {} if time == "absent" else {"asked_at": time}
+    echoes = [{target.name: math.floor(target.maximum), "source": "model", **asked, **model}
+              for model in ({}, {"model": None}, {"model": "m"})]  # fmt: skip
+    lines = [json.dumps(make_sample(schema, prediction=echo)).encode() for echo in echoes]
+    # then all of them are accepted or rejected for the same reason
+    outcomes, plain = assert_same_results(schema, b"\n".join(lines), json.dumps(make_sample(schema)).encode())
+    assert len({outcome[0] == "rejected" for outcome in outcomes}) == 1
+    assert plain[0][0] != "rejected"
+
+
+@pytest.mark.parametrize("name", [*NAMES, None, 5])
+@pytest.mark.parametrize("field", ["fc_id", "robot_id"])
+def test_senders_of_requests_give_same_results(schema: Any, field: str, name: Any) -> None:
+    body = json.dumps({"features": make_sample(schema)["features"], field: name}).encode()
+
+    outcomes = []
+    for parse in (schema.request_parser.parse_request, schema.parser.parse_request):
+        try:
+            outcomes.append((parse(body).fc_id, parse(body).robot_id))
+        except schema.errors.InvalidInputError as error:
+            outcomes.append((error.reason, error.field))
+    assert outcomes[0] == outcomes[1]
+    assert name is None or any(value in {name, f"wrong_type:{field}"} for value in outcomes[0])
+
+
 @settings(max_examples=500)
 @given(seed=seeds)
 def test_requests_give_same_results(schema: Any, seed: int) -> None:
@@ -356,6 +394,7 @@ def test_requests_give_same_results(schema: Any, seed: int) -> None:
     pairs = [("features", writer.features())] if writer.random() < 0.5 else []
     if not pairs or writer.is_unusual():
         pairs.append(("instances", f"[{','.join(writer.features() for _ in range(writer.randrange(4)))}]"))
+    pairs += [(name, writer.name()) for name in ("fc_id", "robot_id") if writer.random() < 0.5]
     body = writer.object(pairs).encode(errors="replace")
 
     outcomes: list[Any] = []
@@ -366,7 +405,8 @@ def test_requests_give_same_results(schema: Any, seed: int) -> None:
             outcomes.append((error.reason, error.field, error.detail, error.instance))
         else:
             instances = [request.features] if request.instances is None else request.instances
-            outcomes.append([schema.predictions.to_feature_row(features) for features in instances])
+            rows = [schema.predictions.to_feature_row(features) for features in instances]
+            outcomes.append([request.fc_id, request.robot_id, *rows])
     assert outcomes[0] == outcomes[1]
 
 

@@ -137,6 +137,7 @@ def _replaced(old: str, new: str) -> str:
 
 
 F0, F1 = FEATURE_NAMES[0], FEATURE_NAMES[1]
+ECHO = {TARGET.name: TARGET.minimum + 1, "model": "xgboost-1"}
 TARGET_VALUE = f'"{TARGET.name}": {json.dumps(field_value(TARGET))}'
 NOT_FINITE = f"{'wrong_type' if TARGET.type == 'integer' else 'out_of_range'}:{TARGET.name}"
 TOO_SMALL = TARGET.minimum - 1
@@ -212,6 +213,10 @@ INTEGER_FEATURES = [field.name for field in FEATURES if field.type == "integer"]
         (make_sample(recorded_at="0001-01-01T00:00:00+23:59"), "out_of_range:recorded_at"),
         (make_sample(recorded_at="9999-12-31T23:59:59-23:59"), "in_the_future"),
         (make_sample(recorded_at="2026-11-23T06:44:01Z"), "in_the_future"),
+        (make_sample(prediction={**ECHO, "asked_at": "2026-11-23T06:44:01Z"}), "out_of_range:prediction.asked_at"),
+        (make_sample(prediction={**ECHO, "asked_at": "1999-12-31T23:59:59Z"}), "out_of_range:prediction.asked_at"),
+        (make_sample(prediction={**ECHO, "asked_at": "2026-11-23T06:38:50"}), "wrong_type:prediction.asked_at"),
+        (make_sample(prediction={**ECHO, "asked_at": ""}), "wrong_type:prediction.asked_at"),
     ],
 )
 def test_invalid_line_is_rejected_with_its_reason(line: Any, expected: str) -> None:
@@ -393,6 +398,38 @@ def test_invalid_request_is_rejected_with_its_reason(body: str, expected: str) -
     with pytest.raises(InvalidInputError) as raised:
         parse_request(body)
     assert raised.value.reason == expected
+
+
+@pytest.mark.parametrize("sender", [{}, {"fc_id": "fc-2"}, {"fc_id": "fc-2", "robot_id": "robot-17"}, {"fc_id": None}])
+@pytest.mark.parametrize("asked", [{"features": make_features()}, {"instances": [make_features()] * 2}])
+def test_request_may_name_its_sender(sender: dict[str, Any], asked: dict[str, Any]) -> None:
+    request = parse_request(json.dumps(asked | sender))
+    assert (request.fc_id, request.robot_id) == (sender.get("fc_id"), sender.get("robot_id"))
+
+
+@pytest.mark.parametrize("field", ["fc_id", "robot_id"])
+@pytest.mark.parametrize("value", ["", "a b", "-1", 17, "x" * 129])
+def test_sender_that_is_no_identifier_is_rejected(field: str, value: Any) -> None:
+    with pytest.raises(InvalidInputError, match=f"wrong_type:{field}"):
+        parse_request(json.dumps({"features": make_features(), field: value}))
+
+
+@pytest.mark.parametrize("asked_at", ["2026-11-23T06:38:40.5Z", "2026-11-23T08:38:40.500+02:00"])
+def test_asked_at_of_an_echo_is_kept(asked_at: str) -> None:
+    sample = parse_sample(make_sample(prediction={**ECHO, "asked_at": asked_at}))
+    assert sample.prediction is not None
+    assert sample.prediction.asked_at == datetime.fromisoformat("2026-11-23T06:38:40.5Z")
+
+
+@pytest.mark.parametrize("echo", [{}, {"asked_at": None}])
+def test_echo_without_asked_at_is_accepted(echo: dict[str, Any]) -> None:
+    sample = parse_sample(make_sample(prediction={**ECHO, **echo}))
+    assert sample.prediction is not None
+    assert sample.prediction.asked_at is None
+
+
+def test_asked_at_may_be_as_far_ahead_as_a_clock() -> None:
+    assert parse_sample(make_sample(prediction={**ECHO, "asked_at": (NOW + MAX_CLOCK_SKEW).isoformat()}))
 
 
 VALID = make_features()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import json
+import re
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     type ReadEvent = Callable[[str], dict[str, Any]]
     type Call = Callable[..., dict[str, Any]]
+
+ASKED_AT = "2026-11-23T06:38:48.456Z"
 
 
 @dataclass
@@ -66,6 +70,8 @@ def inference(lambda_environment: pytest.MonkeyPatch, session: Session) -> Modul
     cloud = Cloud()
     lambda_environment.setattr(handler, "get_store", lambda: Store(cloud.clients()[0]))
     lambda_environment.setattr(handler, "cloud", cloud, raising=False)
+    times = itertools.chain([ASKED_AT], itertools.repeat("later"))
+    lambda_environment.setattr(handler, "get_current_time", lambda: next(times))
     return handler
 
 
@@ -108,6 +114,7 @@ def test_single_request_returns_one_prediction(
         "expected_error": EXPECTED_ERROR,
         "model": MODEL,
         "source": "model",
+        "asked_at": ASKED_AT,
     }
     assert published() == {
         (frozenset(), "Predictions"): 1,
@@ -128,7 +135,32 @@ def test_predictions_are_in_the_order_of_instances(
         2_001.0,
         3_001.5,
     ]
+    assert [prediction["asked_at"] for prediction in parse_json_body(response)["predictions"]] == [ASKED_AT] * 3
     assert published()[frozenset(), "Predictions"] == 3
+
+
+def test_sender_of_a_request_does_not_change_the_prediction(call: Call, runtime: FakeRuntime) -> None:
+    body = json.dumps({"features": make_features(), "fc_id": "fc-2", "robot_id": "robot-17"})
+
+    response = call("api-predictions-one", body=body)
+
+    assert (response["statusCode"], parse_json_body(response)[TARGET.name]) == (200, 1_000.5)
+    assert len(runtime.rows) == 1
+
+
+def test_request_of_an_invalid_sender_is_a_bad_request(call: Call, runtime: FakeRuntime) -> None:
+    response = call("api-predictions-one", body=json.dumps({"features": make_features(), "fc_id": "fc 2"}))
+
+    assert (response["statusCode"], runtime.rows) == (400, [])
+    assert parse_json_body(response)["field"] == "fc_id"
+
+
+def test_current_time_is_in_the_format_of_a_row(lambda_environment: pytest.MonkeyPatch, inference: ModuleType) -> None:
+    lambda_environment.undo()
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    text = inference.get_current_time()
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", text)
+    assert before <= datetime.fromisoformat(text) <= datetime.now(UTC)
 
 
 @pytest.mark.usefixtures("robots")
@@ -162,8 +194,9 @@ def test_valid_request_gets_fallback_on_any_failure(
 
     assert response["statusCode"] == 200
     assert [
-        (prediction[TARGET.name], prediction["source"]) for prediction in parse_json_body(response)["predictions"]
-    ] == [(predict_baseline(features), "fallback") for features in instances]
+        (prediction[TARGET.name], prediction["source"], prediction["asked_at"])
+        for prediction in parse_json_body(response)["predictions"]
+    ] == [(predict_baseline(features), "fallback", ASKED_AT) for features in instances]
     assert published() == {
         (frozenset(), "Predictions"): 0,
         (frozenset(), "Fallbacks"): 3,

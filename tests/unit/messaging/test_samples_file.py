@@ -81,7 +81,9 @@ def test_columns_are_found_by_name(tmp_path: Path, byte_order_mark: bytes) -> No
 
 @pytest.mark.parametrize("cell_count", [len(ROW_COLUMNS), len(ROW_COLUMNS_0_1_0)])
 def test_stored_rows_are_read_with_all_that_they_say(tmp_path: Path, cell_count: int) -> None:
-    echo = build_prediction(TARGET.minimum + 5, model="xgboost-20261123T063900Z", expected_error=3.5)
+    # a row of version 0.1.0 has no time of the request
+    asked_at = "2026-11-22T06:38:40.456Z" if cell_count == len(ROW_COLUMNS) else None
+    echo = build_prediction(TARGET.minimum + 5, model="xgboost-20261123T063900Z", expected_error=3.5, asked_at=asked_at)
     raw = json.dumps(a_sample(prediction=echo)).encode()
     stored = parse_line(raw, message_id="m", position=0, received_at=NOW)
     row = ",".join(to_row(stored, received_at=NOW).split(",")[:cell_count])

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from feature_schema import TARGET, VERSION, Sample, get_actual_value, predict_baseline, to_feature_row, to_row
+from feature_schema import (
+    TARGET,
+    VERSION,
+    Sample,
+    get_actual_value,
+    predict_baseline,
+    to_feature_row,
+    to_row,
+)
 from monitor.stored_rows import HASH_RANGE, hash_fraction, read_rows, sampled_share, to_seconds
 from tests.factories.samples import EXPECTED_ERROR, make_sample
 
@@ -25,7 +33,13 @@ def stored_line(**changes: object) -> tuple[Sample, bytes]:
 
 
 def test_row_is_read_as_it_was_stored() -> None:
-    echo = {TARGET.name: TARGET.minimum + 1, "expected_error": EXPECTED_ERROR, "model": "xgboost-1"}
+    asked_at = "2026-11-23T06:38:40.456Z"
+    echo = {
+        TARGET.name: TARGET.minimum + 1,
+        "expected_error": EXPECTED_ERROR,
+        "model": "xgboost-1",
+        "asked_at": asked_at,
+    }
     sample, line = stored_line(prediction=echo)
     read = read_rows("samples/a.gz", line + b"\n", max_rows=10, schema_version=VERSION)
     (row,) = read.rows
@@ -34,7 +48,8 @@ def test_row_is_read_as_it_was_stored() -> None:
     assert (row.target, row.predicted, row.model) == (get_actual_value(sample), TARGET.minimum + 1, "xgboost-1")
     assert row.baseline == predict_baseline(sample.features)
     assert row.features == to_feature_row(sample.features)
-    assert row.recorded_at == row.asked_at == sample.recorded_at.timestamp()
+    assert row.recorded_at == sample.recorded_at.timestamp()
+    assert row.asked_at == to_seconds(asked_at)
     assert row.received_at == RECEIVED_AT.timestamp()
 
 
@@ -57,6 +72,7 @@ def test_row_without_prediction_names_no_model() -> None:
     _, line = stored_line()
     (row,) = read_rows("a", line, max_rows=10, schema_version=VERSION).rows
     assert (row.predicted, row.model) == (None, None)
+    assert row.asked_at == row.recorded_at
 
 
 def test_lines_that_are_no_rows_are_left_out() -> None:

@@ -61,7 +61,12 @@ def test_the_columns_are_those_of_a_stored_row(create: expressions.Create) -> No
 def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
     # given rows with a prediction and without
     output = [
-        build_prediction(field_value(TARGET, 0.3), model="xgboost-20261123T051100Z", expected_error=EXPECTED_ERROR),
+        build_prediction(
+            field_value(TARGET, 0.3),
+            model="xgboost-20261123T051100Z",
+            expected_error=EXPECTED_ERROR,
+            asked_at="2026-11-23T06:38:40.456Z",
+        ),
         None,
     ]
     for response in output:
@@ -75,7 +80,7 @@ def test_a_stored_row_reads_as_its_types(create: expressions.Create) -> None:
         }
         assert read[TARGET.name] == get_actual_value(parsed)
         assert {name for name, value in read.items() if value is None} == (
-            {"asked_at"} if response else {"predicted", "expected_error", "model", "asked_at"}
+            set() if response else {"predicted", "expected_error", "model", "asked_at"}
         )
 
 

@@ -111,7 +111,9 @@ def test_a_single_question_has_no_list_around_it() -> None:
 
 def test_predictions_are_counted_by_source_and_unchanged() -> None:
     given = [
-        build_prediction(field_value(TARGET), model="m-1", expected_error=EXPECTED_ERROR),
+        build_prediction(
+            field_value(TARGET), model="m-1", expected_error=EXPECTED_ERROR, asked_at="2026-11-23T06:38:48.456Z"
+        ),
         build_prediction(field_value(TARGET, 0.25), model=None, expected_error=None),
     ]
     planner = planner_of(FakeApi(lambda _: (200, json.dumps({"predictions": given}).encode())))
@@ -133,6 +135,12 @@ def test_predictions_are_counted_by_source_and_unchanged() -> None:
         b'{"predictions": []}',
         b'{"predictions": [{"source": "model"}, {"source": "model"}, {"source": "model"}]}',
         b"\xff",
+        json.dumps(
+            {
+                "predictions": [build_prediction(field_value(TARGET), model=None, expected_error=None, asked_at="now")]
+                * 3
+            }
+        ).encode(),
     ],
 )
 def test_an_answer_outside_the_contract_is_a_failure(body: bytes) -> None:

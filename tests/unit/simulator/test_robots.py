@@ -28,12 +28,13 @@ from feature_schema import (
 
 pytestmark = pytest.mark.usefixtures("robots")
 NOW = datetime(2026, 11, 23, 6, 39, 0, 123_456, tzinfo=UTC)
+ANSWER = build_prediction(14_000.5, model="xgboost-1", expected_error=2_000.25, asked_at="2026-11-23T06:38:59.123Z")
 
 
 def samples(seed: int, count: int = 50, *, predicted: bool = False) -> list[dict[str, Any]]:
     robots = Robots(seed)
     taken = robots.take(count)
-    answers = [build_prediction(14_000.5, model="xgboost-1", expected_error=2_000.25) for _ in range(count)]
+    answers = [ANSWER for _ in range(count)]
     return robots.samples(taken, NOW, answers if predicted else None)
 
 
@@ -55,9 +56,7 @@ def test_good_samples_are_accepted_as_json_and_as_rows(seed: int, predicted: boo
 def test_a_prediction_is_echoed_as_it_was_answered() -> None:
     (sample,) = samples(1, 1, predicted=True)
 
-    assert json.loads(sample_line(sample).text)["prediction"] == build_prediction(
-        14_000.5, model="xgboost-1", expected_error=2_000.25
-    )
+    assert json.loads(sample_line(sample).text)["prediction"] == ANSWER
 
 
 def test_a_missing_prediction_is_an_error_not_a_shift() -> None:

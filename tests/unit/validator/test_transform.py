@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "name", ["firehose-packed", "firehose-broken", "firehose-workshop-rows", "firehose-direct-put"]
+    "name",
+    ["firehose-packed", "firehose-asked-at", "firehose-broken", "firehose-workshop-rows", "firehose-direct-put"],
 )
 def test_results_are_in_order_and_cover_every_line(event: ReadEvent, name: str) -> None:
     sent = list(KinesisFirehoseEvent(event(name)).records)
@@ -47,7 +48,18 @@ def test_sns_message_becomes_rows_with_echoed_predictions(event: ReadEvent) -> N
     sent = [json.loads(line) for line in message.splitlines()]
     assert [cells["sample_id"] for cells in read_rows(result)] == [sample["sample_id"] for sample in sent]
     assert [cells["predicted"] for cells in read_rows(result)] == ["14100.5", "10450.0", "22000.0", ""]
+    assert {cells["asked_at"] for cells in read_rows(result)} == {""}
     assert [cells["model"] for cells in read_rows(result)] == ["xgboost-20261122T181500Z"] * 2 + ["", ""]
+
+
+@pytest.mark.usefixtures("robots")
+def test_echoed_times_of_requests_are_stored(event: ReadEvent) -> None:
+    (result,) = transform(event("firehose-asked-at")).results
+
+    assert [cells["asked_at"] for cells in read_rows(result)] == [
+        "2026-11-23T06:38:40.456Z", "2026-11-23T06:38:41.456Z", "2026-11-23T06:38:42.456Z",
+    ]  # fmt: skip
+    assert {cells["received_at"] for cells in read_rows(result)} == {"2026-11-23T06:39:00.789Z"}
 
 
 @pytest.mark.usefixtures("robots")

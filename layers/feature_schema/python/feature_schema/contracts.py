@@ -30,6 +30,9 @@ MIN_RECORDED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 """An older time comes from a clock that was never set. If a sample is about an older event, the event's time is a
 feature."""
 
+ValidTime = Annotated[AwareDatetime, Field(ge=MIN_RECORDED_AT)]
+"""A time with an offset from UTC."""
+
 _CONTRACT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -42,6 +45,9 @@ class PredictionProvenance(BaseModel):
     """The model's root mean square error on its test set, in the target's unit."""
     model: Identifier | None = None
     source: Literal["model", "fallback"] = "model"
+    asked_at: ValidTime | None = None
+    """When the request arrived at the inference function; the same for all instances of a request. Older senders do not
+    echo it."""
 
 
 _PREDICTED: dict[str, Any] = {  # within the target's bounds, so that one absurd echo cannot overflow the sums of errors
@@ -68,17 +74,22 @@ class Sample(Target):
     sample_id: Identifier
     robot_id: Identifier
     fc_id: Identifier
-    recorded_at: Annotated[AwareDatetime, Field(ge=MIN_RECORDED_AT)]
+    recorded_at: ValidTime
     schema_version: Annotated[int, Field(ge=schema.VERSION, le=schema.VERSION)]  # a Literal would accept `true` for 1
     features: Features
     prediction: Prediction | None = None
 
 
 class PredictionRequest(BaseModel):
-    """``POST /predictions``: either ``features`` (one prediction) or ``instances`` (one prediction each, in order)."""
+    """``POST /predictions``: either ``features`` (one prediction) or ``instances`` (one prediction each, in order).
+
+    ``fc_id`` and ``robot_id`` say for whom all of them are. No model uses them yet.
+    """
 
     model_config = _CONTRACT
 
+    fc_id: Identifier | None = None
+    robot_id: Identifier | None = None
     features: Features | None = None
     instances: Annotated[tuple[Features, ...], Field(min_length=1, max_length=MAX_INSTANCES, strict=False)] | None = (
         None

@@ -49,6 +49,10 @@ def parse_line(line: bytes, *, message_id: str, position: int, received_at: date
         raise to_input_error(error) from None
     if sample.recorded_at > received_at + MAX_CLOCK_SKEW:
         raise InvalidInputError("in_the_future", "recorded_at", "recorded after it was received")
+    asked_at = None if sample.prediction is None else sample.prediction.asked_at
+    if asked_at is not None and asked_at > received_at + MAX_CLOCK_SKEW:
+        field = "prediction.asked_at"
+        raise InvalidInputError(f"out_of_range:{field}", field, "requested after the sample was received")
     return sample
 
 
@@ -88,7 +92,8 @@ def parse_request(body: bytes | str) -> PredictionRequest:
     except ValidationError as error:
         raise to_input_error(error) from None
     instance_count = len(request.instances or ()) + (request.features is not None)
-    if text.count(b'"') != 2 * (len(request.model_fields_set) + instance_count * len(FEATURES)):
+    strings = (request.fc_id is not None) + (request.robot_id is not None)
+    if text.count(b'"') != 2 * (len(request.model_fields_set) + strings + instance_count * len(FEATURES)):
         _reject_duplicate_keys(text)
     if request.features is None and request.instances is None:
         raise InvalidInputError("missing:features", "features", "give either 'features' or 'instances'")
@@ -104,7 +109,8 @@ def _count_quotes(sample: Sample) -> int:
     if sample.prediction is not None:
         prediction_keys = sample.prediction.model_fields_set
         keys += len(prediction_keys)
-        strings += ("source" in prediction_keys) + (sample.prediction.model is not None)
+        optional = (sample.prediction.model, sample.prediction.asked_at)
+        strings += ("source" in prediction_keys) + sum(value is not None for value in optional)
     return 2 * (keys + strings)
 
 

@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from feature_schema.contracts import PredictionProvenance
 
 
-def build_prediction(value: float, *, model: str | None, expected_error: float | None) -> dict[str, Any]:
+def build_prediction(
+    value: float, *, model: str | None, expected_error: float | None, asked_at: str | None = None
+) -> dict[str, Any]:
     """Build the JSON-ready response for one instance.
 
     ``value`` and ``expected_error`` are in the target's unit. Without a ``model``, the source is the fallback.
+    ``asked_at`` is the time of the request in the format of a row; without it, the response has none.
     """
+    asked = {} if asked_at is None else {"asked_at": asked_at}
     return {
         TARGET.name: value,
         "expected_error": expected_error,
         "model": model,
         "source": "fallback" if model is None else "model",
+        **asked,
     }
 
 

@@ -19,18 +19,23 @@ if TYPE_CHECKING:
     from feature_schema.contracts import Sample
 
 type Record = Any
-"""An accepted sample: a struct with the fields of ``Sample``. A null or absent value is falsy, and ``recorded_at`` is
-text as in a row: UTC with milliseconds, ``2026-11-23T06:39:00.123Z``."""
+"""An accepted sample: a struct with the fields of ``Sample``. A null or absent value is falsy, and times are text as in
+a row: UTC with milliseconds, ``2026-11-23T06:39:00.123Z``."""
 
 RECORD_TYPE = decoders.build_struct("Record", decoders.SHAPES["Sample"])
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 _get_target = attrgetter(TARGET.name)
+_NO_ECHO: tuple[Any, ...] = ("", "", "")
 
 
 def to_record(sample: Sample) -> Record:
     """Convert a sample that the models accepted."""
-    return msgspec.convert({**sample.model_dump(), "recorded_at": format_time(sample.recorded_at)}, RECORD_TYPE)
+    values = sample.model_dump()
+    values["recorded_at"] = format_time(sample.recorded_at)
+    if sample.prediction is not None and sample.prediction.asked_at is not None:
+        values["prediction"]["asked_at"] = format_time(sample.prediction.asked_at)
+    return msgspec.convert(values, RECORD_TYPE)
 
 
 def to_row(sample: Sample, *, received_at: datetime) -> str:
@@ -49,6 +54,12 @@ def to_rows(records: Sequence[Record], received_at: Iterable[str]) -> list[bytes
 
 def _to_cells(record: Record, received_at: str) -> tuple[Any, ...]:
     """Return the cells of a row, nested: their JSON without brackets and quotation marks is CSV."""
+    prediction = record.prediction
+    if prediction:
+        echo = (_get_target(prediction), prediction.expected_error or "", prediction.model or "")
+        asked_at = prediction.asked_at or ""
+    else:
+        echo, asked_at = _NO_ECHO, ""
     return (
         _get_target(record),
         astuple(record.features),
@@ -56,14 +67,8 @@ def _to_cells(record: Record, received_at: str) -> tuple[Any, ...]:
         record.robot_id,
         record.fc_id,
         record.recorded_at,
-        *_to_prediction_cells(record.prediction),
+        echo,
         record.schema_version,
         received_at,
-        "",
+        asked_at,
     )
-
-
-def _to_prediction_cells(prediction: Any) -> tuple[Any, ...]:
-    if not prediction:
-        return ("", "", "")
-    return (_get_target(prediction), prediction.expected_error or "", prediction.model or "")

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UnsetType
 from msgspec.structs import astuple
 
 from feature_schema.errors import InvalidInputError
@@ -68,8 +68,11 @@ _PATTERNS = {
     for field in (*_SAMPLE["fields"], *_PREDICTION["fields"])
     if field["shape"]["kind"] == "text"
 }  # fmt: skip
+_MIN_TIMES = {
+    field["shape"]["ge"] for field in (*_SAMPLE["fields"], *_PREDICTION["fields"]) if field["shape"]["kind"] == "time"
+}
 
-IS_DECODABLE = decoders.is_decodable(_SAMPLE) and len(_PATTERNS) == 1
+IS_DECODABLE = decoders.is_decodable(_SAMPLE) and len(_PATTERNS) == len(_MIN_TIMES) == 1
 """Whether lines can be parsed without pydantic. If not, the schema has a check that no shape can express."""
 
 
@@ -173,6 +176,8 @@ _COMMA_SEPARATED_IDS = re.compile("".join(f"(?:{pattern[1:-1]},)*" for pattern i
 _MIN_TIME = _FIELDS["recorded_at"]["shape"].get("ge", "")
 _SAMPLE_QUOTES = decoders.count_quotes(_SAMPLE)
 _PREDICTION_QUOTES = decoders.count_field_quotes(_FIELDS["prediction"])
+_OPTIONAL_QUOTES: dict[type, int] = {str: 4, float: 2, type(None): 2, UnsetType: 0}
+"""Quotation marks around key and value of an optional field, by the type of its decoded value."""
 _TIME_WITH_ZEROS = b"0000-00-00T00:00:00.000Z,"
 _DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
@@ -203,35 +208,36 @@ def _are_plain(records: list[Record], lines: list[bytes], max_time: str) -> bool
     """Return whether all ids match the pattern, all times have the format of a row, and no key is duplicate.
 
     A line without escapes has exactly the quotation marks around its keys and strings. A duplicate key or an escape
-    only adds some, so the sums over all lines are equal only if the numbers of each line are.
+    only adds some, so the sums over all lines are equal only if the numbers of each line are. An empty string is
+    neither an id nor a time.
     """
     if not records:
         return True
     ids: list[str] = []
+    times = [record.recorded_at for record in records]
     quotes = 0
     for record in records:
         ids += _get_ids(record)
         prediction = record.prediction
         quotes += _SAMPLE_QUOTES
         if prediction:
-            model = prediction.model
-            if model:
+            model, asked_at = prediction.model, prediction.asked_at
+            if isinstance(model, str):
                 ids.append(model)
-                quotes += _PREDICTION_QUOTES + 4
-            elif model is UNSET:
-                quotes += _PREDICTION_QUOTES
-            elif model is None:
-                quotes += _PREDICTION_QUOTES + 2
-            else:
-                return False  # an empty string
-            if prediction.expected_error is not UNSET:
-                quotes += 2
+            if isinstance(asked_at, str):
+                times.append(asked_at)
+            quotes += (
+                _PREDICTION_QUOTES
+                + _OPTIONAL_QUOTES[type(model)]
+                + _OPTIONAL_QUOTES[type(asked_at)]
+                + _OPTIONAL_QUOTES[type(prediction.expected_error)]
+            )
         elif prediction is None:
             quotes += 2
     return (
         max(map(len, lines)) <= MAX_LINE_BYTES
         and b"".join(lines).count(b'"') == quotes
-        and _are_plain_times([record.recorded_at for record in records], max_time)
+        and _are_plain_times(times, max_time)
         and _are_ids(ids)
     )
 
