@@ -12,7 +12,7 @@ PY := .venv/bin/python
 help: ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
-run: setup ## Play the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery.
+run: setup ## Run the whole lifecycle on this machine: robots, alarms, training, promotion, drift, recovery.
 	$(PY) -m dwell run
 
 # Most tests of AWS wait most of the time, so there are more workers than processors.
@@ -24,13 +24,13 @@ test: setup ## Run every test, WORKERS=4 side by side.
 unit: setup ## Run the tests that touch no network.
 	$(PY) -m pytest -n auto tests/unit local_aws/tests/unit
 
-integration: setup ## Run the tests that use the embedded AWS.
+integration: setup ## Run the tests that use the local AWS.
 	$(PY) -m pytest -n $(WORKERS) tests/integration local_aws/tests/integration
 
-e2e: setup ## Play a short loop and check its report.
+e2e: setup ## Run a short lifecycle and check its report.
 	$(PY) -m pytest -n 2 tests/e2e
 
-faults: setup ## Run the loop with faults between it and AWS, and look every sample up (LONG=1: 300,000 of them).
+faults: setup ## Inject faults into calls to AWS, and check that no sample is lost (LONG=1: 300,000 samples).
 	$(PY) -m tests.faults $(if $(LONG),--long)
 
 invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUNCTION=validator EVENT=firehose-packed.
@@ -39,34 +39,34 @@ invoke: setup $(VENVS)/sam-local/.ready ## Invoke a function in a container: FUN
 test-sam-local: setup $(VENVS)/sam-local/.ready ## Invoke every function with every event in containers.
 	$(PY) -m pytest tests/sam_local
 
-test-privileges: setup ## Take each granted action away in turn, and see what breaks.
+test-privileges: setup ## Remove each granted action in turn, and check that it is needed.
 	$(PY) -m pytest tests/privileges
 
-test-another-domain: setup ## Swap the schema for another domain's, and go round the whole loop with real data.
+test-another-domain: setup ## Replace the schema by another domain's, and run the whole loop with real data.
 	$(PY) -m pytest tests/another_domain
 
-test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the embedded AWS, and compare with its toolkits (1 GB).
+test-sdk: setup $(VENVS)/sdk/.ready ## Use the SageMaker SDK on the local AWS, and compare with its toolkits (1 GB).
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/sdk  # the SDK warns about itself
 
-notebooks: setup $(VENVS)/sdk/.ready ## Execute the notebooks on the embedded AWS; copies and pictures go to build/notebooks.
+notebooks: setup $(VENVS)/sdk/.ready ## Execute the notebooks on the local AWS; copies and pictures go to build/notebooks.
 	$(VENVS)/sdk/bin/python -m pytest -W default tests/notebooks
 
-# JupyterLab would look for news, updates and extensions on the internet.
+# By default JupyterLab fetches news, updates and extensions from the internet.
 lab: setup $(VENVS)/sdk/.ready ## Open the notebooks in JupyterLab, with the AWS environment of this shell.
 	cd notebooks && PYTHONPATH=$(CURDIR):$(CURDIR)/layers/feature_schema/python:$(CURDIR)/layers/rounds/python ../$(VENVS)/sdk/bin/jupyter lab \
 	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --LabApp.extension_manager=readonly $(OPTIONS)
 
-test-browser: setup $(VENVS)/browser/.ready ## Look at the leaderboard's page in Chromium (Debian: chromium, chromium-driver).
+test-browser: setup $(VENVS)/browser/.ready ## Check the leaderboard's page in Chromium (Debian: chromium, chromium-driver).
 	$(VENVS)/browser/bin/python -m pytest tests/browser
 
-bench: setup $(VENVS)/sam-local/.ready build/run/report.json ## Measure how fast and how cheap it is; ROWS="validator cost_single" for some.
+bench: setup $(VENVS)/sam-local/.ready build/run/report.json ## Measure speed and cost; ROWS="validator cost_single" for some rows.
 	PYTHONPATH=.:layers/feature_schema/python:layers/rounds/python:functions $(PY) -m benchmarks $(ROWS)
 
 alarm-quality: setup $(VENVS)/peers/.ready ## Simulate years of the alarm ModelError beside River's detectors (SHORT=1: without them).
 	PYTHONPATH=.:layers/feature_schema/python:layers/rounds/python:functions $(VENVS)/peers/bin/python -m benchmarks.alarm_quality $(if $(SHORT),--short)
 
-# How soon the loop recovers is read off the newest run.
+# The time until recovery is read from the report of the newest run.
 build/run/report.json: | setup
 	$(PY) -m dwell run
 
@@ -85,16 +85,16 @@ SECONDS ?= 60
 fuzz: $(VENVS)/fuzz/.ready ## Fuzz lines, messages, requests and handlers for SECONDS=60.
 	PYTHONPATH=layers/feature_schema/python:layers/rounds/python:functions $(VENVS)/fuzz/bin/python -m tests.fuzz $(SECONDS)
 
-# What the functions import, and what trains and serves.
+# The packages of the functions, and those of training and serving.
 DEPLOYED := layers/dependencies/requirements.txt requirements/image.txt
 SBOM = $(VENVS)/supply/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate
 
-sbom: $(VENVS)/supply/.ready ## Write what is deployed and what trains as CycloneDX into build/sbom/.
+sbom: $(VENVS)/supply/.ready ## Write the deployed and the training packages as CycloneDX into build/sbom/.
 	mkdir -p build/sbom
 	$(SBOM) --output-file build/sbom/functions.json layers/dependencies/requirements.txt
 	$(SBOM) --output-file build/sbom/training.json requirements/image.txt
 
-audit: $(VENVS)/supply/.ready ## Ask PyPI what is known to be vulnerable in it; without an answer it fails.
+audit: $(VENVS)/supply/.ready ## Ask PyPI for known vulnerabilities; without a response it fails.
 	for list in $(DEPLOYED); do $(VENVS)/supply/bin/pip-audit --strict --disable-pip --require-hashes -r $$list; done
 
 format: setup ## Format the code.
