@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from monitor.measure import MonitorContext, measure_objects
 from monitor.published_metrics import publish
 from monitor.settings import Settings
+from monitor.stored_object import object_key
 from rounds import build_client_config, open_store
 
 if TYPE_CHECKING:
@@ -59,13 +60,3 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
             },
         )
     return {"measured": len(measured)}
-
-
-def object_key(event: dict[str, Any]) -> str:
-    """The key in an "Object Created" event of EventBridge.
-
-    Unlike S3's own notifications these events do not encode the key:
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
-    """
-    key: str = event["detail"]["object"]["key"]
-    return key

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.parser.models import (
     APIGatewayProxyEventV2Model,
     EventBridgeModel,
     KinesisFirehoseModel,
+    S3EventNotificationEventBridgeModel,
     SnsModel,
     SqsModel,
 )
@@ -19,7 +20,9 @@ from aws_lambda_powertools.utilities.parser.models import (
 from dwell.local.deployment import SAM
 from dwell.local.emulator_process import ROOT
 from dwell.operations.endpoint_requests import MESSAGE_GROUP
+from monitor.stored_object import object_key
 from promotion.events import parse
+from rounds.s3_prefixes import SAMPLES
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -32,7 +35,7 @@ GENERATED = {
     "firehose-": ("kinesis", "streams-as-source"),
     "api-": ("apigateway", "http-api-proxy"),
     **dict.fromkeys(
-        ("training-job-", "endpoint-", "model-package-", "promote-", "pause-", "resume-", "reconcile"),
+        ("training-job-", "endpoint-", "model-package-", "promote-", "pause-", "resume-", "reconcile", "samples-"),
         ("sqs", "receive-message"),
     ),
 }
@@ -83,6 +86,7 @@ MESSAGES: dict[str, type[BaseModel] | None] = {
     "reconcile": None,
 }
 """What is in a message of promotion's queue: an event of EventBridge, or one of our own."""
+SAMPLES_STORED = "samples-stored"
 
 
 def first[T](table: dict[str, T], event: str) -> T | None:
@@ -140,16 +144,29 @@ def test_powertools_parses_event_file(event: str) -> None:
 
 @pytest.mark.parametrize("event", sorted(name for name in EVENTS if any(name.startswith(one) for one in MESSAGES)))
 def test_powertools_reads_a_message_and_its_event(event: str) -> None:
-    (message,) = SqsModel.model_validate_json(EVENTS[event].read_text()).Records
-    assert message.attributes.MessageGroupId == MESSAGE_GROUP
-    assert isinstance(message.body, str)
-    # content-based deduplication: SQS hashes the body
-    assert message.attributes.MessageDeduplicationId == hashlib.sha256(message.body.encode()).hexdigest()
-    assert message.md5OfBody == hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest()
+    message = read_message(event, MESSAGE_GROUP)
     model = first(MESSAGES, event)
     if model is not None:
         model.model_validate_json(message.body)
     parse(json.loads(message.body), endpoint="dwell")
+
+
+def test_monitor_reads_the_key_of_a_stored_object() -> None:
+    message = read_message(SAMPLES_STORED, "samples")
+    parsed = S3EventNotificationEventBridgeModel.model_validate_json(message.body)
+    assert object_key(json.loads(message.body)) == parsed.detail.object.key
+    assert parsed.detail.object.key.startswith(SAMPLES)
+
+
+def read_message(event: str, group: str) -> Any:
+    """The one message of an event file of a FIFO queue, with the digests that SQS computes."""
+    (message,) = SqsModel.model_validate_json(EVENTS[event].read_text()).Records
+    assert message.attributes.MessageGroupId == group
+    assert isinstance(message.body, str)
+    # content-based deduplication: SQS hashes the body
+    assert message.attributes.MessageDeduplicationId == hashlib.sha256(message.body.encode()).hexdigest()
+    assert message.md5OfBody == hashlib.md5(message.body.encode(), usedforsecurity=False).hexdigest()
+    return message
 
 
 def test_unexplained_difference_is_found() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
+import gzip
 import json
 import uuid
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from dwell.template import ROOT
+from feature_schema import Sample, to_row
 from rounds import Endpoint, Model, Round, RoundLock, Store
 from tests.eventually import eventually
+from tests.factories.samples import make_sample
 from tests.template import as_list
 
 if TYPE_CHECKING:
@@ -197,13 +200,60 @@ class Stage:
 
     def send_to_promotion(self) -> str:
         """Send an event to promotion's queue, and wait until it is handled or the emulator logs that it cannot be."""
+        body = {"source": "dwell.schedule", "time": uuid.uuid4().hex}
+        return self._send(self.stack.promotion_queue, "promotion", body)
+
+    def send_to_monitor(self) -> str:
+        """The same of the monitor's queue, with an object that is not there any more once it is read."""
+        body = self.stored_object_event(self.store_samples())
+        return self._send(self.physical["SampleObjectsQueue"], "samples", json.loads(body["Records"][0]["body"]))
+
+    def _send(self, queue: str, group: str, body: dict[str, Any]) -> str:
         start = self.log_size()
-        self.client("sqs").send_message(
-            QueueUrl=self.stack.promotion_queue,
-            MessageGroupId="promotion",
-            MessageBody=json.dumps({"source": "dwell.schedule", "time": uuid.uuid4().hex}),
+        self.client("sqs").send_message(QueueUrl=queue, MessageGroupId=group, MessageBody=json.dumps(body))
+        eventually(lambda: not self._waiting_in(queue) or "receives nothing" in self.log_since(start), seconds=30)
+        return self.log_since(start)
+
+    def store_samples(self) -> str:
+        """Store an object with one sample that names no model; its key. The stack's own rule is off."""
+        recorded_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        sample = Sample.model_validate_json(
+            json.dumps(make_sample(sample_id=uuid.uuid4().hex, recorded_at=recorded_at))
         )
-        return self._wait_for_promotion(start)
+        key = f"samples/{uuid.uuid4().hex}.gz"
+        self.client("s3").put_object(
+            Bucket=self.stack.bucket,
+            Key=key,
+            Body=gzip.compress(to_row(sample, received_at=sample.recorded_at).encode()),
+        )
+        return key
+
+    def stored_object_event(self, key: str) -> dict[str, Any]:
+        """The event of the monitor's queue for an object that was stored."""
+        event = self.event("samples-stored")
+        (record,) = event["Records"]
+        body = json.loads(record["body"])
+        body["detail"]["object"]["key"] = key
+        body["id"] = uuid.uuid4().hex  # content-based deduplication
+        record["body"] = json.dumps(body)
+        return event
+
+    def measure(self) -> str:
+        """Let the monitor measure an object; its response and log, or that the endpoint gave it no answer."""
+        key = self.store_samples()
+        response = self.invoke_and_log("MonitorFunction", self.stored_object_event(key))
+        s3, answers = self.client("s3"), f"monitor/answers/{key}.json"
+        try:
+            body = s3.get_object(Bucket=self.stack.bucket, Key=answers)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return response
+        return response if json.loads(body) else f"not allowed to call sagemaker:InvokeEndpoint? {response}"
+
+    def forget_measures(self) -> None:
+        """Delete the monitor's state, as before its first object."""
+        s3 = self.client("s3")
+        for entry in s3.list_objects_v2(Bucket=self.stack.bucket, Prefix="monitor/").get("Contents", []):
+            s3.delete_object(Bucket=self.stack.bucket, Key=entry["Key"])
 
     def let_the_schedule_send(self) -> str:
         """Let promotion's schedule be due now; what the emulator logs meanwhile."""
@@ -232,16 +282,10 @@ class Stage:
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return sum("dwell.schedule" in event["message"] for page in pages for event in page["events"])
 
-    def _waiting_for_promotion(self) -> int:
-        attributes = self.client("sqs").get_queue_attributes(
-            QueueUrl=self.stack.promotion_queue, AttributeNames=["All"]
-        )["Attributes"]
+    def _waiting_in(self, queue: str) -> int:
+        attributes = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(int(attributes[name]) for name in names)
-
-    def _wait_for_promotion(self, start: int) -> str:
-        eventually(lambda: not self._waiting_for_promotion() or "receives nothing" in self.log_since(start), seconds=30)
-        return self.log_since(start)
 
     # --- the table -------------------------------------------------------------------------------------------
 

@@ -137,6 +137,23 @@ def read_the_queue(stage: Stage) -> str:
     return stage.send_to_promotion()
 
 
+def read_the_monitors_queue(stage: Stage) -> str:
+    return stage.send_to_monitor()
+
+
+def measure(stage: Stage) -> str:
+    probes.bring_endpoint(stage, "serving")
+    stage.put_back_records(Model.kind, Endpoint.kind)
+    return stage.measure()
+
+
+def measure_the_first_object(stage: Stage) -> str:
+    probes.bring_endpoint(stage, "serving")
+    stage.put_back_records(Model.kind, Endpoint.kind)
+    stage.forget_measures()
+    return stage.measure()
+
+
 def schedule_promotion(stage: Stage) -> str:
     return stage.let_the_schedule_send()
 
@@ -193,7 +210,7 @@ def _log(function: str) -> Scenario:
 FAIL = {name: _fail(f"{name}Function") for name in ("Forwarder", "Retraining")}
 LOG = {
     name: _log(f"{name}Function")
-    for name in ("Forwarder", "Validator", "Inference", "Retraining", "Promotion", "Leaderboard")
+    for name in ("Forwarder", "Validator", "Monitor", "Inference", "Retraining", "Promotion", "Leaderboard")
 }
 
 SCENARIOS: dict[tuple[str, str], Scenario] = {
@@ -210,6 +227,16 @@ SCENARIOS: dict[tuple[str, str], Scenario] = {
     ("DeliveryRole", "s3:PutObject"): deliver,
     ("DeliveryRole", "kms:GenerateDataKey"): deliver,
     ("DeliveryRole", "kms:Decrypt"): deliver,
+    ("MonitorRole", "s3:GetObject"): measure,
+    ("MonitorRole", "s3:PutObject"): measure,
+    ("MonitorRole", "s3:ListBucket"): measure_the_first_object,
+    ("MonitorRole", "dynamodb:GetItem"): measure,
+    ("MonitorRole", "sagemaker:InvokeEndpoint"): measure,
+    ("MonitorRole", "sqs:ReceiveMessage"): read_the_monitors_queue,
+    ("MonitorRole", "sqs:DeleteMessage"): read_the_monitors_queue,
+    ("MonitorRole", "sqs:GetQueueAttributes"): read_the_monitors_queue,
+    ("MonitorRole", "kms:GenerateDataKey"): measure,
+    ("MonitorRole", "kms:Decrypt"): measure,
     ("InferenceRole", "sagemaker:InvokeEndpoint"): predict,
     ("InferenceRole", "dynamodb:GetItem"): predict_while_paused,
     ("InferenceRole", "kms:Decrypt"): predict_while_paused,
@@ -321,7 +348,11 @@ BLAMED = {
     # it goes on without knowing, and counts a fault
     ("InferenceRole", "dynamodb:GetItem"): "no_model",
     ("InferenceRole", "kms:Decrypt"): "no_model",
+    ("MonitorRole", "s3:ListBucket"): "s3:GetObject",
     # Lambda's own words
+    ("MonitorRole", "sqs:ReceiveMessage"): "ReceiveMessage",
+    ("MonitorRole", "sqs:DeleteMessage"): "DeleteMessage",
+    ("MonitorRole", "sqs:GetQueueAttributes"): "GetQueueAttributes",
     ("PromotionRole", "sqs:ReceiveMessage"): "ReceiveMessage",
     ("PromotionRole", "sqs:DeleteMessage"): "DeleteMessage",
     ("PromotionRole", "sqs:GetQueueAttributes"): "GetQueueAttributes",

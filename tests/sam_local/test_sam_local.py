@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from feature_schema import PROVENANCE_COLUMNS, ROW_COLUMNS, TARGET, VERSION
+from monitor.ledger import has_key
+from monitor.monitor_state import decode
+from monitor.state_store import STATE_KEY
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ FUNCTION_OF = {
     "pause-": "promotion",
     "resume-": "promotion",
     "reconcile": "promotion",
+    "samples-": "monitor",
 }
 """Whose event a file is, by how its name begins; the first that fits."""
 
@@ -164,13 +168,7 @@ def test_schedule_checks_the_alarms(sam_local: SamLocal) -> None:
 
 def test_operator_request_starts_a_training_job(sam_local: SamLocal) -> None:
     # given a stored object of samples
-    numbers = ["1000"] * (len(ROW_COLUMNS) - len(PROVENANCE_COLUMNS))
-    row = ",".join(
-        [*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION), "2026-11-23T06:39:00.789Z", ""]
-    )
-    sam_local.laptop.client("s3").put_object(
-        Bucket=sam_local.stack.bucket, Key="samples/date=2026-11-23/hour=06/a.gz", Body=gzip.compress(row.encode())
-    )
+    store_samples(sam_local, "samples/date=2026-11-23/hour=06/a.gz")
     # when an operator asks
     sam_local.invoke("retraining", read("retrain-manual"))
     # then the job is there, once, and so is the round
@@ -200,6 +198,29 @@ def test_job_end_is_recorded_in_its_round(sam_local: SamLocal) -> None:
     # then the round says so
     (begun,) = items(sam_local, "round")
     assert begun["status"]["S"] == "failed"
+
+
+@pytest.mark.parametrize("event", names("monitor"))
+def test_monitor_measures_a_stored_object(sam_local: SamLocal, event: str) -> None:
+    # given the object that the event names
+    (record,) = read(event)["Records"]
+    key = json.loads(record["body"])["detail"]["object"]["key"]
+    store_samples(sam_local, key)
+    # when its event arrives, again: the deployed function has had one of its own
+    sam_local.invoke("monitor", read(event))
+    # then the state knows it, and a repetition measures nothing
+    state = sam_local.laptop.client("s3").get_object(Bucket=sam_local.stack.bucket, Key=STATE_KEY)["Body"].read()
+    assert has_key(decode(state).ledger, key)
+    assert sam_local.invoke("monitor", read(event)) == {"measured": 0}
+
+
+def store_samples(sam_local: SamLocal, key: str) -> None:
+    """Store an object with one sample, as Firehose would."""
+    numbers = ["1000"] * (len(ROW_COLUMNS) - len(PROVENANCE_COLUMNS))
+    row = ",".join(
+        [*numbers, "s", "r", "f", "2026-11-23T06:39:00.000Z", "", "", "", str(VERSION), "2026-11-23T06:39:00.789Z", ""]
+    )
+    sam_local.laptop.client("s3").put_object(Bucket=sam_local.stack.bucket, Key=key, Body=gzip.compress(row.encode()))
 
 
 @pytest.mark.parametrize("event", names("promotion"))
