@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from tests.unit.fake_aws.requests import NOW, Pages, Steps, validate_request
+from tests.unit.fake_aws.requests import NOW, Pages, Steps, make_client_error, validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,10 @@ class Version:
 
 class _NoKeyError(ClientError):
     pass
+
+
+def _compute_etag(content: bytes) -> str:
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
 
 
 @dataclass(slots=True)
@@ -55,9 +60,21 @@ class FakeS3:
     def put_object(self, **parameters: Any) -> dict[str, Any]:
         validate_request("s3", "PutObject", parameters)
         assert parameters["Bucket"] == BUCKET
-        return self.steps.take(
-            lambda: {"VersionId": self.store(parameters["Key"], parameters["Body"], self.now).number}
-        )
+
+        def put() -> dict[str, Any]:
+            existing = self._find_etag(parameters["Key"])
+            if ("IfMatch" in parameters and existing != parameters["IfMatch"]) or (
+                "IfNoneMatch" in parameters and existing is not None
+            ):
+                raise make_client_error("PutObject", "PreconditionFailed", "At least one precondition did not hold")
+            version = self.store(parameters["Key"], parameters["Body"], self.now)
+            return {"VersionId": version.number, "ETag": _compute_etag(version.content)}
+
+        return self.steps.take(put)
+
+    def _find_etag(self, key: str) -> str | None:
+        contents = [version.content for version in self.versions if version.key == key and version.latest]
+        return _compute_etag(contents[0]) if contents else None
 
     def get_object(self, **parameters: Any) -> dict[str, Any]:
         validate_request("s3", "GetObject", parameters)
@@ -65,7 +82,11 @@ class FakeS3:
         def get() -> dict[str, Any]:
             for version in self.versions:
                 if version.key == parameters["Key"] and version.latest:
-                    return {"ContentLength": len(version.content), "Body": io.BytesIO(version.content)}
+                    return {
+                        "ContentLength": len(version.content),
+                        "Body": io.BytesIO(version.content),
+                        "ETag": _compute_etag(version.content),
+                    }
             raise _NoKeyError({"Error": {"Code": "NoSuchKey", "Message": "absent"}}, "GetObject")
 
         return self.steps.take(get)
