@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-SAMPLE_BYTES = 480
+SAMPLE_BYTES = 525
 """A sample with its echoed prediction, as JSON with its newline."""
-ROW_BYTES = 180
+ROW_BYTES = 210
 """A stored row with its echoed prediction, before compression."""
-STORED_BYTES = 33
+STORED_BYTES = 40
 """The same after compression."""
 LINES_PER_MESSAGE = 120
 """Samples in one message of the simulated robots (``dwell/messaging/batching.py``)."""

@@ -269,7 +269,7 @@ def test_limits_fit_a_terminal_without_broken_names(
     assert {"EndpointInstanceCount", "EndpointInstanceType", "ApiRequestsPerSecond"} <= set(
         re.findall(r"[\w-]+", table)
     )
-    assert "6,667 messages/s of 0.48 KB" in text
+    assert "6,667 messages/s of 0.525 KB" in text
 
 
 def test_one_is_no_plural() -> None:
