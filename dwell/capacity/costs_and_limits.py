@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dwell.capacity import measurements
-from dwell.capacity.load import DAY_SECONDS, MAX_BUSY_SHARE, FleetProfile, Load, compute_load, get_instance
+from dwell.capacity.load import DAY_SECONDS, MAX_BUSY_SHARE, FleetProfile, Load, compute_load, get_instance, run_seconds
 from dwell.capacity.prices import price, quota
 from dwell.console.numbers import format_count, format_estimate
 
@@ -110,6 +110,12 @@ def costs(load: Load, template: Template) -> tuple[Cost, ...]:
         for name in template.resources("AWS::CloudWatch::Alarm")
     )
     storage = MONTH_SECONDS / DAY_SECONDS * load.objects_a_day * price("s3_put") + stored_gb * price("s3_gb_month")
+    objects = load.objects_a_day / DAY_SECONDS
+    rows_per_object = load.samples / objects
+    monitor_work = measurements.MONITOR_SECONDS_PER_OBJECT + rows_per_object * measurements.MONITOR_SECONDS_PER_ROW
+    monitor_memory = template.properties("MonitorFunction")["MemorySize"]
+    monitor_seconds = measurements.MONITOR_WAIT_SECONDS + run_seconds(monitor_work, monitor_memory)
+    monitor_requests = MONTH_SECONDS * objects * (2 * price("s3_get") + price("s3_put"))
     training = rounds * round_hours * get_instance(template.parameters["TrainingInstanceType"]).dollars
     monitoring = 20 * price("metric_month") + alarm_metrics * price(alarm_price) + price("kms_key_month")
     publishes = MONTH_SECONDS * load.messages * chunks
@@ -128,6 +134,11 @@ def costs(load: Load, template: Template) -> tuple[Cost, ...]:
             describe_rate(load.validations),
         ),
         Cost("S3", storage, f"{format_count(load.objects_a_day, 'object')} a day, {stored_gb:,.0f} GB after a month"),
+        Cost(
+            "monitor",
+            run_cost("MonitorFunction", objects, monitor_seconds) + monitor_requests,
+            f"{format_count(objects, 'object', format_estimate)} a second of {rows_per_object:,.0f} rows",
+        ),
         Cost("HTTP API", MONTH_SECONDS * load.questions * price("api_request"), describe_rate(load.questions)),
         Cost(
             "inference",

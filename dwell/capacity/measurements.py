@@ -22,6 +22,12 @@ FORWARD_SECONDS = 0.020
 """Duration of the forwarder; nearly all of it is waiting for the stream."""
 VALIDATE_SECONDS_PER_SAMPLE = 5e-6
 """Work of the validator on messages of many samples."""
+MONITOR_WAIT_SECONDS = 0.1
+"""Time in which the monitor waits for S3: an object and the state are read, the state is written."""
+MONITOR_SECONDS_PER_OBJECT = 0.075
+"""Work of the monitor: its state is decoded and encoded (33 ms), 2,000 rows are measured (40 ms)."""
+MONITOR_SECONDS_PER_ROW = 1.9e-6
+"""Work of the monitor for every stored row, measured or not: its id is hashed."""
 INFERENCE_SECONDS = 0.008
 """Duration of the inference function without the endpoint's time."""
 ENDPOINT_SECONDS_PER_REQUEST = 1.5e-3

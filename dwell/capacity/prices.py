@@ -33,6 +33,7 @@ PRICES: dict[str, Figure] = {
     "kinesis_gb_out": Figure(0.04, "$ a GB read, on-demand", _PRICES.format("kinesis/data-streams")),
     "firehose_gb": Figure(0.029, "$ a GB, each record rounded up to 5 KB", _PRICES.format("firehose")),
     "s3_put": Figure(0.005e-3, "$ a PUT or LIST", _PRICES.format("s3")),
+    "s3_get": Figure(0.0004e-3, "$ a GET", _PRICES.format("s3")),
     "s3_gb_month": Figure(0.023, "$ a GB-month", _PRICES.format("s3")),
     "api_request": Figure(1.00e-6, "$ a request of an HTTP API", _PRICES.format("api-gateway")),
     "logs_gb": Figure(0.50, "$ a GB of logs taken in", _PRICES.format("cloudwatch")),

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dwell.capacity import measurements
-from dwell.capacity.detection import MAX_ROWS_PER_OBJECT, estimate_detection
-from dwell.capacity.load import FleetProfile, InvalidFleetError, compute_load
+from dwell.capacity.detection import MAX_ROWS_PER_OBJECT, Window, estimate_detection
+from dwell.capacity.load import FleetProfile, InvalidFleetError, Load, compute_load
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dwell.template import Template
 
 DRIFTED_RATIO = 2.1
@@ -21,6 +23,10 @@ MAX_ALARM_DELAY_SECONDS = 60
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 """
 _UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
+
+
+class UndetectedDriftError(Exception):
+    """The fleet sends too few samples for any window of the monitor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,34 @@ class Recovery:
         return math.fsum(step.seconds for step in self.steps)
 
 
+def estimate_detections(fleet: FleetProfile, template: Template, ratios: Sequence[float]) -> dict[float, Window | None]:
+    """The first window that sees live error at each of ``ratios`` times the promise, if every sample has a prediction.
+
+    Raises ``InvalidFleetError``.
+    """
+    load = compute_load(fleet, template)
+    minute, delivery = float(template.parameters["MonitorMinuteSeconds"]), _delivery_seconds(load, template)
+    measured = min(load.samples, MAX_ROWS_PER_OBJECT / delivery if delivery else load.samples) * minute
+    return {ratio: estimate_detection(ratio, measured, template.parameters["ErrorRatio"]) for ratio in ratios}
+
+
+def _delivery_seconds(load: Load, template: Template) -> float:
+    """How long Firehose collects rows for an object: its interval, or until the object is full."""
+    hints = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
+    fill_seconds = float(hints["SizeInMBs"]) * 1e6 / (load.samples * measurements.ROW_BYTES)
+    return min(float(hints["IntervalInSeconds"]), fill_seconds)
+
+
 def estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery:
-    """The steps after a drift as strong as the demo's, each with its longest wait. Raises ``InvalidFleetError``."""
+    """The steps after a drift as strong as the demo's, each with its longest wait. Raises ``InvalidFleetError``, or
+    ``UndetectedDriftError`` if the monitor sees no drift at this rate.
+    """
     parameters, load = template.parameters, compute_load(fleet, template)
     rate, minute = load.samples, float(parameters["MonitorMinuteSeconds"])
-    hints = template.properties("SamplesDelivery")["ExtendedS3DestinationConfiguration"]["BufferingHints"]
-    fill_seconds = float(hints["SizeInMBs"]) * 1e6 / (rate * measurements.ROW_BYTES)
-    delivery = min(float(hints["IntervalInSeconds"]), fill_seconds)
-    buffers = load.shards / load.validations + delivery
-    measured = min(rate, MAX_ROWS_PER_OBJECT / delivery) * minute if delivery else rate * minute
-    window = estimate_detection(DRIFTED_RATIO, measured, parameters["ErrorRatio"])
+    buffers = load.shards / load.validations + _delivery_seconds(load, template)
+    window = estimate_detections(fleet, template, (DRIFTED_RATIO,))[DRIFTED_RATIO]
     if window is None:
-        raise InvalidFleetError("the fleet sends too few samples for the monitor to see a drift within a day")
+        raise UndetectedDriftError("too few samples: the monitor does not even see a drift that doubles the error")
     period = float(template.properties("ModelErrorAlarm")["Period"])
     delay = period + min(MAX_ALARM_DELAY_SECONDS, period)
 

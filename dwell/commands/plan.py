@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from dwell.capacity.costs_and_limits import Plan, compute_plan
 from dwell.capacity.day import Outage, Peak, simulate
 from dwell.capacity.load import FleetProfile
-from dwell.capacity.recovery import estimate_recovery
+from dwell.capacity.recovery import UndetectedDriftError, estimate_detections, estimate_recovery
 from dwell.commands.error_reporting import report_errors
 from dwell.commands.options import AsJson, parse_assignments
 from dwell.console.exit_status import FAILED
@@ -21,7 +22,9 @@ from dwell.template import load_template
 
 if TYPE_CHECKING:
     from dwell.capacity.day import Day
+    from dwell.capacity.detection import Window
     from dwell.capacity.recovery import Recovery
+    from dwell.template import Template
 
 Robots = Annotated[int, typer.Option(min=1, help="Number of robots.")]
 Interval = Annotated[float, typer.Option(help="Seconds between two interactions of a robot.")]
@@ -30,6 +33,10 @@ Hold = Annotated[float, typer.Option(min=0, help="Seconds that a centre holds sa
 Profile = Annotated[str, typer.Option("--config-env", help="Profile of samconfig.toml whose parameters are used.")]
 Overrides = Annotated[list[str] | None, typer.Option("--parameter", help="NAME=VALUE; may be given several times.")]
 IncludeDay = Annotated[bool, typer.Option("--day", help="Also simulate a day with a peak and an outage.")]
+
+
+LOSSES = (1.05, 1.1, 1.25, 2.0)
+"""Live error over the promise, for which the plan says how soon it is seen."""
 
 
 def plan(
@@ -52,27 +59,56 @@ def plan(
         template = load_template(config_env, overrides)
         fleet = FleetProfile(robots, interval, centre=fc, hold=hold)
         result = compute_plan(fleet, template)
-        recovery = estimate_recovery(fleet, template)
+        minute = float(template.parameters["MonitorMinuteSeconds"])
+        detections = estimate_detections(fleet, template, LOSSES)
+        recovery = _estimate_recovery(fleet, template)
         simulated_day = simulate(fleet, template, Peak(), Outage()) if day else None
     if as_json:
-        print_json(_to_json(result, recovery, simulated_day))
+        print_json(_to_json(result, recovery, detections, simulated_day, minute))
     else:
         _show(result)
-        steps = ", ".join(f"{step.name} {step.seconds:,.0f} s" for step in recovery.steps)
-        out.print(f"\nFrom a drift to recovery: {recovery.seconds / 60:,.1f} minutes ({steps}).")
+        seen = ", ".join(_describe_detection(ratio, window, minute) for ratio, window in detections.items())
+        out.print(f"\nA loss is seen after about: {seen}; buffers and the alarm's delay come on top.")
+        if recovery is not None:
+            steps = ", ".join(f"{step.name} {step.seconds:,.0f} s" for step in recovery.steps)
+            out.print(f"From a drift to recovery: {recovery.seconds / 60:,.1f} minutes ({steps}).")
         if simulated_day is not None:
             _show_day(simulated_day)
     if result.broken:
         raise typer.Exit(FAILED)
 
 
-def _to_json(plan_: Plan, recovery: Recovery, day: Day | None) -> dict[str, Any]:
+def _estimate_recovery(fleet: FleetProfile, template: Template) -> Recovery | None:
+    with suppress(UndetectedDriftError):  # the losses say "never" then
+        return estimate_recovery(fleet, template)
+    return None
+
+
+def _describe_detection(ratio: float, window: Window | None, minute_seconds: float) -> str:
+    when = "never" if window is None else format_interval(window.minutes * minute_seconds)
+    return f"+{ratio - 1:.0%} {when}"
+
+
+def format_interval(seconds: float) -> str:
+    """Minutes below two hours, hours above."""
+    return f"{seconds / 60:,.0f} min" if seconds < 2 * 3_600 else f"{seconds / 3_600:,.1f} h"
+
+
+def _to_json(
+    plan_: Plan, recovery: Recovery | None, detections: dict[float, Window | None], day: Day | None, minute: float
+) -> dict[str, Any]:
     values = {
         **asdict(plan_),
         "dollars_a_month": plan_.dollars,
         "dollars_a_million_samples": plan_.dollars_a_million,
         "first_limit": asdict(plan_.limits[0]) | {"usage": plan_.limits[0].usage},
-        "recovery": {"steps": [asdict(step) for step in recovery.steps], "seconds": recovery.seconds},
+        "detection": {
+            f"{ratio - 1:.0%}": None if window is None else window.minutes * minute
+            for ratio, window in detections.items()
+        },
+        "recovery": None
+        if recovery is None
+        else {"steps": [asdict(step) for step in recovery.steps], "seconds": recovery.seconds},
     }
     return values if day is None else values | {"day": asdict(day)}
 
