@@ -14,6 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from types import FrameType
 
+# Threads of OpenMP (scikit-learn, XGBoost) that have nothing to do would spin for a while, on cores that other workers
+# and processes need: several times the CPU of the work itself. Set before anything imports them, and inherited.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 STATE: dict[str, Any] = {}
 """The workers of this session, if it is the one that divides the tests (see tests/parallel.py)."""
 

@@ -101,6 +101,8 @@ def for_process(folders: Folders, site: Path, job_environment: Mapping[str, str]
         "PIP_NO_INDEX": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
+        # a job shares this machine's cores with everything else that is emulated; idle threads must not spin
+        "OMP_WAIT_POLICY": "PASSIVE",
         **job_environment,
     }
 
