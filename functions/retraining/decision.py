@@ -59,7 +59,7 @@ class DecisionInputs:
     new_samples: int
     """Samples accepted since ``samples_since``."""
     samples_since: datetime
-    """Where the drift began, or else the cut-off of the last dataset."""
+    """Where the drift began or, if it is later, the cut-off of the last dataset."""
     rounds_today: int
     """Automatic rounds started in the last 24 hours."""
     is_deploying: bool = False

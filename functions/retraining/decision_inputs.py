@@ -35,12 +35,15 @@ def load_decision_inputs(
 ) -> DecisionInputs:
     """Read the latest rounds and the endpoint, and count new samples.
 
-    Samples count from the start of the drift, or else from the cut-off of the last dataset whose round completed.
+    Samples count from the start of the drift, but not before the cut-off of the last dataset whose round completed.
     """
     endpoint = store.get(Endpoint, endpoint_name)
     rounds = [round_ for round_ in store.newest(Round, limit=MAX_ROUNDS_READ) if round_.name != trigger.round_name]
     cut_offs = [round_.dataset.cut_off for round_ in rounds if round_.dataset and round_.status in {"promoted", "kept"}]
-    samples_since = trigger.drift_start or max(cut_offs, default=now - MAX_LOOKBACK)
+    # A round needs new evidence: samples that a completed round has learned from count for no other, however long the
+    # alarm stays in ALARM. A fleet that falls silent so starts no second round.
+    starts = cut_offs if trigger.drift_start is None else [*cut_offs, trigger.drift_start]
+    samples_since = max(starts, default=now - MAX_LOOKBACK)
     accepted = MetricQuery("AcceptedSamples", (("service", service),))
     return DecisionInputs(
         now=now,

@@ -353,6 +353,19 @@ class TestRefusal:
         # a failed round trained no model
         assert since("failed") == "2026-11-08T06:39:05.250Z"
 
+    def test_silent_fleet_in_alarm_starts_no_second_round(self) -> None:
+        # given an alarm that began before the last round's dataset was cut off, and no sample since
+        cloud = cloud_with_samples()
+        dataset = {"manifest": "m", "objects": 1, "bytes": 1, "cut_off": NOW, "schema_hash": "h"}
+        add_past_round(cloud, NOW + timedelta(minutes=1), status="kept", dataset=dataset)
+        cloud.move(timedelta(hours=3))
+        # when the schedule finds it still in ALARM
+        trigger = replace(MODEL_ERROR, kind="schedule", occurred_at=cloud.time, event_id="dwell-ModelError@look")
+        result = run_trigger(cloud, trigger)
+        # then the samples that the round has learned from are no new evidence
+        assert (result.decision.outcome, result.decision.reason) == ("refuse", "too_few_samples")
+        assert (result.decision.facts["new_samples"], result.decision.facts["since"]) == (0, "2026-11-23T06:39:05.250Z")
+
     def test_budget_counts_automatic_rounds_of_24_hours(self) -> None:
         def refusal(started: timedelta, trigger: str) -> str:
             cloud = cloud_with_samples()
