@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from feature_schema import BASELINE, FEATURES, ROW_COLUMNS, ROW_COLUMNS_0_1_0, TARGET
+from feature_schema import BASELINE, FEATURES, ROW_COLUMNS, ROW_COLUMNS_0_1_0, TARGET, clip_to_bounds
 
 HASH_RANGE = 2**32
 
@@ -99,7 +99,7 @@ def _parse(cells: list[str]) -> StoredRow:
         received_at=_optional_seconds(cells, _RECEIVED_AT, recorded_at),
         asked_at=_optional_seconds(cells, _ASKED_AT, recorded_at),
         target=float(cells[_TARGET]),
-        baseline=float(BASELINE if _BASELINE is None else cells[_BASELINE]),
+        baseline=clip_to_bounds(float(BASELINE if _BASELINE is None else cells[_BASELINE])),
         features=",".join(cells[_FEATURES]),
         predicted=float(predicted) if predicted else None,
         model=cells[_MODEL] or None,
