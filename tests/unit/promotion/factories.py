@@ -148,9 +148,6 @@ def make_rollback_alarms() -> list[dict[str, Any]]:
     return [{**deepcopy(ALARMS[name]), "StateValue": "OK"} for name in names]
 
 
-PROMISED_BY_MODEL = min(2_000.0, TARGET.maximum - TARGET.minimum)
-
-
 def make_model(name: str = WINNER, **changes: Any) -> Model:
     known = {
         "name": name,
@@ -158,9 +155,9 @@ def make_model(name: str = WINNER, **changes: Any) -> Model:
         "candidate": "xgboost",
         "algorithm": "xgboost",
         "trained_on": "all",
-        "test_rmse": PROMISED_BY_MODEL,
+        "test_rmse": 2_000.0,
         "test_set": ROUND,
-        "expected_error": PROMISED_BY_MODEL,
+        "expected_error": 2_000.0,
         "created_at": NOW,
     }
     return Model.model_validate({**known, **changes})

@@ -33,6 +33,7 @@ from tests.unit.promotion.factories import (
     NEW,
     OLD,
     PACKAGE,
+    PROMISED,
     ROUND,
     WINNER,
     make_model,
@@ -72,8 +73,8 @@ def make_observation(
     **more: Any,
 ) -> Observation:
     """A champion that is live, a winner with an archive, and their round."""
-    archive = {"archive": "s3://dwell-data/model.tar.gz"}
-    models = [make_model(CHAMPION, status="live", **archive), make_model(WINNER, status=winner, **archive)]
+    fields = {"archive": "s3://dwell-data/model.tar.gz", "expected_error": PROMISED, "test_rmse": PROMISED}
+    models = [make_model(CHAMPION, status="live", **fields), make_model(WINNER, status=winner, **fields)]
     known: dict[str, Any] = {
         "observed_at": LATER,
         "endpoint": record or make_record(),
