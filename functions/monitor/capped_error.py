@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 MAX_ERROR_MULTIPLE = 5.0
 """An error above this multiple of the promised error counts as this multiple."""
 
-MAX_EXCESS = MAX_ERROR_MULTIPLE**2 - 1
-
 _TOLERANCE = 1e-9
 _MAX_ITERATIONS = 1_000
 

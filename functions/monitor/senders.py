@@ -4,6 +4,9 @@ A robot can mislead in two ways: with many samples, and with extreme ones. The f
 that a sender may have within some minutes, a multiple of the median sender's. The second is met by leaving out senders
 whose mean error is far from the median sender's, but at most one in twenty of them: when more senders move, the world
 has moved, and that is drift.
+
+Rows that came without a sender share one name (``feature_schema.limits.UNKNOWN_SENDER``), so that together they are
+bounded like one sender.
 """
 
 from __future__ import annotations
@@ -18,9 +21,6 @@ from monitor.stored_rows import hash_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-UNKNOWN_SENDER = "unknown"
-"""What a row names that came without a sender; all such rows together are bounded like one sender."""
 
 MAX_WEIGHT_MULTIPLE = 2.0
 """A sender counts at most as much as this many median senders."""
